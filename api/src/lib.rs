@@ -1,0 +1,1 @@
+//! The gRPC API: generated types, client and server.

@@ -1,0 +1,1 @@
+//! BGP messages to and from bytes.

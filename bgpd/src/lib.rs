@@ -1,0 +1,1 @@
+//! The daemon: state machine, sessions, speaker, API server.

@@ -1,0 +1,1 @@
+//! The configuration model, its TOML and FRR spellings, validation and diff.

@@ -1,0 +1,1 @@
+//! The kernel's FIB: routes, next-hop resolution, reconciliation.

@@ -1,0 +1,1 @@
+//! The routing information base: paths, decision, multipath, what was sent to whom.

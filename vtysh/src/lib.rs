@@ -1,0 +1,1 @@
+//! The shell: command tree, completion, help, and rendering over the API's types.
