@@ -1,1 +1,51 @@
-//! BGP messages to and from bytes.
+//! BGP messages to and from bytes: no I/O, no state, no clock.
+//!
+//! A [`CodecContext`] says what the session negotiated; [`Message`] is what
+//! travels. Decoding an UPDATE never fails as a whole for an error that
+//! RFC 7606 lets a speaker survive: the errors come back beside what could
+//! be read, each with the action it asks for.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
+)]
+
+pub mod as_path;
+pub mod attribute;
+pub mod capability;
+pub mod community;
+pub mod context;
+pub mod family;
+pub mod notification;
+pub mod open;
+pub mod update;
+
+pub use as_path::{AsPath, SegmentKind};
+pub use attribute::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute};
+pub use capability::{AddPathMode, Capability, GracefulRestart};
+pub use community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
+pub use context::{CodecContext, PeerKind};
+pub use family::{AddressFamily, AfiSafi, Family, FamilySet, V4, V6};
+pub use notification::{Cease, ErrorCode, Notification};
+pub use open::Open;
+pub use update::{Announcement, Prefixes, RouteRefresh, RouteRefreshKind, Update};
+
+/// One BGP message (RFC 4271 section 4, RFC 2918).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// OPEN, section 4.2.
+    Open(Open),
+    /// UPDATE, section 4.3.
+    Update(Update),
+    /// NOTIFICATION, section 4.5.
+    Notification(Notification),
+    /// KEEPALIVE, section 4.4.
+    Keepalive,
+    /// ROUTE-REFRESH, RFC 2918 and RFC 7313.
+    RouteRefresh(RouteRefresh),
+}
