@@ -1,0 +1,475 @@
+//! The one configuration model. TOML and FRR text are two spellings of it.
+//!
+//! Everything here is plain data: a value says what the operator asked for,
+//! never what the daemon made of it. What a neighbor gets in the end, after its
+//! peer group and the defaults had their say, is [`Bgp::effective`].
+//!
+//! Booleans and numbers of [`Bgp`] are concrete; those whose default depends on
+//! the profile take it when the instance is made ([`Bgp::new`]). Settings of a
+//! neighbor or peer group are options, where `None` means "not said here".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+pub use crate::peer::{
+    EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Remote,
+    RemoteAs, Shutdown, UpdateSource,
+};
+
+/// The TCP port of BGP (RFC 4271 section 8.2.1).
+pub const BGP_PORT: u16 = 179;
+/// LOCAL_PREF given to routes that carry none.
+pub const DEFAULT_LOCAL_PREFERENCE: u32 = 100;
+/// How many equal paths are used when `maximum-paths` is not configured.
+pub const DEFAULT_MAXIMUM_PATHS: u16 = 256;
+/// Graceful restart: seconds the peers wait for the session (RFC 4724 section 3).
+pub const DEFAULT_RESTART_TIME_SECS: u16 = 120;
+/// Graceful restart: seconds for which a restarting peer's routes are kept.
+pub const DEFAULT_STALEPATH_TIME_SECS: u16 = 360;
+/// Where the API listens when nothing else is configured.
+pub const DEFAULT_API_SOCKET: &str = "/run/holdfast/api.sock";
+/// The group that owns the API socket when nothing else is configured.
+pub const DEFAULT_API_GROUP: &str = "holdfast";
+
+/// A whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// The `frr version` line of the file, kept so that it can be printed back.
+    pub frr_version: Option<String>,
+    /// Which set of defaults a new BGP instance takes.
+    pub frr_defaults: Profile,
+    /// The name of this router, as the shell's prompt shows it.
+    pub hostname: Option<String>,
+    /// Where log lines go.
+    pub log: Log,
+    /// `ip forwarding`; `None` leaves the kernel's setting alone.
+    pub ip_forwarding: Option<bool>,
+    /// `ipv6 forwarding`; `None` leaves the kernel's setting alone.
+    pub ipv6_forwarding: Option<bool>,
+    /// `service integrated-vtysh-config`: all daemons share one file.
+    pub integrated_vtysh: bool,
+    /// Where the API listens.
+    pub api: Api,
+    /// The BGP instance, if one is configured.
+    pub bgp: Option<Bgp>,
+}
+
+/// `frr defaults`: which defaults a new BGP instance takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// RFC timers and RFC 8212 (policy required towards external peers).
+    #[default]
+    Traditional,
+    /// Short timers, no required policy, neighbor changes are logged.
+    Datacenter,
+}
+
+impl Profile {
+    /// The word that names the profile in both spellings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traditional => "traditional",
+            Self::Datacenter => "datacenter",
+        }
+    }
+}
+
+/// Severity of a log line, the most severe first (RFC 5424 section 6.2.1).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// The system is unusable.
+    Emergencies,
+    /// Action must be taken at once.
+    Alerts,
+    /// Critical conditions.
+    Critical,
+    /// Errors.
+    Errors,
+    /// Warnings.
+    Warnings,
+    /// Normal but significant.
+    Notifications,
+    /// Informational.
+    Informational,
+    /// Everything.
+    #[default]
+    Debugging,
+}
+
+impl LogLevel {
+    /// Every level, the most severe first.
+    pub const ALL: [Self; 8] = [
+        Self::Emergencies,
+        Self::Alerts,
+        Self::Critical,
+        Self::Errors,
+        Self::Warnings,
+        Self::Notifications,
+        Self::Informational,
+        Self::Debugging,
+    ];
+
+    /// The word that names the level in both spellings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Emergencies => "emergencies",
+            Self::Alerts => "alerts",
+            Self::Critical => "critical",
+            Self::Errors => "errors",
+            Self::Warnings => "warnings",
+            Self::Notifications => "notifications",
+            Self::Informational => "informational",
+            Self::Debugging => "debugging",
+        }
+    }
+}
+
+/// Where log lines go. A target that is `None` is off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Log {
+    /// `log syslog LEVEL`.
+    pub syslog: Option<LogLevel>,
+    /// `log stdout LEVEL`.
+    pub stdout: Option<LogLevel>,
+    /// `log file PATH LEVEL`.
+    pub file: Option<LogFile>,
+    /// `log timestamp precision N`: digits after the second, 0 to 12.
+    pub timestamp_precision: Option<u8>,
+}
+
+/// A log file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogFile {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The least severe level written to it.
+    #[serde(default)]
+    pub level: LogLevel,
+}
+
+/// Where the API listens. `None` takes the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Api {
+    /// Path of the Unix socket; [`DEFAULT_API_SOCKET`] when `None`.
+    pub socket: Option<PathBuf>,
+    /// Group that may connect; [`DEFAULT_API_GROUP`] when `None`.
+    pub group: Option<String>,
+}
+
+/// Keepalive interval and hold time, in seconds (RFC 4271 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Timers {
+    /// Seconds between keepalives; 0 sends none.
+    pub keepalive_secs: u16,
+    /// Hold time in seconds: 0 (never expires) or 3 and more.
+    pub hold_secs: u16,
+}
+
+/// The values of a new BGP instance that depend on the profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// Keepalive interval and hold time.
+    pub timers: Timers,
+    /// Seconds between connection attempts.
+    pub connect_retry_secs: u16,
+    /// Whether external peers need a policy (RFC 8212).
+    pub ebgp_requires_policy: bool,
+    /// Whether a `network` must be in the routing table to be announced.
+    pub network_import_check: bool,
+    /// Whether MEDs are compared per neighboring AS, whatever the arrival order.
+    pub deterministic_med: bool,
+    /// Whether session changes are logged.
+    pub log_neighbor_changes: bool,
+}
+
+impl Defaults {
+    /// The defaults of `profile` for a file that says it was written by
+    /// `version`. FRR before 7.4 neither required policies nor checked
+    /// networks, and a file of that time is still read that way.
+    pub fn of(profile: Profile, version: Option<&str>) -> Self {
+        let datacenter = profile == Profile::Datacenter;
+        let modern = version.and_then(major_minor).is_none_or(|v| v >= (7, 4));
+        let (timers, connect_retry_secs) = if datacenter {
+            (
+                Timers {
+                    keepalive_secs: 3,
+                    hold_secs: 9,
+                },
+                10,
+            )
+        } else {
+            (
+                Timers {
+                    keepalive_secs: 60,
+                    hold_secs: 180,
+                },
+                120,
+            )
+        };
+        Self {
+            timers,
+            connect_retry_secs,
+            ebgp_requires_policy: !datacenter && modern,
+            network_import_check: datacenter || modern,
+            deterministic_med: datacenter,
+            log_neighbor_changes: datacenter,
+        }
+    }
+}
+
+/// Reads `8.4.4` as (8, 4).
+fn major_minor(version: &str) -> Option<(u32, u32)> {
+    let digits = |text: &str| {
+        text.chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    let mut parts = version.split('.');
+    let major = digits(parts.next()?).parse().ok()?;
+    let minor = parts
+        .next()
+        .map_or(Some(0), |part| digits(part).parse().ok())?;
+    Some((major, minor))
+}
+
+impl Config {
+    /// The defaults that a BGP instance of this configuration takes.
+    pub fn defaults(&self) -> Defaults {
+        Defaults::of(self.frr_defaults, self.frr_version.as_deref())
+    }
+}
+
+/// A BGP instance (`router bgp N`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Bgp {
+    /// The local AS number.
+    pub asn: u32,
+    /// The BGP identifier; `None` lets the daemon pick the highest address.
+    pub router_id: Option<Ipv4Addr>,
+    /// External peers without policy neither get nor give routes (RFC 8212).
+    pub ebgp_requires_policy: bool,
+    /// AS paths of equal length are equal for multipath, whatever is in them.
+    pub multipath_relax: bool,
+    /// Graceful restart (RFC 4724).
+    pub graceful_restart: GracefulRestart,
+    /// Keepalive interval and hold time of peers that do not set their own.
+    pub timers: Timers,
+    /// Seconds between connection attempts of peers that do not set their own.
+    pub connect_retry_secs: u16,
+    /// Whether new neighbors have IPv4 unicast activated.
+    pub default_ipv4_unicast: bool,
+    /// Log when a session comes up or goes down.
+    pub log_neighbor_changes: bool,
+    /// Announce a `network` only while the routing table has the prefix.
+    pub network_import_check: bool,
+    /// Compare MEDs per neighboring AS, whatever the order of arrival.
+    pub deterministic_med: bool,
+    /// Compare MEDs of routes from different neighboring ASes too.
+    pub always_compare_med: bool,
+    /// Prefer the lower router ID over the older external route.
+    pub bestpath_compare_routerid: bool,
+    /// Treat a missing MED as the worst instead of 0.
+    pub bestpath_med_missing_as_worst: bool,
+    /// LOCAL_PREF of routes that carry none.
+    pub default_local_preference: u32,
+    /// The cluster ID of this route reflector; the router ID when `None`.
+    pub cluster_id: Option<Ipv4Addr>,
+    /// The peer groups by name.
+    pub peer_groups: BTreeMap<String, PeerSettings>,
+    /// The neighbors by address, IPv4 first.
+    pub neighbors: BTreeMap<IpAddr, Neighbor>,
+    /// IPv4 unicast.
+    pub ipv4_unicast: AfConfig<Ipv4Net>,
+    /// IPv6 unicast.
+    pub ipv6_unicast: AfConfig<Ipv6Net>,
+}
+
+impl Bgp {
+    /// A new instance with the values of `defaults`.
+    pub fn new(asn: u32, defaults: &Defaults) -> Self {
+        Self {
+            asn,
+            router_id: None,
+            ebgp_requires_policy: defaults.ebgp_requires_policy,
+            multipath_relax: false,
+            graceful_restart: GracefulRestart::default(),
+            timers: defaults.timers,
+            connect_retry_secs: defaults.connect_retry_secs,
+            default_ipv4_unicast: true,
+            log_neighbor_changes: defaults.log_neighbor_changes,
+            network_import_check: defaults.network_import_check,
+            deterministic_med: defaults.deterministic_med,
+            always_compare_med: false,
+            bestpath_compare_routerid: false,
+            bestpath_med_missing_as_worst: false,
+            default_local_preference: DEFAULT_LOCAL_PREFERENCE,
+            cluster_id: None,
+            peer_groups: BTreeMap::new(),
+            neighbors: BTreeMap::new(),
+            ipv4_unicast: AfConfig::default(),
+            ipv6_unicast: AfConfig::default(),
+        }
+    }
+}
+
+/// Graceful restart of the whole instance (RFC 4724).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GracefulRestart {
+    /// Offer to restart gracefully; helping a peer that does needs no setting.
+    pub enabled: bool,
+    /// Seconds that peers wait for the session to come back, 1 to 4095;
+    /// [`DEFAULT_RESTART_TIME_SECS`] when `None`.
+    pub restart_time_secs: Option<u16>,
+    /// Seconds for which a restarting peer's routes are kept, 1 to 4095;
+    /// [`DEFAULT_STALEPATH_TIME_SECS`] when `None`.
+    pub stalepath_time_secs: Option<u16>,
+    /// Say that forwarding survived the restart (the F bit).
+    pub preserve_fw_state: bool,
+}
+
+/// Which unicast family a line or setting is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// AFI 1, SAFI 1.
+    Ipv4Unicast,
+    /// AFI 2, SAFI 1.
+    Ipv6Unicast,
+}
+
+impl Family {
+    /// Both families, IPv4 first.
+    pub const ALL: [Self; 2] = [Self::Ipv4Unicast, Self::Ipv6Unicast];
+
+    /// As the `address-family` line writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ipv4Unicast => "ipv4 unicast",
+            Self::Ipv6Unicast => "ipv6 unicast",
+        }
+    }
+}
+
+/// What is originated into one address family. `P` is the family's prefix type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(bound(deserialize = "P: Ord + Deserialize<'de>"))]
+pub struct AfConfig<P: Ord> {
+    /// Prefixes announced by this router, without host bits.
+    pub networks: BTreeSet<P>,
+    /// Sources of routes that are announced, with their options.
+    pub redistribute: BTreeMap<RedistributeSource, Redistribute>,
+    /// How many equal external paths are used, 1 to 256;
+    /// [`DEFAULT_MAXIMUM_PATHS`] when `None`.
+    pub maximum_paths: Option<u16>,
+    /// How many equal internal paths are used, 1 to 256;
+    /// [`DEFAULT_MAXIMUM_PATHS`] when `None`.
+    pub maximum_paths_ibgp: Option<u16>,
+}
+
+impl<P: Ord> Default for AfConfig<P> {
+    fn default() -> Self {
+        Self {
+            networks: BTreeSet::new(),
+            redistribute: BTreeMap::new(),
+            maximum_paths: None,
+            maximum_paths_ibgp: None,
+        }
+    }
+}
+
+/// Where redistributed routes come from, in the order in which FRR prints them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedistributeSource {
+    /// Routes that somebody else put into the kernel.
+    Kernel,
+    /// Prefixes of this router's interfaces.
+    Connected,
+    /// Static routes.
+    Static,
+}
+
+impl RedistributeSource {
+    /// Every source, in print order.
+    pub const ALL: [Self; 3] = [Self::Kernel, Self::Connected, Self::Static];
+
+    /// The word that names the source in both spellings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Connected => "connected",
+            Self::Static => "static",
+        }
+    }
+}
+
+/// Options of one `redistribute` line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Redistribute {
+    /// MED given to the routes; the route's own metric when `None`.
+    pub metric: Option<u32>,
+}
+
+/// The prefix types of the two families, so that code about prefixes is
+/// written once.
+pub trait Prefix:
+    Copy + Ord + std::fmt::Debug + std::fmt::Display + std::str::FromStr + Sized
+{
+    /// The family that the type belongs to.
+    const FAMILY: Family;
+    /// The prefix with its host bits cleared.
+    fn truncated(self) -> Self;
+    /// The part of `bgp` that is about this family.
+    fn af(bgp: &Bgp) -> &AfConfig<Self>;
+    /// The part of `bgp` that is about this family.
+    fn af_mut(bgp: &mut Bgp) -> &mut AfConfig<Self>;
+}
+
+impl Prefix for Ipv4Net {
+    const FAMILY: Family = Family::Ipv4Unicast;
+
+    fn truncated(self) -> Self {
+        self.trunc()
+    }
+
+    fn af(bgp: &Bgp) -> &AfConfig<Self> {
+        &bgp.ipv4_unicast
+    }
+
+    fn af_mut(bgp: &mut Bgp) -> &mut AfConfig<Self> {
+        &mut bgp.ipv4_unicast
+    }
+}
+
+impl Prefix for Ipv6Net {
+    const FAMILY: Family = Family::Ipv6Unicast;
+
+    fn truncated(self) -> Self {
+        self.trunc()
+    }
+
+    fn af(bgp: &Bgp) -> &AfConfig<Self> {
+        &bgp.ipv6_unicast
+    }
+
+    fn af_mut(bgp: &mut Bgp) -> &mut AfConfig<Self> {
+        &mut bgp.ipv6_unicast
+    }
+}
