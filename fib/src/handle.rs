@@ -1,0 +1,388 @@
+//! The crate's face: options, events, and the handle that talks to the task.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::route::{KernelRoute, Resolution, Route};
+use crate::view::{Interface, KernelView};
+
+/// `RT_TABLE_MAIN`.
+pub const MAIN_TABLE: u32 = 254;
+
+/// Commands that may wait before the sender has to. Each may carry many routes.
+const COMMAND_QUEUE: usize = 64;
+/// Events that may wait before they begin to be merged inside of the task.
+const EVENT_QUEUE: usize = 1024;
+
+/// Whether there is a kernel to write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernel {
+    /// Write routes and follow the kernel's links, addresses and routes.
+    #[default]
+    On,
+    /// Open no socket at all. Every next hop resolves as connected with metric 0, every route
+    /// counts as installed at once, and the view is empty.
+    Off,
+}
+
+/// What happens to routes of an earlier run that are found at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stale {
+    /// Delete them at once: nothing restarts gracefully.
+    #[default]
+    Sweep,
+    /// Keep forwarding by them until [`FibHandle::sweep_stale`] or until this much time has
+    /// passed, whichever comes first. One that is applied again meanwhile is adopted without a
+    /// write when nothing about it changed.
+    Keep(Duration),
+}
+
+/// What becomes of the routes when the task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// Delete every route of ours.
+    Withdraw,
+    /// Leave them for the next run, as for a graceful restart.
+    Leave,
+}
+
+/// How to [`spawn`] the FIB.
+#[derive(Debug, Clone)]
+pub struct FibOptions {
+    /// With a kernel, or without.
+    pub kernel: Kernel,
+    /// The table written to.
+    pub table: u32,
+    /// The table next hops are resolved in, and that is redistributed from.
+    pub resolve_table: u32,
+    /// A network namespace by name (as under `/run/netns`) or by path; `None` is the caller's.
+    pub netns: Option<String>,
+    /// What to do with routes of an earlier run.
+    pub stale: Stale,
+    /// Whether a default route is good enough to resolve a next hop
+    /// (`ip nht resolve-via-default`).
+    pub resolve_via_default: bool,
+    /// Whether to report [`Event::RouteInstalled`] and [`Event::RouteRemoved`]. Failures are
+    /// reported anyway.
+    pub route_events: bool,
+    /// Receive buffer of the monitoring socket in bytes.
+    pub monitor_buffer: usize,
+}
+
+impl Default for FibOptions {
+    fn default() -> Self {
+        Self {
+            kernel: Kernel::On,
+            table: MAIN_TABLE,
+            resolve_table: MAIN_TABLE,
+            netns: None,
+            stale: Stale::Sweep,
+            resolve_via_default: false,
+            route_events: true,
+            monitor_buffer: 16 << 20,
+        }
+    }
+}
+
+/// A next hop to follow: its address, and the interface for a link-local one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrackKey {
+    /// The next hop.
+    pub address: IpAddr,
+    /// The interface, needed for link-local addresses.
+    pub ifindex: Option<u32>,
+}
+
+impl From<IpAddr> for TrackKey {
+    fn from(address: IpAddr) -> Self {
+        Self {
+            address,
+            ifindex: None,
+        }
+    }
+}
+
+/// Where a route that may be redistributed comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// The subnet of an address on an interface that is up; no host-local or link-local ones.
+    Connected,
+    /// `proto static`.
+    Static,
+    /// `proto kernel` or `proto boot`, when it is not the subnet of an address.
+    Kernel,
+}
+
+/// Why a route is not in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Someone else's route has the same prefix and metric, and is left alone.
+    #[error("a route of another origin has this prefix and metric")]
+    Foreign,
+    /// None of the next hops resolves.
+    #[error("no next hop resolves")]
+    Unresolved,
+    /// The kernel refused it; it is tried again later.
+    #[error("the kernel refused it: {0}")]
+    Kernel(nix::errno::Errno),
+}
+
+/// What the FIB has to say.
+///
+/// Events wait in a queue inside of the task when the receiver is slow, where a newer event
+/// about the same thing takes the place of the older one. Nothing is lost but intermediate
+/// states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The resolution of a tracked next hop is known, or has changed. `None`: not reachable.
+    NextHopChanged {
+        /// What was passed to [`FibHandle::track`].
+        key: TrackKey,
+        /// How it is reached now.
+        resolution: Option<Resolution>,
+    },
+    /// The kernel has the route in its present form.
+    RouteInstalled(IpNet),
+    /// The route is wanted and not in the kernel.
+    RouteFailed {
+        /// Its prefix.
+        prefix: IpNet,
+        /// The reason.
+        error: RouteError,
+    },
+    /// The kernel no longer has a route of ours for this prefix, as asked for.
+    RouteRemoved(IpNet),
+    /// A route of the kernel that `redistribute` may take appeared, changed or went.
+    KernelRoute {
+        /// Its prefix.
+        prefix: IpNet,
+        /// Its origin.
+        source: Source,
+        /// Its metric while it exists, `None` when it went.
+        metric: Option<u32>,
+    },
+    /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
+    /// was known before.
+    InterfaceChanged(Interface),
+    /// An interface went.
+    InterfaceRemoved {
+        /// Its number.
+        ifindex: u32,
+        /// Its last name.
+        name: String,
+    },
+}
+
+/// One row of [`FibHandle::routes`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteStatus {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// As asked for; `None` for a route of an earlier run that is kept for now.
+    pub route: Option<Arc<Route>>,
+    /// What it is resolved to; `None` while no next hop resolves.
+    pub resolved: Option<Arc<KernelRoute>>,
+    /// Whether the kernel has it in this form.
+    pub installed: bool,
+    /// When it was last asked for in a new form, or installed.
+    pub since: Instant,
+    /// Why it is not installed, when that is known.
+    pub error: Option<RouteError>,
+}
+
+/// An address family, to choose a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// The FIB could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum FibError {
+    /// A socket call failed; `what` says which.
+    #[error("{what}: {source}")]
+    Socket {
+        /// The step that failed.
+        what: &'static str,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The kernel answered a dump with an error.
+    #[error("the kernel refused to list its {what}: {source}")]
+    Dump {
+        /// What was asked for.
+        what: &'static str,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The task has ended.
+    #[error("the FIB task has ended")]
+    Closed,
+}
+
+/// Routes to set (`Some`) or to withdraw (`None`).
+pub type Changes = Vec<(IpNet, Option<Arc<Route>>)>;
+
+/// What the handle sends to the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Apply(Changes),
+    Track(Vec<TrackKey>),
+    Untrack(Vec<TrackKey>),
+    ResolveViaDefault(bool),
+    SweepStale,
+    Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
+    Settled(oneshot::Sender<()>),
+    Shutdown(OnShutdown, oneshot::Sender<()>),
+}
+
+/// Talks to the FIB's task; cheap to clone. When the last handle is dropped the task ends and
+/// leaves the routes in place.
+#[derive(Debug, Clone)]
+pub struct FibHandle {
+    commands: mpsc::Sender<Command>,
+    view: watch::Receiver<Arc<KernelView>>,
+}
+
+impl FibHandle {
+    async fn send(&self, command: Command) -> Result<(), FibError> {
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| FibError::Closed)
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, FibError> {
+        let (tx, rx) = oneshot::channel();
+        self.send(command(tx)).await?;
+        rx.await.map_err(|_| FibError::Closed)
+    }
+
+    /// Sets and withdraws routes. The last word on a prefix wins. Waits while the task is busy,
+    /// so that memory stays bounded; returns before the kernel has them.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`] when the task has ended, as for every method here.
+    pub async fn apply(&self, changes: Changes) -> Result<(), FibError> {
+        self.send(Command::Apply(changes)).await
+    }
+
+    /// Follows next hops: answers each with [`Event::NextHopChanged`] at once, and again
+    /// whenever it changes. Tracking counts: a next hop tracked twice is dropped after two
+    /// [`untrack`](Self::untrack).
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn track(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
+        self.send(Command::Track(next_hops)).await
+    }
+
+    /// Stops following next hops.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn untrack(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
+        self.send(Command::Untrack(next_hops)).await
+    }
+
+    /// Changes [`FibOptions::resolve_via_default`] while running.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn resolve_via_default(&self, yes: bool) -> Result<(), FibError> {
+        self.send(Command::ResolveViaDefault(yes)).await
+    }
+
+    /// Deletes the routes of an earlier run that were not applied again: the initial
+    /// convergence is over.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn sweep_stale(&self) -> Result<(), FibError> {
+        self.send(Command::SweepStale).await
+    }
+
+    /// All routes of a family, sorted by prefix. The task only copies; sorting is done here.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn routes(&self, family: Family) -> Result<Vec<RouteStatus>, FibError> {
+        let mut routes = self.ask(|tx| Command::Routes(family, tx)).await?;
+        routes.sort_unstable_by_key(|r| r.prefix);
+        Ok(routes)
+    }
+
+    /// Waits until all that was applied before has been written, or has failed.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn settled(&self) -> Result<(), FibError> {
+        self.ask(Command::Settled).await
+    }
+
+    /// Ends the task; returns when the routes are dealt with as `how` says.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn shutdown(&self, how: OnShutdown) -> Result<(), FibError> {
+        self.ask(|tx| Command::Shutdown(how, tx)).await
+    }
+
+    /// The newest picture of interfaces and addresses. Complete as soon as [`spawn`] returns.
+    #[must_use]
+    pub fn view(&self) -> Arc<KernelView> {
+        self.view.borrow().clone()
+    }
+
+    /// A receiver that wakes up when interfaces or addresses change.
+    #[must_use]
+    pub fn watch_view(&self) -> watch::Receiver<Arc<KernelView>> {
+        self.view.clone()
+    }
+}
+
+/// The task's ends of the channels.
+pub(crate) struct Channels {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) view: watch::Sender<Arc<KernelView>>,
+}
+
+/// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
+/// been read, and the view is complete; [`Event::InterfaceChanged`] and [`Event::KernelRoute`]
+/// for what there is come first on the channel.
+///
+/// # Errors
+/// [`FibError::Socket`] without the right to open the sockets or to enter the namespace,
+/// [`FibError::Dump`] when the kernel does not answer.
+pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Event>), FibError> {
+    let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
+    let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
+    crate::task::start(
+        options,
+        Channels {
+            commands,
+            events,
+            view,
+        },
+    )
+    .await?;
+    Ok((
+        FibHandle {
+            commands: command_tx,
+            view: view_rx,
+        },
+        event_rx,
+    ))
+}

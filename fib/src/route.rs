@@ -1,0 +1,144 @@
+//! What callers ask for ([`Route`]) and what is written for it ([`KernelRoute`]).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// A route as its owner wants it: next hops as learned, not yet resolved.
+///
+/// Routes are shared: hand the same `Arc<Route>` for every prefix that uses the same set, then
+/// resolving and storing it costs once per set and not once per prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The kernel's metric (`RTA_PRIORITY`), lower wins. For BGP the administrative distance,
+    /// 20 or 200. For IPv6 the kernel knows no 0; 0 means its default of 1024.
+    pub metric: u32,
+    /// What happens to packets that match.
+    pub kind: RouteKind,
+    /// Preferred source address (`RTA_PREFSRC`) for packets of this host; must be one of the
+    /// host's own, else the kernel refuses the route.
+    pub prefsrc: Option<IpAddr>,
+}
+
+/// What a route does with a packet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RouteKind {
+    /// Forward by one of these. Members that do not resolve are left out; a route without any
+    /// resolved member is not installed until one resolves.
+    Unicast(Vec<NextHop>),
+    /// Drop without a word (`RTN_BLACKHOLE`).
+    Blackhole,
+    /// Drop and answer ICMP host unreachable (`RTN_UNREACHABLE`).
+    Unreachable,
+    /// Drop and answer ICMP administratively prohibited (`RTN_PROHIBIT`).
+    Prohibit,
+}
+
+/// One member of a unicast route, as learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NextHop {
+    /// The next hop's address. An IPv6 address is fine for an IPv4 prefix (RFC 8950).
+    pub gateway: IpAddr,
+    /// The interface, needed for a link-local `gateway` and for `onlink`.
+    pub ifindex: Option<u32>,
+    /// Share of the traffic relative to the other members, 1 to 256; others are clamped.
+    pub weight: u16,
+    /// Pretend the gateway is on the link of `ifindex` whatever the addresses say
+    /// (`RTNH_F_ONLINK`).
+    pub onlink: bool,
+}
+
+impl NextHop {
+    /// A next hop of weight 1 which is resolved by its address alone.
+    #[must_use]
+    pub fn new(gateway: IpAddr) -> Self {
+        Self {
+            gateway,
+            ifindex: None,
+            weight: 1,
+            onlink: false,
+        }
+    }
+
+    /// A next hop of weight 1 on a known interface, as for link-local addresses.
+    #[must_use]
+    pub fn on_interface(gateway: IpAddr, ifindex: u32) -> Self {
+        Self {
+            gateway,
+            ifindex: Some(ifindex),
+            weight: 1,
+            onlink: false,
+        }
+    }
+}
+
+/// A route in the kernel's terms: what is written, and what dumps and notifications say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KernelRoute {
+    /// `RTA_PRIORITY`.
+    pub metric: u32,
+    /// Type and next hops.
+    pub kind: KernelKind,
+    /// `RTA_PREFSRC`.
+    pub prefsrc: Option<IpAddr>,
+}
+
+/// Type and next hops of a [`KernelRoute`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KernelKind {
+    /// `RTN_UNICAST`; sorted, without duplicates, one or more.
+    Unicast(Vec<KernelHop>),
+    /// `RTN_BLACKHOLE`.
+    Blackhole,
+    /// `RTN_UNREACHABLE`.
+    Unreachable,
+    /// `RTN_PROHIBIT`.
+    Prohibit,
+    /// Another `RTN_*` type (throw, NAT); never written by us.
+    Other(u8),
+}
+
+/// A resolved next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KernelHop {
+    /// The router on the link; `None` when the destination itself is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The interface packets leave by.
+    pub ifindex: u32,
+    /// 1 to 256.
+    pub weight: u16,
+    /// `RTNH_F_ONLINK`.
+    pub onlink: bool,
+}
+
+impl KernelRoute {
+    /// The next hops, empty for everything but unicast.
+    #[must_use]
+    pub fn hops(&self) -> &[KernelHop] {
+        match &self.kind {
+            KernelKind::Unicast(hops) => hops,
+            _ => &[],
+        }
+    }
+}
+
+/// How a tracked address, or a next hop of a route, is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The router to send to, `None` when the address itself is on a link of this host. Of
+    /// several equal ones the first of `multipath`.
+    pub gateway: Option<IpAddr>,
+    /// The interface packets leave by; 0 without a kernel.
+    pub ifindex: u32,
+    /// That interface's name; empty without a kernel.
+    pub ifname: String,
+    /// Metric of the route that reaches it, 0 when connected: the "IGP metric" of the decision
+    /// process (RFC 4271 section 9.1.2.2 e).
+    pub metric: u32,
+    /// Whether the address is on a link of this host.
+    pub connected: bool,
+    /// The route that reaches it; `None` when a link-local address or `onlink` needed none.
+    pub via: Option<IpNet>,
+    /// All hops when the route that reaches it has several; one element otherwise.
+    pub multipath: Vec<KernelHop>,
+}
