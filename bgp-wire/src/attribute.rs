@@ -97,6 +97,8 @@ pub struct PathAttributes {
     pub ipv6_extended_communities: Vec<Ipv6ExtendedCommunity>,
     /// LARGE_COMMUNITY, code 32 (RFC 8092).
     pub large_communities: Vec<LargeCommunity>,
+    /// Only to Customer, code 35 (RFC 9234 section 5): an AS number.
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that are passed on unread, by code.
     pub unknown: Vec<RawAttribute>,
 }

@@ -27,6 +27,33 @@ pub struct GracefulRestart {
     pub families: Vec<(AfiSafi, bool)>,
 }
 
+/// A family's part of the Long-Lived Graceful Restart capability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LongLivedFamily {
+    /// The family.
+    pub family: AfiSafi,
+    /// F: forwarding state was preserved.
+    pub forwarding_preserved: bool,
+    /// Seconds for which stale routes are kept, 0 to 16,777,215.
+    pub stale_time_secs: u32,
+}
+
+/// The BGP role of a speaker (RFC 9234 section 4.1); the value on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// Provider.
+    Provider = 0,
+    /// Route server.
+    RouteServer = 1,
+    /// Route server client.
+    RouteServerClient = 2,
+    /// Customer.
+    Customer = 3,
+    /// Peer.
+    Peer = 4,
+}
+
 /// One capability.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Capability {
@@ -38,6 +65,8 @@ pub enum Capability {
     ExtendedNextHop(Vec<(AfiSafi, u16)>),
     /// 6, RFC 8654.
     ExtendedMessage,
+    /// 9, RFC 9234.
+    Role(Role),
     /// 64, RFC 4724.
     GracefulRestart(GracefulRestart),
     /// 65, RFC 6793.
@@ -46,6 +75,8 @@ pub enum Capability {
     AddPath(Vec<(AfiSafi, AddPathMode)>),
     /// 70, RFC 7313.
     EnhancedRouteRefresh,
+    /// 71, RFC 9494.
+    LongLivedGracefulRestart(Vec<LongLivedFamily>),
     /// 73, draft-walton-bgp-hostname-capability: host and domain name.
     Fqdn {
         /// Host name.

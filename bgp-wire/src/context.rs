@@ -9,6 +9,17 @@ pub enum PeerKind {
     External,
     /// The same AS.
     Internal,
+    /// Another member AS of the same confederation (RFC 5065): an external
+    /// session that carries the attributes of an internal one.
+    Confederation,
+}
+
+impl PeerKind {
+    /// Whether LOCAL_PREF is sent and accepted (RFC 4271 section 5.1.5,
+    /// RFC 5065 section 4.2).
+    pub const fn carries_local_pref(self) -> bool {
+        !matches!(self, PeerKind::External)
+    }
 }
 
 /// What the OPENs agreed on, as far as bytes depend on it. Plain data, so that
@@ -32,6 +43,22 @@ pub struct CodecContext {
 }
 
 impl CodecContext {
+    /// What a session has when neither side sent a capability: IPv4 unicast,
+    /// 2-octet AS numbers, messages of 4,096 octets.
+    pub const fn baseline(peer_kind: PeerKind) -> CodecContext {
+        let mut families = FamilySet::EMPTY;
+        families.insert(crate::family::Family::Ipv4Unicast);
+        CodecContext {
+            peer_kind,
+            four_octet_as: false,
+            extended_message: false,
+            families,
+            add_path_receive: FamilySet::EMPTY,
+            add_path_send: FamilySet::EMPTY,
+            extended_next_hop: FamilySet::EMPTY,
+        }
+    }
+
     /// Largest message in octets, header included.
     pub const fn max_message_len(&self) -> usize {
         if self.extended_message { 65_535 } else { 4_096 }

@@ -25,15 +25,17 @@ pub mod notification;
 pub mod open;
 pub mod update;
 
-pub use as_path::{AsPath, SegmentKind};
+pub use as_path::{AS_TRANS, AsPath, Segment, SegmentKind, SegmentRef};
 pub use attribute::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute};
-pub use capability::{AddPathMode, Capability, GracefulRestart};
+pub use capability::{AddPathMode, Capability, GracefulRestart, LongLivedFamily, Role};
 pub use community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 pub use context::{CodecContext, PeerKind};
 pub use family::{AddressFamily, AfiSafi, Family, FamilySet, V4, V6};
-pub use notification::{Cease, ErrorCode, Notification};
+pub use notification::{
+    Cease, ErrorCode, FsmError, HeaderError, Notification, OpenError, UpdateError,
+};
 pub use open::Open;
-pub use update::{Announcement, Prefixes, RouteRefresh, RouteRefreshKind, Update};
+pub use update::{Announcement, Nlri, Prefixes, RouteRefresh, RouteRefreshKind, Update};
 
 /// One BGP message (RFC 4271 section 4, RFC 2918).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub enum Message {
     /// OPEN, section 4.2.
     Open(Open),
     /// UPDATE, section 4.3.
-    Update(Update),
+    Update(Box<Update>),
     /// NOTIFICATION, section 4.5.
     Notification(Notification),
     /// KEEPALIVE, section 4.4.
