@@ -1,1 +1,3 @@
 //! The daemon: state machine, sessions, speaker, API server.
+
+pub mod fsm;
