@@ -1,1 +1,16 @@
-//! Import and export policy.
+//! Import and export policy: what answers the questions that the table asks
+//! through [`holdfast_rib::Policy`].
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
+)]
+
+mod builtin;
+
+pub use builtin::{AcceptAll, Directional, EbgpRequiresPolicy};

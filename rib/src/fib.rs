@@ -1,0 +1,51 @@
+//! What the forwarding table is told.
+
+use std::sync::Arc;
+
+use bgp_wire::NextHop;
+use ipnet::IpNet;
+
+use crate::peer::PeerId;
+
+/// Which distance applies to a route in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FibKind {
+    /// The best path is external (FRR: distance 20).
+    Ebgp,
+    /// The best path is internal (FRR: distance 200).
+    Ibgp,
+}
+
+/// One next hop of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FibNextHop {
+    /// As received: for IPv6 both addresses, where the peer sent both.
+    pub next_hop: NextHop,
+    /// The peer that it was learned from: tells the interface where the next
+    /// hop is link-local.
+    pub peer: PeerId,
+    /// Share of the traffic, relative to the others; 1 each.
+    pub weight: u16,
+}
+
+/// A route to install. The set of next hops is sorted and without duplicates,
+/// so two equal sets are equal values; equal values are one allocation inside
+/// of the table, so a consumer may share next-hop objects by pointer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FibRoute {
+    /// External or internal.
+    pub kind: FibKind,
+    /// The best path's MED, 0 if it has none: FRR's metric of the route.
+    pub metric: u32,
+    /// The multipath set; never empty.
+    pub next_hops: Vec<FibNextHop>,
+}
+
+/// The newest state of a prefix whose forwarding changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FibChange {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// What to install; none removes it.
+    pub route: Option<Arc<FibRoute>>,
+}

@@ -1,0 +1,97 @@
+//! What the table knows of a peer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use bgp_wire::{FamilySet, PeerKind};
+use ipnet::IpNet;
+
+/// A peer's number. The caller hands them out, small and dense: they index
+/// vectors. The last tie-break of the decision is the lower number, so a peer
+/// should keep its number as long as it is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u32);
+
+/// A peer as its session came up. Plain data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// eBGP or iBGP.
+    pub kind: PeerKind,
+    /// The peer's AS.
+    pub remote_as: u32,
+    /// The AS we present to this peer. Where it differs from the table's own,
+    /// both are prepended towards the peer, this one outermost.
+    pub local_as: u32,
+    /// Prepend only [`local_as`](Self::local_as), never the table's own AS.
+    pub replace_as: bool,
+    /// The peer's BGP identifier.
+    pub router_id: Ipv4Addr,
+    /// The address the session runs to.
+    pub address: IpAddr,
+    /// Our IPv4 address towards the peer, for next-hop-self.
+    pub local_v4: Option<Ipv4Addr>,
+    /// Our global IPv6 address towards the peer, for next-hop-self.
+    pub local_v6: Option<Ipv6Addr>,
+    /// Our link-local address on the interface shared with the peer; none
+    /// where no interface is shared.
+    pub local_link_local: Option<Ipv6Addr>,
+    /// Subnets of the interface shared with the peer: a next hop inside of one
+    /// may be passed on to an external peer (RFC 4271 section 5.1.3).
+    pub shared_subnets: Vec<IpNet>,
+    /// The families negotiated.
+    pub families: FamilySet,
+    /// Families in which an IPv4 prefix may have an IPv6 next hop (RFC 8950).
+    pub extended_next_hop: FamilySet,
+    /// Families in which our address becomes the next hop of routes that were
+    /// learned externally.
+    pub next_hop_self: FamilySet,
+    /// The same for reflected routes too.
+    pub next_hop_self_force: FamilySet,
+    /// Families in which an external peer is a client of our route server
+    /// (RFC 7947): next hop, AS path and MED stay untouched.
+    pub route_server_client: FamilySet,
+    /// Families in which an internal peer is a client of our route reflector
+    /// (RFC 4456).
+    pub reflector_client: FamilySet,
+    /// The external peer may be several hops away: its next hops need to be
+    /// resolvable only, not connected.
+    pub ebgp_multihop: bool,
+    /// How often our own AS may stand in a received path before it is a loop.
+    pub allow_as_in: u8,
+    /// Weight of the peer's paths where the policy sets none.
+    pub weight: u32,
+}
+
+impl PeerInfo {
+    /// A peer without knobs or addresses of ours, for both unicast families.
+    pub fn new(kind: PeerKind, local_as: u32, remote_as: u32, address: IpAddr) -> PeerInfo {
+        PeerInfo {
+            kind,
+            remote_as,
+            local_as,
+            replace_as: false,
+            router_id: match address {
+                IpAddr::V4(v4) => v4,
+                IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+            },
+            address,
+            local_v4: None,
+            local_v6: None,
+            local_link_local: None,
+            shared_subnets: Vec::new(),
+            families: bgp_wire::Family::ALL.into_iter().collect(),
+            extended_next_hop: FamilySet::EMPTY,
+            next_hop_self: FamilySet::EMPTY,
+            next_hop_self_force: FamilySet::EMPTY,
+            route_server_client: FamilySet::EMPTY,
+            reflector_client: FamilySet::EMPTY,
+            ebgp_multihop: false,
+            allow_as_in: 0,
+            weight: 0,
+        }
+    }
+
+    /// Whether the peer is in another AS.
+    pub fn is_external(&self) -> bool {
+        self.kind == PeerKind::External
+    }
+}

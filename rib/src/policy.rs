@@ -1,0 +1,86 @@
+//! The seam to policy: what the table asks for every route that comes or goes.
+
+use core::fmt;
+
+use bgp_wire::{Family, PathAttributes};
+use ipnet::IpNet;
+
+use crate::peer::PeerInfo;
+
+/// A route as policy sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteContext<'a> {
+    /// The peer it comes from (import) or goes to (export).
+    pub peer: &'a PeerInfo,
+    /// The peer it was learned from; none for a local route.
+    pub learned_from: Option<&'a PeerInfo>,
+    /// Family.
+    pub family: Family,
+    /// Prefix.
+    pub prefix: IpNet,
+    /// Attributes. On import as received; on export with the next hop set for
+    /// the receiver, but before our AS is prepended and LOCAL_PREF removed.
+    pub attributes: &'a PathAttributes,
+    /// The path's weight, which never travels.
+    pub weight: u32,
+}
+
+/// Import and export policy of a peer. Must be pure: the same route gives the
+/// same verdict until the table is told to ask again
+/// ([`Rib::refresh_in`](crate::Rib::refresh_in),
+/// [`Rib::refresh_out`](crate::Rib::refresh_out)).
+pub trait Policy: fmt::Debug + Send + Sync {
+    /// Asked for each route received.
+    fn import(&self, route: &RouteContext<'_>) -> Verdict;
+    /// Asked for each route about to be sent.
+    fn export(&self, route: &RouteContext<'_>) -> Verdict;
+}
+
+/// What becomes of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not used, not sent.
+    Deny(DenyReason),
+    /// As it is.
+    Accept,
+    /// With other attributes.
+    AcceptWith(Box<Rewritten>),
+}
+
+impl Verdict {
+    /// Accept with other attributes and the weight it had.
+    pub fn rewrite(attributes: PathAttributes) -> Verdict {
+        Verdict::AcceptWith(Box::new(Rewritten {
+            attributes,
+            weight: None,
+        }))
+    }
+}
+
+/// What policy made of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The new attributes, whole.
+    pub attributes: PathAttributes,
+    /// The new weight; none keeps it. Ignored on export.
+    pub weight: Option<u32>,
+}
+
+/// Why policy refused a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DenyReason {
+    /// No policy is configured on an eBGP session (RFC 8212).
+    NoPolicy,
+    /// A filter refused it.
+    Filtered,
+}
+
+impl DenyReason {
+    /// Short text for people; the first is FRR's "(Policy)".
+    pub const fn text(self) -> &'static str {
+        match self {
+            DenyReason::NoPolicy => "Policy",
+            DenyReason::Filtered => "Filtered",
+        }
+    }
+}
