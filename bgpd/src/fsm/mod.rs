@@ -24,21 +24,31 @@
 //!   and events of an id that is no longer alive are ignored and counted.
 //! * After every `handle`, wake up at [`Fsm::next_deadline`] and send
 //!   [`Event::Tick`].
+//! * Hand over what can be read before `Tick`: a process that was suspended
+//!   must not take its own sleep for the peer's silence.
 //! * [`Action::Close`] means: write what was sent before, then close. No event
 //!   of that connection is expected afterwards.
 
 mod action;
+mod collision;
+mod conn;
+mod conn_events;
+mod ending;
 mod event;
 mod history;
 mod ids;
+mod jitter;
+mod machine;
 mod negotiate;
 mod params;
+mod peer_events;
 mod reset;
 
 pub use action::{Action, Outgoing, SessionDown, SessionUp};
 pub use event::{AutomaticStop, Event, Reset, Restart, Stop};
 pub use history::{Entry, History, Ring};
 pub use ids::{ConnId, ConnState, Generation, Role, State};
+pub use machine::{ConnInfo, Counters, Fsm, IdleReason, SessionInfo, Timers};
 pub use negotiate::Negotiated;
 pub use params::{AddPathOffer, Hostname, PeerParams, RemoteAs, Timing};
 pub use reset::{Direction, DownReason, LastReset, ResetCause};
