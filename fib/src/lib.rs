@@ -1,6 +1,24 @@
 //! The kernel's FIB: puts routes into it, resolves next hops through it, and keeps both true.
 //!
-//! This crate knows prefixes and next hops, never BGP.
+//! This crate knows prefixes and next hops, never BGP. It is a reconciler and not a command
+//! pipe: it holds what should be installed, learns what is installed, and closes the difference
+//! in batches. A route deleted by hand, an interface that went, notifications that were lost and
+//! a restart are all the same case.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `handle` | [`FibHandle`], [`Event`], [`FibOptions`]: the face |
+//! | `route`, `view` | the types both sides share |
+//! | `reconcile`, `class` | wanted against present, pure |
+//! | `kernel`, `resolve` | mirror of links, addresses and routes of others; next hops, pure |
+//! | `codec` | netlink messages to bytes and back, pure |
+//! | `netlink`, `task`, `outbox`, `tables` | sockets, and the task that owns all of the above |
+//!
+//! What holds:
+//! - Routes of others are never written over or deleted. Ours are those with `proto bgp` in the
+//!   table that [`FibOptions::table`] names.
+//! - A next hop resolves through routes of others only, so nothing resolves through itself.
+//! - Nothing the kernel sees depends on hash order.
 #![cfg_attr(
     not(test),
     deny(
@@ -12,8 +30,17 @@
     )
 )]
 
+mod class;
+mod codec;
+mod family;
 mod handle;
+mod kernel;
+mod netlink;
+mod outbox;
+mod reconcile;
+mod resolve;
 mod route;
+mod tables;
 mod task;
 mod view;
 
@@ -21,5 +48,6 @@ pub use handle::{
     Changes, Event, Family, FibError, FibHandle, FibOptions, Kernel, MAIN_TABLE, OnShutdown,
     RouteError, RouteStatus, Source, Stale, TrackKey, spawn,
 };
+pub use nix::errno::Errno;
 pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
 pub use view::{Address, Interface, KernelView};

@@ -1,14 +1,684 @@
-//! The task that owns all state.
+//! The one task that owns all state.
+//!
+//! ```text
+//!  handle --commands--> task <--notifications-- monitor socket
+//!  handle <---events--- task ------writes-----> request socket
+//!  handle <----view-----
+//! ```
+//!
+//! Each turn of its loop: listen until the kernel has said all, digest what that means for next
+//! hops, write a batch per family, and listen again. The kernel queues the notification of a
+//! write before the write returns, so after listening the picture includes all own writes, and
+//! what the notifications say last about a prefix is true.
 
-use crate::handle::{Channels, FibError, FibOptions};
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Starts the task.
-pub(crate) async fn start(_options: FibOptions, channels: Channels) -> Result<(), FibError> {
-    let Channels {
-        commands,
-        events,
-        view,
-    } = channels;
-    drop((commands, events, view));
-    Err(FibError::Closed)
+use ipnet::IpNet;
+use nix::errno::Errno;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::codec::{Dump, Notice, PROTOCOL_BGP, RouteNotice};
+use crate::family::Prefix;
+use crate::handle::{
+    Changes, Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale,
+    TrackKey,
+};
+use crate::kernel::{Effects, ForeignTables, Mirror};
+use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
+use crate::outbox::Outbox;
+use crate::reconcile::{Operation, Reconciler, Seconds, Verb};
+use crate::resolve::{Always, ByMirror, Resolve};
+use crate::route::Resolution;
+use crate::tables::Tables;
+use crate::view::KernelView;
+
+/// Operations in one write.
+const BATCH: usize = 256;
+/// Notifications taken in before anything else gets a turn.
+const EARFUL: usize = 4096;
+/// First and longest pause before the kernel is asked again for what it refused.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Least time between the ends of one full dump and the start of the next.
+const RESYNC_PAUSE: Duration = Duration::from_millis(100);
+
+/// The sockets; absent when running without a kernel.
+struct Io {
+    requests: Requests,
+    monitor: Monitor,
+}
+
+/// A next hop someone follows.
+struct Tracked {
+    users: u32,
+    resolution: Option<Resolution>,
+}
+
+/// Our routes, and the part of the kernel's state they depend on. Apart from the sockets, so
+/// that a dump may fill it while they are in use.
+struct State {
+    table: u32,
+    resolve_table: u32,
+    via_default: bool,
+    kernel: Kernel,
+    mirror: Mirror,
+    /// Routes of others in our table, when next hops are resolved in another one.
+    neighbours: ForeignTables,
+    tables: Tables,
+    effects: Effects,
+}
+
+struct Task {
+    state: State,
+    io: Option<Io>,
+    commands: mpsc::Receiver<Command>,
+    outbox: Outbox,
+    view: watch::Sender<Arc<KernelView>>,
+    route_events: bool,
+    tracked: BTreeMap<TrackKey, Tracked>,
+    redistributed: BTreeMap<(IpNet, Source), u32>,
+    waiting: Vec<oneshot::Sender<()>>,
+    started: Instant,
+    timers: Timers,
+}
+
+/// Points in time at which something is due.
+struct Timers {
+    sweep: Option<Instant>,
+    retry: Option<Instant>,
+    backoff: Duration,
+    resync: Option<Instant>,
+    last_resync: Instant,
+}
+
+/// What woke the task.
+enum Wake {
+    Command(Option<Command>),
+    Other,
+}
+
+/// Opens the sockets, reads the kernel's state and starts the task.
+pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
+    let io = match options.kernel {
+        Kernel::Off => None,
+        Kernel::On => Some(connect(&options).await?),
+    };
+    let mut task = Task::new(&options, channels, io);
+    task.first_dump().await?;
+    tokio::spawn(task.run());
+    Ok(())
+}
+
+async fn connect(options: &FibOptions) -> Result<Io, FibError> {
+    let raw = netlink::open(options.netns.clone(), options.monitor_buffer).await?;
+    let (requests, monitor) = netlink::register(raw).map_err(|source| FibError::Socket {
+        what: "register the sockets",
+        source,
+    })?;
+    Ok(Io { requests, monitor })
+}
+
+// ===== impl State =====
+
+impl State {
+    /// Takes in one notification.
+    fn hear(&mut self, notice: Notice) {
+        match notice {
+            Notice::Route(route) => self.hear_route(route),
+            notice => self.mirror.update(&notice, &mut self.effects),
+        }
+        // At once, since the next notification may be about a route that came after the loss.
+        for loss in std::mem::take(&mut self.effects.losses) {
+            self.tables.lose(loss);
+            self.neighbours.lose(loss);
+        }
+    }
+
+    fn hear_route(&mut self, notice: RouteNotice) {
+        let ours = notice.protocol == PROTOCOL_BGP;
+        let (prefix, metric) = (notice.prefix, notice.route.metric);
+        if !ours && notice.table == self.resolve_table {
+            self.mirror.routes.update(&notice);
+            self.effects.resolution = true;
+        }
+        if notice.table != self.table {
+            return;
+        }
+        if !ours && self.table != self.resolve_table {
+            self.neighbours.update(&notice);
+        }
+        let over = notice.replaced && !notice.gone;
+        if !ours {
+            let present = self.others_here().has(prefix, metric);
+            self.tables.set_foreign(prefix, metric, present, over);
+            return;
+        }
+        if over && self.others_here().has(prefix, metric) {
+            self.others_here().overwritten(prefix, metric);
+            self.effects.resolution = true;
+            self.tables.set_foreign(prefix, metric, false, false);
+        }
+        self.tables.own(notice);
+    }
+
+    /// Routes of others in the table we write to.
+    fn others_here(&mut self) -> &mut ForeignTables {
+        if self.table == self.resolve_table {
+            &mut self.mirror.routes
+        } else {
+            &mut self.neighbours
+        }
+    }
+
+    /// A full dump is about to begin. Returns what was known before.
+    fn begin_dump(&mut self) -> (Mirror, ForeignTables) {
+        self.tables.begin_dump();
+        (
+            std::mem::take(&mut self.mirror),
+            std::mem::take(&mut self.neighbours),
+        )
+    }
+
+    /// The dump is complete; `old` is what was known before.
+    fn end_dump(&mut self, old: &Mirror) {
+        self.effects = old.effects_of(&self.mirror);
+        self.restore_foreign();
+        self.tables.end_dump();
+    }
+
+    /// The dump broke off. Half a picture is worse than an old one.
+    fn abort_dump(&mut self, old: (Mirror, ForeignTables)) {
+        (self.mirror, self.neighbours) = old;
+        self.restore_foreign();
+    }
+
+    fn restore_foreign(&mut self) {
+        let others = match self.table == self.resolve_table {
+            true => &self.mirror.routes,
+            false => &self.neighbours,
+        };
+        self.tables.restore_foreign(others);
+    }
+
+    /// One message of a dump.
+    fn hear_dump(&mut self, notice: Notice) {
+        match notice {
+            Notice::Route(route) if route.protocol == PROTOCOL_BGP => {
+                if route.table == self.table {
+                    self.tables.own(route);
+                }
+            }
+            Notice::Route(route) => {
+                if route.table == self.resolve_table {
+                    self.mirror.routes.update(&route);
+                } else if route.table == self.table {
+                    self.neighbours.update(&route);
+                }
+            }
+            notice => self.mirror.update(&notice, &mut Effects::default()),
+        }
+    }
+
+    fn resolve(&self, key: TrackKey) -> Option<Resolution> {
+        match self.kernel {
+            Kernel::On => self.resolver().resolve(key, false),
+            Kernel::Off => Always.resolve(key, false),
+        }
+    }
+
+    fn resolver(&self) -> ByMirror<'_> {
+        ByMirror {
+            mirror: &self.mirror,
+            via_default: self.via_default,
+        }
+    }
+
+    fn apply(&mut self, changes: Changes, now: Seconds) {
+        let resolver = ByMirror {
+            mirror: &self.mirror,
+            via_default: self.via_default,
+        };
+        for (prefix, route) in changes {
+            match self.kernel {
+                Kernel::On => self.tables.desire(prefix, route.as_ref(), now, &resolver),
+                Kernel::Off => self.tables.desire(prefix, route.as_ref(), now, &Always),
+            }
+        }
+    }
+
+    fn re_resolve(&mut self) {
+        if self.kernel == Kernel::On {
+            let resolver = ByMirror {
+                mirror: &self.mirror,
+                via_default: self.via_default,
+            };
+            self.tables.re_resolve(&resolver);
+        }
+    }
+}
+
+// ===== impl Task =====
+
+impl Task {
+    fn new(options: &FibOptions, channels: Channels, io: Option<Io>) -> Self {
+        let now = Instant::now();
+        let keep = options.stale != Stale::Sweep;
+        Self {
+            state: State {
+                table: options.table,
+                resolve_table: options.resolve_table,
+                via_default: options.resolve_via_default,
+                kernel: options.kernel,
+                mirror: Mirror::default(),
+                neighbours: ForeignTables::default(),
+                tables: Tables::new(keep),
+                effects: Effects::default(),
+            },
+            io,
+            commands: channels.commands,
+            outbox: Outbox::new(channels.events),
+            view: channels.view,
+            route_events: options.route_events,
+            tracked: BTreeMap::new(),
+            redistributed: BTreeMap::new(),
+            waiting: Vec::new(),
+            started: now,
+            timers: Timers {
+                sweep: match options.stale {
+                    Stale::Sweep => None,
+                    Stale::Keep(time) => Some(now + time),
+                },
+                retry: None,
+                backoff: RETRY.0,
+                resync: None,
+                last_resync: now,
+            },
+        }
+    }
+
+    async fn first_dump(&mut self) -> Result<(), FibError> {
+        if self.io.is_none() {
+            let view = KernelView {
+                assume_connected: true,
+                ..KernelView::default()
+            };
+            self.view.send_replace(Arc::new(view));
+            return Ok(());
+        }
+        self.resync().await?;
+        self.digest();
+        Ok(())
+    }
+
+    async fn run(mut self) {
+        loop {
+            let busy = self.turn().await;
+            match self.wake(busy).await {
+                Wake::Command(None) => return,
+                Wake::Command(Some(Command::Shutdown(how, answer))) => {
+                    self.finish(how).await;
+                    let _ = answer.send(());
+                    return;
+                }
+                Wake::Command(Some(command)) => self.obey(command),
+                Wake::Other => {}
+            }
+        }
+    }
+
+    /// Waits until there is something to do; not at all when `busy`.
+    async fn wake(&mut self, busy: bool) -> Wake {
+        let due = self.timers.next();
+        let Self {
+            commands,
+            outbox,
+            io,
+            ..
+        } = self;
+        let has_mail = !outbox.is_empty();
+        tokio::select! {
+            biased;
+            command = commands.recv() => Wake::Command(command),
+            () = outbox.deliver(), if has_mail => Wake::Other,
+            () = std::future::ready(()), if busy => Wake::Other,
+            () = listen(io.as_ref()) => Wake::Other,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Other,
+        }
+    }
+
+    /// One turn of the loop. Returns whether there is more to do right now.
+    async fn turn(&mut self) -> bool {
+        self.fire_timers().await;
+        let more = self.listen();
+        self.digest();
+        self.write().await;
+        // What was written comes back as notifications; take them in before judging again.
+        let more = self.listen() || more;
+        self.digest();
+        self.report();
+        let settled = self.state.tables.is_settled();
+        if settled && !more && self.timers.resync.is_none() {
+            for waiting in self.waiting.drain(..) {
+                let _ = waiting.send(());
+            }
+        }
+        self.set_retry();
+        more || !settled
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Apply(changes) => {
+                let now = self.seconds();
+                self.state.apply(changes, now);
+            }
+            Command::Track(keys) => keys.into_iter().for_each(|key| self.track(key)),
+            Command::Untrack(keys) => keys.into_iter().for_each(|key| self.untrack(key)),
+            Command::ResolveViaDefault(yes) => {
+                self.state.via_default = yes;
+                self.state.effects.resolution = true;
+            }
+            Command::SweepStale => self.state.tables.sweep_stale(),
+            Command::Routes(family, answer) => {
+                let _ = answer.send(self.state.tables.status(family, self.started.into_std()));
+            }
+            Command::Settled(answer) => self.waiting.push(answer),
+            // Handled where the loop can end.
+            Command::Shutdown(..) => {}
+        }
+    }
+
+    fn seconds(&self) -> Seconds {
+        Seconds::try_from(self.started.elapsed().as_secs()).unwrap_or(Seconds::MAX)
+    }
+
+    async fn finish(&mut self, how: OnShutdown) {
+        if how == OnShutdown::Leave {
+            return;
+        }
+        self.state.tables.withdraw_all();
+        // What the kernel refuses to delete is refused again later, and is not waited for.
+        while self.turn().await {}
+    }
+
+    // ===== The kernel speaks =====
+
+    /// Takes in notifications. Returns whether there may be more.
+    fn listen(&mut self) -> bool {
+        let Some(io) = &mut self.io else { return false };
+        let state = &mut self.state;
+        match io.monitor.drain(EARFUL, |notice| state.hear(notice)) {
+            Ok(Heard::All) => false,
+            Ok(Heard::Enough) => true,
+            Ok(Heard::Overflow) => {
+                tracing::info!("the kernel dropped notifications; reading its tables again");
+                self.timers.ask_for_resync();
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read notifications; reading the tables instead");
+                self.timers.ask_for_resync();
+                false
+            }
+        }
+    }
+
+    /// Reads everything anew.
+    async fn resync(&mut self) -> Result<(), FibError> {
+        let Some(io) = &mut self.io else {
+            return Ok(());
+        };
+        let state = &mut self.state;
+        let old = state.begin_dump();
+        let mut result = Ok(());
+        for (what, dump) in dumps(state.table, state.resolve_table) {
+            let answer = io
+                .requests
+                .dump(dump, |notice| state.hear_dump(notice))
+                .await;
+            if let Err(error) = answer {
+                let source = match error {
+                    RequestError::Io(source) => source,
+                    RequestError::Lost => Errno::ENOBUFS.into(),
+                };
+                result = Err(FibError::Dump { what, source });
+                break;
+            }
+        }
+        match result {
+            Ok(()) => state.end_dump(&old.0),
+            Err(_) => state.abort_dump(old),
+        }
+        self.timers.last_resync = Instant::now();
+        result
+    }
+
+    /// Draws the consequences of what was heard.
+    fn digest(&mut self) {
+        let effects = std::mem::take(&mut self.state.effects);
+        if !effects.interfaces.is_empty() {
+            self.view.send_replace(Arc::new(self.state.mirror.view()));
+        }
+        for ifindex in effects.interfaces {
+            match (
+                self.state.mirror.interface(ifindex),
+                effects.removed.get(&ifindex),
+            ) {
+                (Some(interface), _) => self.outbox.push(Event::InterfaceChanged(interface)),
+                (None, Some(name)) => {
+                    self.outbox.push(Event::InterfaceRemoved {
+                        ifindex,
+                        name: name.clone(),
+                    });
+                }
+                (None, None) => {}
+            }
+        }
+        if effects.resolution {
+            self.state.re_resolve();
+            self.state.tables.retry();
+            self.follow();
+            self.redistribute();
+        }
+    }
+
+    fn follow(&mut self) {
+        for (key, tracked) in &mut self.tracked {
+            let resolution = self.state.resolve(*key);
+            if resolution != tracked.resolution {
+                tracked.resolution.clone_from(&resolution);
+                self.outbox.push(Event::NextHopChanged {
+                    key: *key,
+                    resolution,
+                });
+            }
+        }
+    }
+
+    fn track(&mut self, key: TrackKey) {
+        let resolution = self.state.resolve(key);
+        let tracked = self.tracked.entry(key).or_insert(Tracked {
+            users: 0,
+            resolution: None,
+        });
+        tracked.users += 1;
+        tracked.resolution.clone_from(&resolution);
+        self.outbox.push(Event::NextHopChanged { key, resolution });
+    }
+
+    fn untrack(&mut self, key: TrackKey) {
+        let Some(tracked) = self.tracked.get_mut(&key) else {
+            return;
+        };
+        tracked.users -= 1;
+        if tracked.users == 0 {
+            self.tracked.remove(&key);
+        }
+    }
+
+    fn redistribute(&mut self) {
+        let now = self.state.mirror.redistributable();
+        let old = std::mem::take(&mut self.redistributed);
+        for &(prefix, source) in old.keys().filter(|key| !now.contains_key(*key)) {
+            self.outbox.push(Event::KernelRoute {
+                prefix,
+                source,
+                metric: None,
+            });
+        }
+        for (&(prefix, source), &metric) in &now {
+            if old.get(&(prefix, source)) != Some(&metric) {
+                self.outbox.push(Event::KernelRoute {
+                    prefix,
+                    source,
+                    metric: Some(metric),
+                });
+            }
+        }
+        self.redistributed = now;
+    }
+
+    fn report(&mut self) {
+        for event in self.state.tables.take_events() {
+            if self.route_events || matches!(event, Event::RouteFailed { .. }) {
+                self.outbox.push(event);
+            }
+        }
+    }
+
+    // ===== Speaking to the kernel =====
+
+    async fn write(&mut self) {
+        let now = self.seconds();
+        let table = self.state.table;
+        let Tables { v4, v6 } = &mut self.state.tables;
+        let clean = write_batch(v4, self.io.as_mut(), table, now).await
+            & write_batch(v6, self.io.as_mut(), table, now).await;
+        if !clean {
+            self.timers.ask_for_resync();
+        }
+    }
+
+    // ===== Time =====
+
+    async fn fire_timers(&mut self) {
+        let now = Instant::now();
+        if due(&mut self.timers.sweep, now) {
+            self.state.tables.sweep_stale();
+        }
+        if due(&mut self.timers.retry, now) {
+            self.state.tables.retry();
+            self.timers.backoff = (self.timers.backoff * 2).min(RETRY.1);
+        }
+        if due(&mut self.timers.resync, now)
+            && let Err(error) = self.resync().await
+        {
+            tracing::warn!(%error, "cannot read the kernel's tables; trying again");
+            self.timers.resync = Some(now + RETRY.0);
+        }
+    }
+
+    fn set_retry(&mut self) {
+        if !self.state.tables.has_refused() {
+            self.timers.retry = None;
+            if self.state.tables.is_settled() {
+                self.timers.backoff = RETRY.0;
+            }
+        } else if self.timers.retry.is_none() {
+            self.timers.retry = Some(Instant::now() + self.timers.backoff);
+        }
+    }
+}
+
+// ===== impl Timers =====
+
+impl Timers {
+    fn next(&self) -> Option<Instant> {
+        [self.sweep, self.retry, self.resync]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn ask_for_resync(&mut self) {
+        let at = self.last_resync + RESYNC_PAUSE;
+        self.resync.get_or_insert(at);
+    }
+}
+
+/// Whether the time has come; then it is cleared.
+fn due(timer: &mut Option<Instant>, now: Instant) -> bool {
+    timer.take_if(|at| *at <= now).is_some()
+}
+
+async fn listen(io: Option<&Io>) {
+    match io {
+        // A failing socket must not spin the loop; commands and timers still wake it.
+        Some(io) if io.monitor.readable().await.is_ok() => {}
+        _ => pending().await,
+    }
+}
+
+fn dumps(table: u32, resolve_table: u32) -> Vec<(&'static str, Dump)> {
+    let mut dumps = vec![("links", Dump::Links), ("addresses", Dump::Addresses)];
+    let mut tables = vec![resolve_table, table];
+    tables.dedup();
+    for table in tables {
+        dumps.push(("IPv4 routes", Dump::Routes { ipv6: false, table }));
+        dumps.push(("IPv6 routes", Dump::Routes { ipv6: true, table }));
+    }
+    dumps
+}
+
+/// Writes one batch of a family. Returns `false` when answers were lost and the kernel's state
+/// has to be read again.
+async fn write_batch<P: Prefix>(
+    reconciler: &mut Reconciler<P>,
+    io: Option<&mut Io>,
+    table: u32,
+    now: Seconds,
+) -> bool {
+    let mut batch = Vec::new();
+    reconciler.next_operations(&mut batch, BATCH);
+    if batch.is_empty() {
+        return true;
+    }
+    let Some(io) = io else {
+        batch
+            .iter()
+            .for_each(|operation| reconciler.completed(operation, Ok(()), now));
+        return true;
+    };
+    let wire: Vec<Operation<IpNet>> = batch
+        .iter()
+        .map(|op| Operation {
+            prefix: op.prefix.into(),
+            verb: op.verb.clone(),
+        })
+        .collect();
+    let failed = match io.requests.write(&wire, table).await {
+        Ok(failed) => failed,
+        Err(error) => {
+            tracing::warn!(?error, "no answer to a batch of routes");
+            for operation in &batch {
+                reconciler.completed(operation, Err(Errno::ENOBUFS), now);
+            }
+            return false;
+        }
+    };
+    let mut failed = failed.into_iter().peekable();
+    for (index, operation) in batch.iter().enumerate() {
+        let result = match failed.next_if(|(at, _)| *at == index) {
+            Some((_, errno)) => Err(errno),
+            None => Ok(()),
+        };
+        if let (Err(errno), Verb::Create(_) | Verb::Replace(_)) = (result, &operation.verb) {
+            tracing::debug!(prefix = ?operation.prefix, %errno, "the kernel refused a route");
+        }
+        reconciler.completed(operation, result, now);
+    }
+    true
 }

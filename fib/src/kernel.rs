@@ -1,0 +1,494 @@
+//! A mirror of what the kernel knows about links, addresses and routes of others. Pure: it is
+//! told by dumps and notifications, and tells what that changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use crate::codec::{Notice, RouteNotice};
+use crate::family::Prefix;
+use crate::handle::Source;
+use crate::route::{KernelKind, KernelRoute};
+use crate::view::{Address, Interface, KernelView, is_link_local};
+
+const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 1 << 3;
+const IFF_RUNNING: u32 = 1 << 6;
+
+const PROTOCOL_KERNEL: u8 = 2;
+const PROTOCOL_BOOT: u8 = 3;
+const PROTOCOL_STATIC: u8 = 4;
+const PROTOCOL_RA: u8 = 9;
+const PROTOCOL_DHCP: u8 = 16;
+
+/// A network interface as the kernel tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) ifindex: u32,
+    pub(crate) name: String,
+    pub(crate) flags: u32,
+    pub(crate) mtu: u32,
+    pub(crate) master: Option<u32>,
+}
+
+impl Link {
+    pub(crate) fn admin_up(&self) -> bool {
+        self.flags & IFF_UP != 0
+    }
+
+    /// Up, and able to carry packets.
+    pub(crate) fn usable(&self) -> bool {
+        self.admin_up() && self.flags & IFF_RUNNING != 0
+    }
+
+    fn loopback(&self) -> bool {
+        self.flags & IFF_LOOPBACK != 0
+    }
+}
+
+/// A route that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Foreign {
+    pub(crate) protocol: u8,
+    pub(crate) route: KernelRoute,
+}
+
+impl Foreign {
+    /// Whether `old` is this route, or this route before next hops were added.
+    fn grew_from(&self, old: &Self) -> bool {
+        let same = (self.protocol, self.route.metric) == (old.protocol, old.route.metric);
+        let hops = self.route.hops();
+        let grown = !hops.is_empty() && old.route.hops().iter().all(|hop| hops.contains(hop));
+        *self == *old || (same && grown && !old.route.hops().is_empty())
+    }
+}
+
+/// Removes `gone` from the routes of a prefix. IPv6 also tells single next hops of a multipath
+/// route as gone.
+fn remove_foreign(list: &mut Vec<Foreign>, gone: &Foreign) {
+    if let Some(at) = list.iter().position(|old| old == gone) {
+        list.remove(at);
+        return;
+    }
+    let Some(at) = list.iter().position(|old| old.grew_from(gone)) else {
+        return;
+    };
+    if let Some(KernelKind::Unicast(hops)) = list.get_mut(at).map(|old| &mut old.route.kind) {
+        hops.retain(|hop| !gone.route.hops().contains(hop));
+    }
+}
+
+/// The routes of others in one table, for one family; per prefix in the order of their metric.
+#[derive(Debug, Clone)]
+pub(crate) struct ForeignTable<P: Prefix> {
+    routes: PrefixMap<P, Vec<Foreign>>,
+}
+
+impl<P: Prefix> Default for ForeignTable<P> {
+    fn default() -> Self {
+        Self {
+            routes: PrefixMap::new(),
+        }
+    }
+}
+
+impl<P: Prefix> ForeignTable<P> {
+    /// Adds or removes the route of a notice.
+    fn update(&mut self, prefix: P, notice: &RouteNotice) {
+        let new = Foreign {
+            protocol: notice.protocol,
+            route: notice.route.clone(),
+        };
+        let list = self.routes.entry(prefix).or_default();
+        if notice.gone {
+            remove_foreign(list, &new);
+        } else {
+            // IPv6 tells the whole set of next hops again when one is appended.
+            list.retain(|old| match notice.replaced {
+                true => old.route.metric != new.route.metric,
+                false => !new.grew_from(old),
+            });
+            let at = list.partition_point(|old| old.route.metric <= new.route.metric);
+            list.insert(at, new);
+        }
+        if list.is_empty() {
+            self.routes.remove(&prefix);
+        }
+    }
+
+    /// One of our routes took the place of whatever had this metric.
+    fn overwritten(&mut self, prefix: P, metric: u32) {
+        if let Some(list) = self.routes.get_mut(&prefix) {
+            list.retain(|old| old.route.metric != metric);
+            if list.is_empty() {
+                self.routes.remove(&prefix);
+            }
+        }
+    }
+
+    /// Whether someone has this prefix with this metric.
+    pub(crate) fn has(&self, prefix: P, metric: u32) -> bool {
+        let list = self.routes.get(&prefix);
+        list.is_some_and(|list| list.iter().any(|r| r.route.metric == metric))
+    }
+
+    /// Drops what the kernel drops without a word when a link goes down: routes with no next hop
+    /// left. Of a multipath route it keeps the dead members and revives them later.
+    fn lose(&mut self, dead: impl Fn(&KernelRoute) -> bool) -> bool {
+        let mut lost = false;
+        for list in self.routes.values_mut() {
+            let before = list.len();
+            list.retain(|r| !dead(&r.route));
+            lost |= list.len() != before;
+        }
+        if lost {
+            self.routes.retain(|_, list| !list.is_empty());
+        }
+        lost
+    }
+
+    /// The routes that cover `address`, longest prefix first, each in the order of metrics.
+    pub(crate) fn covering(&self, address: P) -> Vec<(P, &[Foreign])> {
+        let mut found: Vec<_> = self
+            .routes
+            .cover(&address)
+            .map(|(prefix, list)| (prefix, list.as_slice()))
+            .collect();
+        found.reverse();
+        found
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (IpNet, &Foreign)> + '_ {
+        self.routes
+            .iter()
+            .flat_map(|(prefix, list)| list.iter().map(move |r| (prefix.into(), r)))
+    }
+
+    /// Every prefix and metric in use.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (P, u32)> + '_ {
+        self.routes
+            .iter()
+            .flat_map(|(prefix, list)| list.iter().map(move |r| (prefix, r.route.metric)))
+    }
+}
+
+/// Both families of a table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ForeignTables {
+    pub(crate) v4: ForeignTable<Ipv4Net>,
+    pub(crate) v6: ForeignTable<Ipv6Net>,
+}
+
+impl ForeignTables {
+    pub(crate) fn update(&mut self, notice: &RouteNotice) {
+        match notice.prefix {
+            IpNet::V4(prefix) => self.v4.update(prefix, notice),
+            IpNet::V6(prefix) => self.v6.update(prefix, notice),
+        }
+    }
+
+    pub(crate) fn overwritten(&mut self, prefix: IpNet, metric: u32) {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.overwritten(prefix, metric),
+            IpNet::V6(prefix) => self.v6.overwritten(prefix, metric),
+        }
+    }
+
+    pub(crate) fn has(&self, prefix: IpNet, metric: u32) -> bool {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.has(prefix, metric),
+            IpNet::V6(prefix) => self.v6.has(prefix, metric),
+        }
+    }
+
+    /// Applies a [`Loss`].
+    pub(crate) fn lose(&mut self, loss: Loss) -> bool {
+        let mut lost = false;
+        if loss.concerns_v4() {
+            lost |= self.v4.lose(|route| loss.kills(route));
+        }
+        if loss.concerns_v6() {
+            lost |= self.v6.lose(|route| loss.kills(route));
+        }
+        lost
+    }
+}
+
+/// An event that makes the kernel drop routes, in part without telling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The link went down or away.
+    Link(u32),
+    /// The link lost its last IPv4 address, which ends IPv4 on it.
+    LinkV4(u32),
+    /// The address is no longer the host's own, so nothing may be sent from it.
+    Address(IpAddr),
+}
+
+impl Loss {
+    pub(crate) fn concerns_v4(self) -> bool {
+        !matches!(self, Self::Address(IpAddr::V6(_)))
+    }
+
+    pub(crate) fn concerns_v6(self) -> bool {
+        !matches!(self, Self::LinkV4(_) | Self::Address(IpAddr::V4(_)))
+    }
+
+    /// The route is gone with it.
+    pub(crate) fn kills(self, route: &KernelRoute) -> bool {
+        match self {
+            Self::Link(ifindex) | Self::LinkV4(ifindex) => {
+                let hops = route.hops();
+                !hops.is_empty() && hops.iter().all(|hop| hop.ifindex == ifindex)
+            }
+            Self::Address(address) => route.prefsrc == Some(address),
+        }
+    }
+
+    /// The route is still there, but not as it was written.
+    pub(crate) fn maims(self, route: &KernelRoute) -> bool {
+        match self {
+            Self::Link(ifindex) | Self::LinkV4(ifindex) => {
+                route.hops().iter().any(|hop| hop.ifindex == ifindex)
+            }
+            Self::Address(_) => false,
+        }
+    }
+}
+
+/// What changed since it was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Interfaces that are new, changed or gone.
+    pub(crate) interfaces: BTreeSet<u32>,
+    /// Names of those that are gone.
+    pub(crate) removed: BTreeMap<u32, String>,
+    /// What resolves may have changed.
+    pub(crate) resolution: bool,
+    /// Routes the kernel dropped without a word, in order.
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// Links, addresses and routes of others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mirror {
+    links: BTreeMap<u32, Link>,
+    addresses: BTreeMap<u32, Vec<Address>>,
+    pub(crate) routes: ForeignTables,
+}
+
+impl Mirror {
+    /// Takes in a link or an address.
+    pub(crate) fn update(&mut self, notice: &Notice, effects: &mut Effects) {
+        match notice {
+            Notice::Link { link, gone: false } => self.set_link(link, effects),
+            Notice::Link { link, gone: true } => self.remove_link(link.ifindex, effects),
+            Notice::Address {
+                ifindex,
+                address,
+                gone: false,
+            } => {
+                self.set_address(*ifindex, *address, effects);
+            }
+            Notice::Address {
+                ifindex,
+                address,
+                gone: true,
+            } => {
+                self.remove_address(*ifindex, *address, effects);
+            }
+            Notice::Route(route) => {
+                self.routes.update(route);
+                effects.resolution = true;
+            }
+        }
+    }
+
+    fn set_link(&mut self, link: &Link, effects: &mut Effects) {
+        let old = self.links.insert(link.ifindex, link.clone());
+        if old.as_ref() == Some(link) {
+            return;
+        }
+        effects.interfaces.insert(link.ifindex);
+        effects.removed.remove(&link.ifindex);
+        effects.resolution = true;
+        if old.is_some_and(|old| old.admin_up()) && !link.admin_up() {
+            self.lose(Loss::Link(link.ifindex), effects);
+        }
+    }
+
+    fn remove_link(&mut self, ifindex: u32, effects: &mut Effects) {
+        self.addresses.remove(&ifindex);
+        if let Some(old) = self.links.remove(&ifindex) {
+            effects.interfaces.insert(ifindex);
+            effects.removed.insert(ifindex, old.name);
+            self.lose(Loss::Link(ifindex), effects);
+        }
+    }
+
+    fn set_address(&mut self, ifindex: u32, address: Address, effects: &mut Effects) {
+        let list = self.addresses.entry(ifindex).or_default();
+        if list.contains(&address) {
+            return;
+        }
+        list.retain(|old| !same_address(old, &address));
+        list.push(address);
+        list.sort_unstable();
+        effects.interfaces.insert(ifindex);
+        effects.resolution = true;
+    }
+
+    fn remove_address(&mut self, ifindex: u32, address: Address, effects: &mut Effects) {
+        let Some(list) = self.addresses.get_mut(&ifindex) else {
+            return;
+        };
+        let before = list.len();
+        list.retain(|old| !same_address(old, &address));
+        if list.len() == before {
+            return;
+        }
+        let ipv4_left = list.iter().any(|a| a.net.addr().is_ipv4());
+        effects.interfaces.insert(ifindex);
+        effects.resolution = true;
+        let own = address.net.addr();
+        if !self.is_local(own) {
+            self.lose(Loss::Address(own), effects);
+        }
+        if own.is_ipv4() && !ipv4_left {
+            self.lose(Loss::LinkV4(ifindex), effects);
+        }
+    }
+
+    fn lose(&mut self, loss: Loss, effects: &mut Effects) {
+        self.routes.lose(loss);
+        effects.resolution = true;
+        effects.losses.push(loss);
+    }
+
+    pub(crate) fn link(&self, ifindex: u32) -> Option<&Link> {
+        self.links.get(&ifindex)
+    }
+
+    pub(crate) fn usable(&self, ifindex: u32) -> bool {
+        self.link(ifindex).is_some_and(Link::usable)
+    }
+
+    /// Whether the address is one of the host's own.
+    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
+        self.addresses
+            .values()
+            .flatten()
+            .any(|own| own.net.addr() == address)
+    }
+
+    pub(crate) fn interface(&self, ifindex: u32) -> Option<Interface> {
+        let link = self.links.get(&ifindex)?;
+        Some(Interface {
+            ifindex,
+            name: link.name.clone(),
+            up: link.usable(),
+            admin_up: link.admin_up(),
+            loopback: link.loopback(),
+            mtu: link.mtu,
+            master: link.master,
+            addresses: self.addresses.get(&ifindex).cloned().unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn view(&self) -> KernelView {
+        KernelView {
+            interfaces: self
+                .links
+                .keys()
+                .filter_map(|&ifindex| self.interface(ifindex))
+                .collect(),
+            assume_connected: false,
+        }
+    }
+
+    /// The effects of taking `newer` in place of this mirror.
+    pub(crate) fn effects_of(&self, newer: &Self) -> Effects {
+        let mut effects = Effects {
+            resolution: true,
+            ..Effects::default()
+        };
+        let numbers: BTreeSet<u32> = self
+            .links
+            .keys()
+            .chain(newer.links.keys())
+            .copied()
+            .collect();
+        for ifindex in numbers {
+            let (old, new) = (self.interface(ifindex), newer.interface(ifindex));
+            if old == new {
+                continue;
+            }
+            effects.interfaces.insert(ifindex);
+            if let (Some(old), None) = (old, new) {
+                effects.removed.insert(ifindex, old.name);
+            }
+        }
+        effects
+    }
+
+    // ===== Redistribution =====
+
+    /// What `redistribute` may take, with its metric.
+    pub(crate) fn redistributable(&self) -> BTreeMap<(IpNet, Source), u32> {
+        let mut found = BTreeMap::new();
+        for (prefix, foreign) in self.routes.v4.iter().chain(self.routes.v6.iter()) {
+            if let Some(source) = self.source_of(prefix, foreign) {
+                found
+                    .entry((prefix, source))
+                    .or_insert(foreign.route.metric);
+            }
+        }
+        for (&ifindex, addresses) in &self.addresses {
+            if !self.usable(ifindex) {
+                continue;
+            }
+            let subnets = addresses
+                .iter()
+                .map(Address::subnet)
+                .filter(|s| worth_telling(*s));
+            found.extend(subnets.map(|subnet| ((subnet, Source::Connected), 0)));
+        }
+        found
+    }
+
+    fn source_of(&self, prefix: IpNet, foreign: &Foreign) -> Option<Source> {
+        let alive = match &foreign.route.kind {
+            KernelKind::Unicast(hops) => hops.iter().any(|hop| self.usable(hop.ifindex)),
+            KernelKind::Other(_) => false,
+            _ => true,
+        };
+        if !alive || !worth_telling(prefix) {
+            return None;
+        }
+        match foreign.protocol {
+            PROTOCOL_STATIC => Some(Source::Static),
+            PROTOCOL_KERNEL if self.is_subnet(prefix) => None,
+            PROTOCOL_KERNEL | PROTOCOL_BOOT | PROTOCOL_RA | PROTOCOL_DHCP => Some(Source::Kernel),
+            _ => None,
+        }
+    }
+
+    fn is_subnet(&self, prefix: IpNet) -> bool {
+        self.addresses
+            .values()
+            .flatten()
+            .any(|a| a.subnet() == prefix || a.net.trunc() == prefix)
+    }
+}
+
+fn same_address(a: &Address, b: &Address) -> bool {
+    (a.net, a.peer) == (b.net, b.peer)
+}
+
+/// Neither host-local, nor link-local, nor multicast.
+fn worth_telling(prefix: IpNet) -> bool {
+    let address = prefix.network();
+    !(address.is_loopback() || is_link_local(address) || address.is_multicast())
+}

@@ -1,0 +1,351 @@
+//! The two netlink sockets: one that asks and writes, one that listens.
+//!
+//! They are apart so that a burst of notifications can never crowd out the answer to a write,
+//! and so that the listener may overflow and say so without losing an answer.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+use crate::codec::{self, Body, Dump, Notice};
+use crate::handle::FibError;
+use crate::reconcile::Operation;
+
+/// Link, IPv4 and IPv6 addresses, IPv4 and IPv6 routes (`RTNLGRP_*`).
+const GROUPS: [u32; 5] = [1, 5, 9, 7, 11];
+/// Larger than any datagram the kernel sends here.
+const DATAGRAM: usize = 64 << 10;
+/// One write is at most this and one message long, in bytes; well below the default send buffer.
+const REQUEST: usize = 32 << 10;
+/// Holds the errors of a whole batch.
+const ANSWER_BUFFER: usize = 2 << 20;
+/// The kernel answers a write before the call that sends it returns; this is for when it
+/// does not.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A dump that changes meanwhile is asked for again this often.
+const DUMP_ATTEMPTS: u32 = 5;
+
+/// Both sockets, opened but not yet registered with a runtime.
+pub(crate) struct RawSockets {
+    requests: Socket,
+    monitor: Socket,
+}
+
+/// Opens the sockets in the network namespace `netns`, or in the caller's.
+///
+/// A socket belongs to the namespace it was opened in for good, so only a short-lived thread
+/// has to go there.
+pub(crate) async fn open(netns: Option<String>, buffer: usize) -> Result<RawSockets, FibError> {
+    let opened = tokio::task::spawn_blocking(move || match netns {
+        None => open_here(buffer),
+        Some(netns) => std::thread::spawn(move || {
+            enter(&netns).map_err(|source| FibError::Socket {
+                what: "enter the namespace",
+                source,
+            })?;
+            open_here(buffer)
+        })
+        .join()
+        .unwrap_or(Err(FibError::Closed)),
+    });
+    opened.await.unwrap_or(Err(FibError::Closed))
+}
+
+fn enter(netns: &str) -> io::Result<()> {
+    let path = if netns.contains('/') {
+        netns.to_owned()
+    } else {
+        format!("/run/netns/{netns}")
+    };
+    let file = std::fs::File::open(path)?;
+    Ok(setns(file, CloneFlags::CLONE_NEWNET)?)
+}
+
+fn open_here(buffer: usize) -> Result<RawSockets, FibError> {
+    let fail = |what| move |source| FibError::Socket { what, source };
+    let mut requests = Socket::new(NETLINK_ROUTE).map_err(fail("open the request socket"))?;
+    requests
+        .bind_auto()
+        .map_err(fail("bind the request socket"))?;
+    requests
+        .set_non_blocking(true)
+        .map_err(fail("request socket: non-blocking"))?;
+    enlarge(&requests, ANSWER_BUFFER);
+    // Both are optimisations and old kernels know neither.
+    let _ = requests.set_cap_ack(true);
+    let _ = requests.set_netlink_get_strict_chk(true);
+
+    let mut monitor = Socket::new(NETLINK_ROUTE).map_err(fail("open the monitoring socket"))?;
+    monitor
+        .bind_auto()
+        .map_err(fail("bind the monitoring socket"))?;
+    monitor
+        .set_non_blocking(true)
+        .map_err(fail("monitoring socket: non-blocking"))?;
+    enlarge(&monitor, buffer);
+    for group in GROUPS {
+        monitor
+            .add_membership(group)
+            .map_err(fail("join the notification groups"))?;
+    }
+    Ok(RawSockets { requests, monitor })
+}
+
+/// Past the system's limit where that is allowed, up to it otherwise.
+fn enlarge(socket: &Socket, bytes: usize) {
+    if setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &bytes).is_err() {
+        let _ = setsockopt(&socket.as_fd(), sockopt::RcvBuf, &bytes);
+    }
+}
+
+/// Why a request has no clean answer.
+#[derive(Debug)]
+pub(crate) enum RequestError {
+    /// Answers were lost; what is in the kernel is not known.
+    Lost,
+    Io(io::Error),
+}
+
+impl From<io::Error> for RequestError {
+    fn from(error: io::Error) -> Self {
+        if error.raw_os_error() == Some(Errno::ENOBUFS as i32) {
+            Self::Lost
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+/// The socket that asks and writes.
+pub(crate) struct Requests {
+    socket: AsyncFd<Socket>,
+    sequence: u32,
+    out: Vec<u8>,
+    answers: Vec<u8>,
+}
+
+impl Requests {
+    /// Writes `batch` with as few system calls as its size allows. Returns the operations that
+    /// failed, by index; all others were carried out.
+    pub(crate) async fn write(
+        &mut self,
+        batch: &[Operation<IpNet>],
+        table: u32,
+    ) -> Result<Vec<(usize, Errno)>, RequestError> {
+        let mut failed = Vec::new();
+        let mut done = 0;
+        while let Some(rest) = batch.get(done..).filter(|rest| !rest.is_empty()) {
+            let first = self.sequence.wrapping_add(1);
+            let count = self.encode(rest, table);
+            self.send().await?;
+            self.await_answers(first, count, |index, errno| {
+                failed.push((done + index, errno))
+            })
+            .await?;
+            done += count;
+        }
+        Ok(failed)
+    }
+
+    /// Encodes the first of `operations` until [`REQUEST`] bytes are full; returns how many.
+    fn encode(&mut self, operations: &[Operation<IpNet>], table: u32) -> usize {
+        self.out.clear();
+        let (mut count, mut last) = (0, 0);
+        for operation in operations {
+            if self.out.len() > REQUEST {
+                break;
+            }
+            last = self.out.len();
+            self.sequence = self.sequence.wrapping_add(1);
+            codec::append_operation(&mut self.out, operation, table, self.sequence);
+            count += 1;
+        }
+        codec::ask_for_answer(&mut self.out, last);
+        count
+    }
+
+    /// Reads until the last of `count` requests from sequence number `first` on is answered.
+    async fn await_answers(
+        &mut self,
+        first: u32,
+        count: usize,
+        mut failed: impl FnMut(usize, Errno),
+    ) -> Result<(), RequestError> {
+        loop {
+            self.receive().await?;
+            for message in codec::messages(&self.answers) {
+                let index = message.sequence.wrapping_sub(first) as usize;
+                let Body::Ack(errno) = message.body else {
+                    continue;
+                };
+                if index < count && errno != 0 {
+                    failed(index, Errno::from_raw(errno));
+                }
+                if index + 1 == count {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Lists everything of a kind. A table or a family that does not exist is empty.
+    pub(crate) async fn dump(
+        &mut self,
+        dump: Dump,
+        mut each: impl FnMut(Notice),
+    ) -> Result<(), RequestError> {
+        for _ in 0..DUMP_ATTEMPTS {
+            self.sequence = self.sequence.wrapping_add(1);
+            self.out = codec::dump_request(dump, self.sequence);
+            self.send().await?;
+            if !self.collect_dump(&mut each).await? {
+                return Ok(());
+            }
+        }
+        tracing::debug!(
+            ?dump,
+            "the kernel's tables keep changing; notifications say the rest"
+        );
+        Ok(())
+    }
+
+    /// Returns whether the dump was interrupted by a change.
+    async fn collect_dump(&mut self, each: &mut impl FnMut(Notice)) -> Result<bool, RequestError> {
+        let mut interrupted = false;
+        loop {
+            self.receive().await?;
+            for message in codec::messages(&self.answers) {
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                interrupted |= message.interrupted;
+                match message.body {
+                    Body::Notice(notice) => each(notice),
+                    Body::Done(0) => return Ok(interrupted),
+                    Body::Done(errno) | Body::Ack(errno) => return absent(errno).map(|()| false),
+                    Body::Other => {}
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self) -> Result<(), RequestError> {
+        let kernel = SocketAddr::new(0, 0);
+        loop {
+            let mut ready = self.socket.writable().await?;
+            match ready.try_io(|socket| socket.get_ref().send_to(&self.out, &kernel, 0)) {
+                Ok(result) => return Ok(result.map(drop)?),
+                Err(_would_block) => continue,
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Result<(), RequestError> {
+        loop {
+            self.answers.clear();
+            // Mostly the answer is there already, and waiting would cost a turn of the loop.
+            match self.socket.get_ref().recv(&mut self.answers, 0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Ok(result.map(drop)?),
+            }
+            match timeout(PATIENCE, self.socket.readable()).await {
+                Ok(ready) => ready?.clear_ready(),
+                Err(_elapsed) => return Err(RequestError::Lost),
+            }
+        }
+    }
+}
+
+/// Errors that mean "there is nothing": no such table, or a kernel without IPv6.
+fn absent(errno: i32) -> Result<(), RequestError> {
+    match Errno::from_raw(errno) {
+        Errno::ENOENT | Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP => Ok(()),
+        _ => Err(RequestError::Io(io::Error::from_raw_os_error(errno))),
+    }
+}
+
+/// What listening brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing is waiting.
+    All,
+    /// There may be more; the caller's turn to do something else.
+    Enough,
+    /// The kernel had to drop notifications (`ENOBUFS`); only a dump tells the truth now.
+    Overflow,
+}
+
+/// The socket that listens.
+pub(crate) struct Monitor {
+    socket: AsyncFd<Socket>,
+    buffer: Vec<u8>,
+}
+
+impl Monitor {
+    /// Waits until there may be a notification. [`drain`](Self::drain) must follow, since this
+    /// forgets that there is one.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.socket
+            .readable()
+            .await
+            .map(|mut ready| ready.clear_ready())
+    }
+
+    /// Hands over what is waiting, up to `limit` datagrams.
+    pub(crate) fn drain(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(Notice),
+    ) -> io::Result<Heard> {
+        for _ in 0..limit {
+            self.buffer.clear();
+            match self.socket.get_ref().recv(&mut self.buffer, 0) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Heard::All);
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {
+                    return Ok(Heard::Overflow);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            for message in codec::messages(&self.buffer) {
+                if let Body::Notice(notice) = message.body {
+                    each(notice);
+                }
+            }
+        }
+        Ok(Heard::Enough)
+    }
+}
+
+/// Registers the sockets with the current runtime.
+pub(crate) fn register(raw: RawSockets) -> io::Result<(Requests, Monitor)> {
+    let requests = Requests {
+        socket: watched(raw.requests)?,
+        sequence: 0,
+        out: Vec::new(),
+        answers: Vec::with_capacity(DATAGRAM),
+    };
+    let monitor = Monitor {
+        socket: watched(raw.monitor)?,
+        buffer: Vec::with_capacity(DATAGRAM),
+    };
+    Ok((requests, monitor))
+}
+
+/// The safe constructor is deprecated because it takes types that may close or swap their
+/// descriptor while it is watched. `Socket` owns one descriptor and closes it when dropped.
+#[allow(deprecated)]
+fn watched(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    AsyncFd::new(socket)
+}

@@ -1,0 +1,580 @@
+//! What should be in the kernel, what is, and the operations that close the difference.
+//!
+//! Pure and deterministic: no clock, no I/O, and nothing that leaves depends on hash order. One
+//! [`Reconciler`] serves one family of one table. It is told what is wanted
+//! ([`desire`](Reconciler::desire)) and what the kernel says; it hands out
+//! [`Operation`]s and is told how they went.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use nix::errno::Errno;
+
+use crate::class::{ClassId, Classes};
+use crate::family::Prefix;
+use crate::handle::RouteError;
+use crate::kernel::Loss;
+use crate::resolve::Resolve;
+use crate::route::{KernelRoute, Route};
+
+/// Seconds since the FIB was started.
+pub(crate) type Seconds = u32;
+
+/// One message to the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Operation<P> {
+    pub(crate) prefix: P,
+    pub(crate) verb: Verb,
+}
+
+/// What to do with a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Add; must fail where prefix and metric are taken.
+    Create(Arc<KernelRoute>),
+    /// Take the place of our own route of the same metric.
+    Replace(Arc<KernelRoute>),
+    /// Delete our route of this metric.
+    Delete { metric: u32 },
+}
+
+/// What the owner of a route is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome<P> {
+    Installed(P),
+    Removed(P),
+    Failed(P, RouteError),
+}
+
+/// A route the kernel has.
+#[derive(Debug, Clone)]
+struct Installed {
+    route: Arc<KernelRoute>,
+    /// The kernel changed it in a way that is not known in full; write it again.
+    tainted: bool,
+    /// The dump that saw it last.
+    epoch: u8,
+}
+
+/// The routes of ours that the kernel has for one prefix, one per metric; mostly one.
+#[derive(Debug, Default)]
+enum Actual {
+    #[default]
+    None,
+    One(Installed),
+    // Boxed so that the common cases stay at 16 bytes.
+    #[allow(clippy::box_collection)]
+    Many(Box<Vec<Installed>>),
+}
+
+impl Actual {
+    fn as_slice(&self) -> &[Installed] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+
+    fn at(&self, metric: u32) -> Option<&Installed> {
+        self.as_slice().iter().find(|i| i.route.metric == metric)
+    }
+
+    /// Keeps those that `keep` wants, and lets it change them.
+    fn retain(&mut self, mut keep: impl FnMut(&mut Installed) -> bool) {
+        match self {
+            Self::None => {}
+            Self::One(one) => {
+                if !keep(one) {
+                    *self = Self::None;
+                }
+            }
+            Self::Many(many) => {
+                many.retain_mut(keep);
+                if many.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, new: Installed) {
+        let metric = new.route.metric;
+        self.retain(|i| i.route.metric != metric);
+        match self {
+            Self::None => *self = Self::One(new),
+            Self::One(one) => {
+                let mut both = vec![one.clone(), new];
+                both.sort_by_key(|i| i.route.metric);
+                *self = Self::Many(Box::new(both));
+            }
+            Self::Many(many) => {
+                let at = many.partition_point(|i| i.route.metric < metric);
+                many.insert(at, new);
+            }
+        }
+    }
+}
+
+/// What keeps a wanted route out of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Trouble {
+    #[default]
+    None,
+    Unresolved,
+    Foreign,
+    Kernel(Errno),
+    /// Refused before, and being tried again.
+    Retrying(Errno),
+}
+
+impl Trouble {
+    /// Whether `new` is what the owner knows already.
+    fn is_known(self, new: Self) -> bool {
+        self == new || matches!((self, new), (Self::Retrying(a), Self::Kernel(b)) if a == b)
+    }
+
+    fn error(self) -> Option<RouteError> {
+        match self {
+            Self::None => None,
+            Self::Unresolved => Some(RouteError::Unresolved),
+            Self::Foreign => Some(RouteError::Foreign),
+            Self::Kernel(errno) | Self::Retrying(errno) => Some(RouteError::Kernel(errno)),
+        }
+    }
+}
+
+/// All that is known about a prefix.
+#[derive(Debug, Default)]
+struct Entry {
+    desired: Option<ClassId>,
+    actual: Actual,
+    since: Seconds,
+    trouble: Trouble,
+    /// In the queue.
+    queued: bool,
+    /// Of an earlier run, and kept for now.
+    adopted: bool,
+    /// The owner was told that the present form is installed.
+    told: bool,
+}
+
+/// One row of [`Reconciler::status`].
+#[derive(Debug)]
+pub(crate) struct Status<P> {
+    pub(crate) prefix: P,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) resolved: Option<Arc<KernelRoute>>,
+    pub(crate) installed: bool,
+    pub(crate) since: Seconds,
+    pub(crate) error: Option<RouteError>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Reconciler<P: Prefix> {
+    entries: HashMap<P, Entry>,
+    classes: Classes<P>,
+    queue: VecDeque<P>,
+    /// Prefix and metric of routes that are not ours.
+    foreign: HashSet<(P, u32)>,
+    /// Routes found in the kernel, so that equal ones are one allocation.
+    found: HashSet<Arc<KernelRoute>>,
+    /// Refused by the kernel, to be tried again.
+    refused: Vec<P>,
+    outcomes: Vec<Outcome<P>>,
+    epoch: u8,
+    /// Routes of an earlier run stay.
+    keep_adopted: bool,
+}
+
+impl<P: Prefix> Reconciler<P> {
+    /// With `keep_adopted`, routes found by the first dump stay until
+    /// [`sweep_stale`](Self::sweep_stale).
+    pub(crate) fn new(keep_adopted: bool) -> Self {
+        Self {
+            entries: HashMap::new(),
+            classes: Classes::default(),
+            queue: VecDeque::new(),
+            foreign: HashSet::new(),
+            found: HashSet::new(),
+            refused: Vec::new(),
+            outcomes: Vec::new(),
+            epoch: 0,
+            keep_adopted,
+        }
+    }
+
+    // ===== What is wanted =====
+
+    /// Wants `route` for `prefix`, or nothing.
+    pub(crate) fn desire(
+        &mut self,
+        prefix: P,
+        route: Option<&Arc<Route>>,
+        now: Seconds,
+        resolver: &impl Resolve,
+    ) {
+        let class = route.map(|route| self.classes.acquire(route, resolver));
+        if class.is_none() && !self.entries.contains_key(&prefix) {
+            return;
+        }
+        let entry = self.entries.entry(prefix).or_default();
+        let old = std::mem::replace(&mut entry.desired, class);
+        entry.adopted = false;
+        // The same again is no news, and does not restart the clock or repeat the answer.
+        if old != class || class.is_none() {
+            entry.trouble = Trouble::None;
+            entry.told = false;
+            entry.since = now;
+            enqueue(&mut self.queue, prefix, entry);
+        }
+        if let Some(old) = old {
+            self.classes.release(old);
+        }
+    }
+
+    /// Resolves everything again. Only prefixes whose resolution changed are looked at.
+    pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
+        let changed = self.classes.re_resolve(resolver);
+        if changed.is_empty() {
+            return;
+        }
+        self.visit(|entry| {
+            let hit = entry.desired.is_some_and(|class| changed.contains(&class));
+            if hit {
+                entry.trouble = Trouble::None;
+                entry.told = false;
+            }
+            hit
+        });
+    }
+
+    /// Deletes what an earlier run left and nobody wants.
+    pub(crate) fn sweep_stale(&mut self) {
+        self.keep_adopted = false;
+        self.visit(|entry| std::mem::take(&mut entry.adopted));
+    }
+
+    /// Wants nothing any more.
+    pub(crate) fn withdraw_all(&mut self) {
+        self.keep_adopted = false;
+        let mut released = Vec::new();
+        self.visit(|entry| {
+            entry.adopted = false;
+            entry.told = false;
+            released.extend(entry.desired.take());
+            true
+        });
+        for class in released {
+            self.classes.release(class);
+        }
+    }
+
+    /// Tries again what the kernel refused. Returns whether there was any.
+    pub(crate) fn retry(&mut self) -> bool {
+        let refused = std::mem::take(&mut self.refused);
+        for prefix in &refused {
+            if let Some(entry) = self.entries.get_mut(prefix)
+                && let Trouble::Kernel(errno) = entry.trouble
+            {
+                entry.trouble = Trouble::Retrying(errno);
+                enqueue(&mut self.queue, *prefix, entry);
+            }
+        }
+        !refused.is_empty()
+    }
+
+    /// Whether something waits for [`retry`](Self::retry).
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Queues the entries that `hit` says yes to, in the order of prefixes.
+    fn visit(&mut self, mut hit: impl FnMut(&mut Entry) -> bool) {
+        let mut prefixes: Vec<P> = Vec::new();
+        for (prefix, entry) in &mut self.entries {
+            if hit(entry) && !std::mem::replace(&mut entry.queued, true) {
+                prefixes.push(*prefix);
+            }
+        }
+        prefixes.sort_unstable();
+        self.queue.extend(prefixes);
+    }
+
+    // ===== What the kernel says =====
+
+    /// The kernel has this route of ours. `replaced`: in place of any of the same metric.
+    pub(crate) fn kernel_added(&mut self, prefix: P, route: KernelRoute, replaced: bool) {
+        let metric = route.metric;
+        let keep = self.keep_adopted;
+        let epoch = self.epoch;
+        let fresh = !self.entries.contains_key(&prefix);
+        let entry = self.entries.entry(prefix).or_default();
+        entry.adopted |= fresh && keep;
+        let known = entry.actual.at(metric);
+        let same = known.is_some_and(|known| *known.route == route);
+        // A second route of the same metric that did not replace the first: the one that counts
+        // is not known, so write ours again.
+        let tainted = known.is_some_and(|known| known.epoch == epoch) && !same && !replaced;
+        let shared = match known {
+            Some(known) if same => known.route.clone(),
+            _ => intern(&mut self.found, route),
+        };
+        entry.actual.set(Installed {
+            route: shared,
+            tainted,
+            epoch,
+        });
+        if matches!(entry.trouble, Trouble::Kernel(_)) {
+            entry.trouble = Trouble::None;
+        }
+        enqueue(&mut self.queue, prefix, entry);
+    }
+
+    /// The kernel no longer has this route of ours.
+    pub(crate) fn kernel_removed(&mut self, prefix: P, route: &KernelRoute) {
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return;
+        };
+        entry.actual.retain(|installed| {
+            if installed.route.metric != route.metric {
+                return true;
+            }
+            // Another form of it is gone, or a part of it.
+            installed.tainted = true;
+            *installed.route != *route
+        });
+        entry.told = false;
+        enqueue(&mut self.queue, prefix, entry);
+    }
+
+    /// The kernel dropped routes of ours, or parts of them, without telling each.
+    pub(crate) fn lose(&mut self, loss: Loss) {
+        self.visit(|entry| {
+            let mut hit = false;
+            entry.actual.retain(|installed| {
+                if loss.kills(&installed.route) {
+                    hit = true;
+                    return false;
+                }
+                if loss.maims(&installed.route) {
+                    hit = true;
+                    installed.tainted = true;
+                }
+                true
+            });
+            entry.told &= !hit;
+            hit
+        });
+    }
+
+    /// Whether others have a route of this prefix and metric. `overwritten`: it took the place
+    /// of ours.
+    pub(crate) fn set_foreign(&mut self, prefix: P, metric: u32, present: bool, overwritten: bool) {
+        if present {
+            self.foreign.insert((prefix, metric));
+        } else {
+            self.foreign.remove(&(prefix, metric));
+        }
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return;
+        };
+        if overwritten {
+            entry
+                .actual
+                .retain(|installed| installed.route.metric != metric);
+        }
+        entry.trouble = Trouble::None;
+        entry.told = false;
+        enqueue(&mut self.queue, prefix, entry);
+    }
+
+    /// A dump begins: every route of ours follows as [`kernel_added`](Self::kernel_added), and
+    /// every foreign one as [`set_foreign`](Self::set_foreign).
+    pub(crate) fn begin_dump(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.foreign.clear();
+    }
+
+    /// The dump is complete: what it did not show is gone.
+    pub(crate) fn end_dump(&mut self) {
+        let epoch = self.epoch;
+        self.found.retain(|route| Arc::strong_count(route) > 1);
+        self.visit(|entry| {
+            let before = entry.actual.as_slice().len();
+            entry.actual.retain(|installed| installed.epoch == epoch);
+            let foreign = entry.trouble == Trouble::Foreign;
+            if foreign {
+                entry.trouble = Trouble::None;
+            }
+            foreign || entry.actual.as_slice().len() != before
+        });
+    }
+
+    // ===== Closing the difference =====
+
+    /// Whether there is something to look at.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Appends operations to `batch` until it holds `limit` or nothing is left to do. Every one
+    /// must be answered by [`completed`](Self::completed) before the next call.
+    pub(crate) fn next_operations(&mut self, batch: &mut Vec<Operation<P>>, limit: usize) {
+        while batch.len() < limit {
+            let Some(prefix) = self.queue.pop_front() else {
+                break;
+            };
+            self.close(prefix, batch);
+        }
+    }
+
+    fn close(&mut self, prefix: P, batch: &mut Vec<Operation<P>>) {
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return;
+        };
+        entry.queued = false;
+        if entry.desired.is_none() && entry.adopted {
+            return;
+        }
+        let resolved = entry.desired.and_then(|class| self.classes.resolved(class));
+        let want = match (entry.trouble, resolved) {
+            (Trouble::Kernel(_), _) => None,
+            (_, Some(route)) if self.foreign.contains(&(prefix, route.metric)) => {
+                note(&mut self.outcomes, prefix, entry, Trouble::Foreign);
+                None
+            }
+            (_, None) if entry.desired.is_some() => {
+                note(&mut self.outcomes, prefix, entry, Trouble::Unresolved);
+                None
+            }
+            (_, resolved) => resolved,
+        };
+        let present = want.and_then(|want| entry.actual.at(want.metric));
+        let verb = match (want, present) {
+            (Some(want), None) => Some(Verb::Create(want.clone())),
+            (Some(want), Some(p)) if p.tainted || p.route != *want => {
+                Some(Verb::Replace(want.clone()))
+            }
+            _ => None,
+        };
+        // The new route first, the old one when the new one is in: no packet is dropped between.
+        if let Some(verb) = verb {
+            batch.push(Operation { prefix, verb });
+            return;
+        }
+        let spared = want.map(|want| want.metric);
+        let others = entry.actual.as_slice().iter().map(|i| i.route.metric);
+        let surplus = others.filter(|&metric| spared != Some(metric));
+        batch.extend(surplus.map(|metric| Operation {
+            prefix,
+            verb: Verb::Delete { metric },
+        }));
+        if want.is_some() && !std::mem::replace(&mut entry.told, true) {
+            entry.trouble = Trouble::None;
+            self.outcomes.push(Outcome::Installed(prefix));
+        }
+        self.forget(prefix);
+    }
+
+    /// Drops an entry that holds nothing.
+    fn forget(&mut self, prefix: P) {
+        let empty = |e: &Entry| e.desired.is_none() && e.actual.as_slice().is_empty() && !e.queued;
+        if self.entries.get(&prefix).is_some_and(empty) {
+            self.entries.remove(&prefix);
+            self.outcomes.push(Outcome::Removed(prefix));
+        }
+    }
+
+    /// How an operation went.
+    pub(crate) fn completed(
+        &mut self,
+        operation: &Operation<P>,
+        result: Result<(), Errno>,
+        now: Seconds,
+    ) {
+        let prefix = operation.prefix;
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return;
+        };
+        match (&operation.verb, result) {
+            (Verb::Create(route) | Verb::Replace(route), Ok(())) => {
+                let epoch = self.epoch;
+                entry.actual.set(Installed {
+                    route: route.clone(),
+                    tainted: false,
+                    epoch,
+                });
+                entry.since = now;
+                entry.told = false;
+            }
+            (Verb::Delete { metric }, Ok(()) | Err(Errno::ESRCH)) => {
+                entry
+                    .actual
+                    .retain(|installed| installed.route.metric != *metric);
+            }
+            (_, Err(errno)) => {
+                note(&mut self.outcomes, prefix, entry, Trouble::Kernel(errno));
+                self.refused.push(prefix);
+                // Deleting has nothing left to try before the retry.
+                if matches!(operation.verb, Verb::Delete { .. }) {
+                    return;
+                }
+            }
+        }
+        enqueue(&mut self.queue, prefix, entry);
+    }
+
+    /// What the owners are to be told, in order.
+    pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome<P>> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// Every route, in no order.
+    pub(crate) fn status(&self) -> impl Iterator<Item = Status<P>> + '_ {
+        self.entries.iter().map(|(prefix, entry)| {
+            let resolved = match entry.desired {
+                Some(class) => self.classes.resolved(class).cloned(),
+                None => entry.actual.as_slice().first().map(|i| i.route.clone()),
+            };
+            let present = resolved.as_ref().and_then(|r| entry.actual.at(r.metric));
+            Status {
+                prefix: *prefix,
+                route: entry
+                    .desired
+                    .and_then(|class| self.classes.route(class).cloned()),
+                installed: present
+                    .is_some_and(|p| !p.tainted && Some(&p.route) == resolved.as_ref()),
+                resolved,
+                since: entry.since,
+                error: entry.trouble.error(),
+            }
+        })
+    }
+}
+
+fn enqueue<P>(queue: &mut VecDeque<P>, prefix: P, entry: &mut Entry) {
+    if !std::mem::replace(&mut entry.queued, true) {
+        queue.push_back(prefix);
+    }
+}
+
+/// Remembers what is wrong, and tells it when it is news.
+fn note<P>(outcomes: &mut Vec<Outcome<P>>, prefix: P, entry: &mut Entry, trouble: Trouble) {
+    let old = std::mem::replace(&mut entry.trouble, trouble);
+    entry.told = false;
+    if let (false, Some(error)) = (old.is_known(trouble), trouble.error()) {
+        outcomes.push(Outcome::Failed(prefix, error));
+    }
+}
+
+fn intern(found: &mut HashSet<Arc<KernelRoute>>, route: KernelRoute) -> Arc<KernelRoute> {
+    found
+        .get_or_insert_with(&route, |route| Arc::new(route.clone()))
+        .clone()
+}
+
+// A full table holds a million of these.
+const _: () = assert!(std::mem::size_of::<Actual>() == 16 && std::mem::size_of::<Entry>() <= 48);

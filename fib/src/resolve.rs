@@ -1,0 +1,186 @@
+//! Next hops to routers and interfaces, through the kernel's routes of others.
+//!
+//! The kernel itself only takes gateways that are on a link, so the route that covers a next hop
+//! says all: its own gateways, or "on this link". Our own routes take no part, hence nothing
+//! resolves through itself.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::family::Prefix;
+use crate::handle::TrackKey;
+use crate::kernel::{Foreign, ForeignTable, Mirror};
+use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+use crate::view::is_link_local;
+
+/// The kernel's largest weight of a next hop.
+const MAX_WEIGHT: u16 = 256;
+
+/// Answers how next hops are reached.
+pub(crate) trait Resolve {
+    /// How an address is reached, `None` when it is not.
+    fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution>;
+
+    /// The kernel's form of `route`, `None` when none of its next hops resolves.
+    fn kernel_route<P: Prefix>(&self, route: &Route) -> Option<KernelRoute> {
+        let kind = match &route.kind {
+            RouteKind::Unicast(next_hops) => KernelKind::Unicast(self.kernel_hops(next_hops)?),
+            RouteKind::Blackhole => KernelKind::Blackhole,
+            RouteKind::Unreachable => KernelKind::Unreachable,
+            RouteKind::Prohibit => KernelKind::Prohibit,
+        };
+        let metric = if route.metric == 0 {
+            P::METRIC_FOR_ZERO
+        } else {
+            route.metric
+        };
+        Some(KernelRoute {
+            metric,
+            kind,
+            prefsrc: route.prefsrc,
+        })
+    }
+
+    /// Sorted; of several next hops that end up at the same router the first counts.
+    fn kernel_hops(&self, next_hops: &[NextHop]) -> Option<Vec<KernelHop>> {
+        let mut hops: Vec<KernelHop> = Vec::with_capacity(next_hops.len());
+        for next_hop in next_hops {
+            let key = TrackKey {
+                address: next_hop.gateway,
+                ifindex: next_hop.ifindex,
+            };
+            let Some(found) = self.resolve(key, next_hop.onlink) else {
+                continue;
+            };
+            for via in found.multipath {
+                let hop = KernelHop {
+                    gateway: via.gateway.or(Some(next_hop.gateway)),
+                    ifindex: via.ifindex,
+                    weight: next_hop
+                        .weight
+                        .saturating_mul(via.weight)
+                        .clamp(1, MAX_WEIGHT),
+                    onlink: next_hop.onlink || via.onlink,
+                };
+                if !hops
+                    .iter()
+                    .any(|h| (h.gateway, h.ifindex) == (hop.gateway, hop.ifindex))
+                {
+                    hops.push(hop);
+                }
+            }
+        }
+        // Alone it gets all, and the kernel keeps no weight for it.
+        if let [only] = hops.as_mut_slice() {
+            only.weight = 1;
+        }
+        hops.sort_unstable();
+        (!hops.is_empty()).then_some(hops)
+    }
+}
+
+/// Resolves through a mirror of the kernel.
+#[derive(Debug)]
+pub(crate) struct ByMirror<'a> {
+    pub(crate) mirror: &'a Mirror,
+    /// Whether a default route counts.
+    pub(crate) via_default: bool,
+}
+
+/// Everything is connected: for running without a kernel.
+#[derive(Debug)]
+pub(crate) struct Always;
+
+impl Resolve for Always {
+    fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
+        Some(direct(key.ifindex.unwrap_or(0), String::new(), onlink))
+    }
+}
+
+impl Resolve for ByMirror<'_> {
+    fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
+        // A router that is ourselves would send every packet back to us.
+        if self.mirror.is_local(key.address) || key.address.is_unspecified() {
+            return None;
+        }
+        if is_link_local(key.address) || (onlink && key.ifindex.is_some()) {
+            let link = self
+                .mirror
+                .link(key.ifindex?)
+                .filter(|link| link.usable())?;
+            return Some(direct(link.ifindex, link.name.clone(), onlink));
+        }
+        match key.address {
+            IpAddr::V4(_) => self.look_up::<Ipv4Net>(&self.mirror.routes.v4, key),
+            IpAddr::V6(_) => self.look_up::<Ipv6Net>(&self.mirror.routes.v6, key),
+        }
+    }
+}
+
+impl ByMirror<'_> {
+    fn look_up<P: Prefix>(&self, table: &ForeignTable<P>, key: TrackKey) -> Option<Resolution> {
+        for (prefix, routes) in table.covering(P::host(key.address)?) {
+            let prefix: IpNet = prefix.into();
+            if prefix.prefix_len() == 0 && !self.via_default {
+                return None;
+            }
+            for foreign in routes {
+                let KernelKind::Unicast(hops) = &foreign.route.kind else {
+                    // The kernel drops such packets here and looks no further.
+                    return None;
+                };
+                let usable: Vec<KernelHop> = hops
+                    .iter()
+                    .filter(|hop| self.mirror.usable(hop.ifindex))
+                    .filter(|hop| key.ifindex.is_none_or(|wanted| wanted == hop.ifindex))
+                    .copied()
+                    .collect();
+                if let Some(&first) = usable.first() {
+                    return Some(self.found(prefix, foreign, first, usable));
+                }
+            }
+        }
+        None
+    }
+
+    fn found(
+        &self,
+        prefix: IpNet,
+        foreign: &Foreign,
+        first: KernelHop,
+        multipath: Vec<KernelHop>,
+    ) -> Resolution {
+        let connected = first.gateway.is_none();
+        let name = self
+            .mirror
+            .link(first.ifindex)
+            .map(|link| link.name.clone());
+        Resolution {
+            gateway: first.gateway,
+            ifindex: first.ifindex,
+            ifname: name.unwrap_or_default(),
+            metric: if connected { 0 } else { foreign.route.metric },
+            connected,
+            via: Some(prefix),
+            multipath,
+        }
+    }
+}
+
+fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {
+    Resolution {
+        gateway: None,
+        ifindex,
+        ifname,
+        metric: 0,
+        connected: true,
+        via: None,
+        multipath: vec![KernelHop {
+            gateway: None,
+            ifindex,
+            weight: 1,
+            onlink,
+        }],
+    }
+}
