@@ -10,8 +10,19 @@
     )
 )]
 
+mod error;
+pub mod frr;
+pub mod grammar;
+mod load;
 pub mod model;
+mod normal;
 mod peer;
+mod toml_text;
+mod validate;
+
+pub use error::ConfigError;
+pub use load::{Leniency, Loaded, Spelling, load, parse_str};
+pub use validate::{Problem, Subject, validate};
 
 pub use model::{
     AfConfig, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family, GracefulRestart, Log,

@@ -327,19 +327,28 @@ impl Bgp {
 }
 
 /// Graceful restart of the whole instance (RFC 4724).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GracefulRestart {
     /// Offer to restart gracefully; helping a peer that does needs no setting.
     pub enabled: bool,
-    /// Seconds that peers wait for the session to come back, 1 to 4095;
-    /// [`DEFAULT_RESTART_TIME_SECS`] when `None`.
-    pub restart_time_secs: Option<u16>,
-    /// Seconds for which a restarting peer's routes are kept, 1 to 4095;
-    /// [`DEFAULT_STALEPATH_TIME_SECS`] when `None`.
-    pub stalepath_time_secs: Option<u16>,
+    /// Seconds that peers wait for the session to come back, 1 to 4095.
+    pub restart_time_secs: u16,
+    /// Seconds for which a restarting peer's routes are kept, 1 to 4095.
+    pub stalepath_time_secs: u16,
     /// Say that forwarding survived the restart (the F bit).
     pub preserve_fw_state: bool,
+}
+
+impl Default for GracefulRestart {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            restart_time_secs: DEFAULT_RESTART_TIME_SECS,
+            stalepath_time_secs: DEFAULT_STALEPATH_TIME_SECS,
+            preserve_fw_state: false,
+        }
+    }
 }
 
 /// Which unicast family a line or setting is about.
@@ -374,12 +383,10 @@ pub struct AfConfig<P: Ord> {
     pub networks: BTreeSet<P>,
     /// Sources of routes that are announced, with their options.
     pub redistribute: BTreeMap<RedistributeSource, Redistribute>,
-    /// How many equal external paths are used, 1 to 256;
-    /// [`DEFAULT_MAXIMUM_PATHS`] when `None`.
-    pub maximum_paths: Option<u16>,
-    /// How many equal internal paths are used, 1 to 256;
-    /// [`DEFAULT_MAXIMUM_PATHS`] when `None`.
-    pub maximum_paths_ibgp: Option<u16>,
+    /// How many equal external paths are used, 1 to 256.
+    pub maximum_paths: u16,
+    /// How many equal internal paths are used, 1 to 256.
+    pub maximum_paths_ibgp: u16,
 }
 
 impl<P: Ord> Default for AfConfig<P> {
@@ -387,8 +394,8 @@ impl<P: Ord> Default for AfConfig<P> {
         Self {
             networks: BTreeSet::new(),
             redistribute: BTreeMap::new(),
-            maximum_paths: None,
-            maximum_paths_ibgp: None,
+            maximum_paths: DEFAULT_MAXIMUM_PATHS,
+            maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
         }
     }
 }

@@ -38,6 +38,14 @@ pub enum UpdateSource {
     Interface(String),
 }
 
+impl From<&str> for UpdateSource {
+    /// An address if it reads as one, else an interface.
+    fn from(text: &str) -> Self {
+        text.parse()
+            .map_or_else(|_| Self::Interface(text.to_owned()), Self::Address)
+    }
+}
+
 impl std::fmt::Display for UpdateSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -296,7 +304,7 @@ impl Bgp {
         self.peer_groups.get(neighbor.peer_group.as_ref()?)
     }
 
-    fn resolve_remote(&self, remote_as: RemoteAs) -> Remote {
+    pub(crate) fn resolve_remote(&self, remote_as: RemoteAs) -> Remote {
         match remote_as {
             RemoteAs::Number(asn) if asn == self.asn => Remote {
                 kind: PeerKind::Internal,
@@ -315,6 +323,35 @@ impl Bgp {
                 asn: None,
             },
         }
+    }
+
+    /// The kind of a neighbor, as far as it is known yet.
+    pub(crate) fn neighbor_kind(&self, address: IpAddr) -> Option<PeerKind> {
+        let neighbor = self.neighbors.get(&address)?;
+        let group = neighbor
+            .peer_group
+            .as_ref()
+            .and_then(|name| self.group_kind(name, None));
+        let own = neighbor
+            .settings
+            .remote_as
+            .map(|own| self.resolve_remote(own).kind);
+        group.or(own)
+    }
+
+    /// The kind of a group's members: from its own `remote-as`, or from the
+    /// first member (other than `except`) that has one.
+    pub(crate) fn group_kind(&self, name: &str, except: Option<IpAddr>) -> Option<PeerKind> {
+        let own = self.peer_groups.get(name).and_then(|group| group.remote_as);
+        let of_member = || {
+            self.neighbors
+                .iter()
+                .filter(|(address, _)| Some(**address) != except)
+                .filter(|(_, neighbor)| neighbor.peer_group.as_deref() == Some(name))
+                .find_map(|(_, neighbor)| neighbor.settings.remote_as)
+        };
+        own.or_else(of_member)
+            .map(|remote_as| self.resolve_remote(remote_as).kind)
     }
 
     fn effective_af(

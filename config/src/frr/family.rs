@@ -1,0 +1,289 @@
+//! Lines of an `address-family` block, written once for both families.
+
+use crate::grammar::Value;
+use crate::model::{
+    Bgp, DEFAULT_MAXIMUM_PATHS, Family, NextHopSelf, PeerAf, PeerKind, Prefix, Redistribute,
+    RedistributeSource,
+};
+
+use super::membership::members;
+use super::row::{AfFlag, Apply, Args, Done, Print, Rejection, Row, Said, flag_said};
+use super::session::target;
+
+macro_rules! peer {
+    ($rest:literal) => {
+        concat!("neighbor <A.B.C.D|X:X::X:X|WORD>$peer ", $rest)
+    };
+}
+
+macro_rules! no_peer {
+    ($rest:literal) => {
+        concat!("no neighbor <A.B.C.D|X:X::X:X|WORD>$peer ", $rest)
+    };
+}
+
+/// The rows of one family, in the order in which FRR prints them.
+pub(super) fn rows<P: Prefix>() -> Vec<Row> {
+    let mut rows = networks::<P>().to_vec();
+    rows.push(redistribution::<P>());
+    rows.extend(peers::<P>());
+    rows.extend(maximum_paths::<P>());
+    rows
+}
+
+fn networks<P: Prefix>() -> [Row; 2] {
+    let print = Print::Bgp(|bgp, _| {
+        P::af(bgp)
+            .networks
+            .iter()
+            .map(|prefix| format!("network {prefix}"))
+            .collect()
+    });
+    let ipv4 = ("network A.B.C.D/M$prefix", "no network A.B.C.D/M$prefix");
+    let ipv6 = ("network X:X::X:X/M$prefix", "no network X:X::X:X/M$prefix");
+    let (own, other) = match P::FAMILY {
+        Family::Ipv4Unicast => (ipv4, ipv6),
+        Family::Ipv6Unicast => (ipv6, ipv4),
+    };
+    [
+        Row::new(own.0, own.1, Apply::Bgp(network::<P>), print),
+        // FRR takes such a line one mode up and announces it in the other
+        // family, which is never what was meant.
+        Row::new(
+            other.0,
+            other.1,
+            Apply::Bgp(foreign_network::<P>),
+            Print::Nothing,
+        )
+        .hidden(),
+    ]
+}
+
+fn redistribution<P: Prefix>() -> Row {
+    Row::new(
+        "redistribute <kernel|connected|static>$source [metric (0-4294967295)$metric]",
+        "no redistribute <kernel|connected|static>$source [metric (0-4294967295)]",
+        Apply::Bgp(redistribute::<P>),
+        Print::Bgp(|bgp, _| {
+            let lines = P::af(bgp).redistribute.iter().map(|(source, options)| {
+                let metric = options.metric.map(|metric| format!(" metric {metric}"));
+                format!(
+                    "redistribute {}{}",
+                    source.as_str(),
+                    metric.unwrap_or_default()
+                )
+            });
+            lines.collect()
+        }),
+    )
+}
+
+fn peers<P: Prefix>() -> [Row; 4] {
+    [
+        Row::new(
+            peer!("activate"),
+            no_peer!("activate"),
+            Apply::Bgp(activate::<P>),
+            Print::PeerAf(activation_said),
+        ),
+        Row::new(
+            peer!("route-reflector-client"),
+            no_peer!("route-reflector-client"),
+            Apply::Bgp(route_reflector_client::<P>),
+            Print::PeerAf(|own, group| {
+                let inherited = group.and_then(|group| group.route_reflector_client);
+                flag_said(
+                    own.route_reflector_client,
+                    inherited,
+                    "route-reflector-client",
+                )
+            }),
+        ),
+        Row::new(
+            peer!("next-hop-self [force]"),
+            no_peer!("next-hop-self [force]"),
+            Apply::Bgp(next_hop_self::<P>),
+            Print::PeerAf(next_hop_self_said),
+        ),
+        Row::new(
+            peer!("soft-reconfiguration inbound"),
+            no_peer!("soft-reconfiguration inbound"),
+            Apply::AfFlag(
+                P::FAMILY,
+                AfFlag {
+                    get: |af| af.soft_reconfiguration_inbound,
+                    set: |af, on| af.soft_reconfiguration_inbound = on,
+                },
+            ),
+            Print::Flag,
+        ),
+    ]
+}
+
+fn maximum_paths<P: Prefix>() -> [Row; 2] {
+    [
+        Row::new(
+            "maximum-paths (1-256)$paths",
+            "no maximum-paths [(1-256)]",
+            Apply::Bgp(|bgp, args| {
+                P::af_mut(bgp).maximum_paths = paths(args);
+                Ok(())
+            }),
+            Print::Bgp(|bgp, _| paths_line("maximum-paths", P::af(bgp).maximum_paths)),
+        ),
+        Row::new(
+            "maximum-paths ibgp (1-256)$paths",
+            "no maximum-paths ibgp [(1-256)]",
+            Apply::Bgp(|bgp, args| {
+                P::af_mut(bgp).maximum_paths_ibgp = paths(args);
+                Ok(())
+            }),
+            Print::Bgp(|bgp, _| paths_line("maximum-paths ibgp", P::af(bgp).maximum_paths_ibgp)),
+        ),
+    ]
+}
+
+fn paths(args: &Args<'_>) -> u16 {
+    args.when_on(args.number("paths"))
+        .unwrap_or(DEFAULT_MAXIMUM_PATHS)
+}
+
+fn paths_line(text: &str, paths: u16) -> Vec<String> {
+    (paths != DEFAULT_MAXIMUM_PATHS)
+        .then(|| format!("{text} {paths}"))
+        .into_iter()
+        .collect()
+}
+
+/// The prefix in `$prefix`, host bits cleared as FRR does.
+fn prefix<P: Prefix>(args: &Args<'_>) -> Option<P> {
+    let text = match args.found.get("prefix")? {
+        Value::Ipv4Prefix(prefix) => prefix.to_string(),
+        Value::Ipv6Prefix(prefix) => prefix.to_string(),
+        _ => return None,
+    };
+    text.parse::<P>().ok().map(P::truncated)
+}
+
+fn network<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let Some(prefix) = prefix::<P>(args) else {
+        return Ok(());
+    };
+    let networks = &mut P::af_mut(bgp).networks;
+    if args.on {
+        networks.insert(prefix);
+    } else if !networks.remove(&prefix) {
+        return Err(Rejection::at("prefix", "Can't find static route specified"));
+    }
+    Ok(())
+}
+
+fn foreign_network<P: Prefix>(_: &mut Bgp, _: &Args<'_>) -> Done {
+    let version = match P::FAMILY {
+        Family::Ipv4Unicast => "IPv6",
+        Family::Ipv6Unicast => "IPv4",
+    };
+    let message = format!("an {version} prefix cannot be in {}", P::FAMILY.as_str());
+    Err(Rejection::at("prefix", message))
+}
+
+fn redistribute<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let name = args.found.text("source");
+    let source = RedistributeSource::ALL
+        .into_iter()
+        .find(|source| Some(source.as_str()) == name);
+    let Some(source) = source else {
+        return Ok(());
+    };
+    let metric = args.number("metric");
+    let redistribute = &mut P::af_mut(bgp).redistribute;
+    if args.on {
+        redistribute.insert(source, Redistribute { metric });
+    } else if args.found.has("metric") {
+        // `no redistribute X metric N` takes back the metric alone.
+        if let Some(options) = redistribute.get_mut(&source) {
+            options.metric = None;
+        }
+    } else {
+        redistribute.remove(&source);
+    }
+    Ok(())
+}
+
+/// What a group says now goes for all of its members, as in FRR.
+fn activate<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let default = bgp.default_activate(P::FAMILY);
+    let target = target(bgp, args)?;
+    let group = target.group.and_then(|group| group.af(P::FAMILY).activate);
+    let inherited = group.unwrap_or(default);
+    target.settings.af_mut(P::FAMILY).activate = Some(args.on).filter(|on| *on != inherited);
+    if let Some(name) = args.found.text("peer") {
+        for settings in members(bgp, name) {
+            settings.af_mut(P::FAMILY).activate = None;
+        }
+    }
+    Ok(())
+}
+
+fn activation_said(own: &PeerAf, _: Option<&PeerAf>) -> Option<Said> {
+    own.activate.map(|on| Said {
+        on,
+        text: "activate".to_owned(),
+    })
+}
+
+fn route_reflector_client<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let kind = match args.address("peer") {
+        Some(address) => bgp.neighbor_kind(address),
+        None => bgp.group_kind(args.found.text("peer").unwrap_or_default(), None),
+    };
+    let target = target(bgp, args)?;
+    if args.on && kind == Some(PeerKind::External) {
+        return Err(Rejection::at(
+            "peer",
+            "Invalid command. Not an internal neighbor",
+        ));
+    }
+    let group = target
+        .group
+        .and_then(|group| group.af(P::FAMILY).route_reflector_client);
+    let off = super::row::switched_off(group);
+    let value = if args.on { Some(true) } else { off };
+    target.settings.af_mut(P::FAMILY).route_reflector_client = value;
+    Ok(())
+}
+
+/// FRR has a switch for each of the two, and prints `force` first when both
+/// are on: the plain form must not weaken it.
+fn next_hop_self<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let target = target(bgp, args)?;
+    let group = target
+        .group
+        .and_then(|group| group.af(P::FAMILY).next_hop_self);
+    let own = &mut target.settings.af_mut(P::FAMILY).next_hop_self;
+    let force = args.found.has("force");
+    let off = match group {
+        Some(NextHopSelf::On | NextHopSelf::Force) => Some(NextHopSelf::Off),
+        Some(NextHopSelf::Off) | None => None,
+    };
+    *own = match (args.on, force, *own) {
+        (true, true, _) | (true, false, Some(NextHopSelf::Force)) => Some(NextHopSelf::Force),
+        (true, false, _) => Some(NextHopSelf::On),
+        (false, _, _) => off,
+    };
+    Ok(())
+}
+
+fn next_hop_self_said(own: &PeerAf, group: Option<&PeerAf>) -> Option<Said> {
+    match (
+        own.next_hop_self?,
+        group.and_then(|group| group.next_hop_self),
+    ) {
+        (NextHopSelf::On, _) => Some(Said::on("next-hop-self")),
+        (NextHopSelf::Force, _) => Some(Said::on("next-hop-self force")),
+        (NextHopSelf::Off, Some(NextHopSelf::On | NextHopSelf::Force)) => {
+            Some(Said::off("next-hop-self"))
+        }
+        (NextHopSelf::Off, _) => None,
+    }
+}

@@ -1,0 +1,149 @@
+//! Which rows make up which mode, and the lines that move between modes.
+
+use std::sync::LazyLock;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::grammar::{Builder, Grammar};
+use crate::model::{Bgp, Family};
+
+use super::glossary::GLOSSARY;
+use super::row::{Apply, Args, Command, Print, Rejection, Row};
+use super::session::{Mode, Outcome, Session};
+use super::{family, global, instance, membership, peer};
+
+/// The commands of `mode`, without those of the modes above it.
+pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
+    static CONFIG: LazyLock<Grammar<Command>> = LazyLock::new(|| {
+        build(
+            global::ROWS
+                .iter()
+                .chain(&ENTER_BGP)
+                .chain(&[LINE_VTY])
+                .chain(&LEAVE)
+                .copied(),
+        )
+    });
+    static ROUTER_BGP: LazyLock<Grammar<Command>> = LazyLock::new(|| {
+        let old_places = family::rows::<Ipv4Net>().into_iter().map(Row::hidden);
+        let rows = instance::ROWS
+            .iter()
+            .chain(membership::ROWS)
+            .chain(peer::ROWS)
+            .copied();
+        build(rows.chain([ENTER_FAMILY]).chain(old_places).chain(LEAVE))
+    });
+    static IPV4: LazyLock<Grammar<Command>> =
+        LazyLock::new(|| build(family::rows::<Ipv4Net>().into_iter().chain(LEAVE_FAMILY)));
+    static IPV6: LazyLock<Grammar<Command>> =
+        LazyLock::new(|| build(family::rows::<Ipv6Net>().into_iter().chain(LEAVE_FAMILY)));
+    static LINE: LazyLock<Grammar<Command>> = LazyLock::new(|| build(LEAVE.into_iter()));
+    match mode {
+        Mode::Config => &CONFIG,
+        Mode::RouterBgp => &ROUTER_BGP,
+        Mode::AddressFamily(Family::Ipv4Unicast) => &IPV4,
+        Mode::AddressFamily(Family::Ipv6Unicast) => &IPV6,
+        Mode::LineVty => &LINE,
+    }
+}
+
+fn build(rows: impl Iterator<Item = Row>) -> Grammar<Command> {
+    let add = |builder: Builder<Command>, pattern, command: Command| {
+        if command.row.hidden {
+            builder.hidden_row(pattern, command)
+        } else {
+            builder.row(pattern, command)
+        }
+    };
+    let empty = Grammar::builder().glossary(GLOSSARY);
+    rows.fold(empty, |builder, row| {
+        let builder = add(builder, row.set, Command { row, on: true });
+        if row.no.is_empty() {
+            builder
+        } else {
+            add(builder, row.no, Command { row, on: false })
+        }
+    })
+    .build()
+}
+
+const fn moving(
+    set: &'static str,
+    apply: fn(&mut Session, &Args<'_>) -> Result<Outcome, Rejection>,
+) -> Row {
+    Row::new(set, "", Apply::Session(apply), Print::Nothing)
+}
+
+const ENTER_BGP: [Row; 1] = [Row::new(
+    "router bgp [(1-4294967295)$asn]",
+    "no router bgp [(1-4294967295)$asn]",
+    Apply::Session(router_bgp),
+    Print::Nothing,
+)];
+
+const LINE_VTY: Row = moving("line vty", |session, _| {
+    session.mode = Mode::LineVty;
+    Ok(Outcome::Entered(session.mode))
+});
+
+const ENTER_FAMILY: Row = moving(
+    "address-family <ipv4|ipv6>$afi [unicast]",
+    |session, args| {
+        let ipv6 = args.found.text("afi") == Some("ipv6");
+        let family = if ipv6 {
+            Family::Ipv6Unicast
+        } else {
+            Family::Ipv4Unicast
+        };
+        session.mode = Mode::AddressFamily(family);
+        Ok(Outcome::Entered(session.mode))
+    },
+);
+
+const LEAVE: [Row; 3] = [
+    moving("exit", exit),
+    moving("quit", exit),
+    moving("end", end),
+];
+
+const LEAVE_FAMILY: [Row; 4] = [
+    moving("exit-address-family", exit),
+    moving("exit", exit),
+    moving("quit", exit),
+    moving("end", end),
+];
+
+fn exit(session: &mut Session, _: &Args<'_>) -> Result<Outcome, Rejection> {
+    let parent = session.mode.parent();
+    session.mode = parent.unwrap_or_default();
+    Ok(parent.map_or(Outcome::Left, Outcome::Entered))
+}
+
+fn end(session: &mut Session, _: &Args<'_>) -> Result<Outcome, Rejection> {
+    session.mode = Mode::Config;
+    Ok(Outcome::Left)
+}
+
+fn router_bgp(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
+    let asn = args.number::<u32>("asn");
+    let running = session.config.bgp.as_ref().map(|bgp| bgp.asn);
+    match (asn, running) {
+        (Some(asn), Some(running)) if asn != running && args.on => {
+            let message = format!("BGP is already running; AS is {running}");
+            return Err(Rejection::at("asn", message));
+        }
+        (Some(asn), Some(running)) if asn != running => {
+            return Err(Rejection::at("asn", "Can't find BGP instance"));
+        }
+        (None, None) if args.on => return Err(Rejection::new("Please specify ASN and VRF")),
+        (_, None) if !args.on => return Err(Rejection::new("Can't find BGP instance")),
+        (Some(asn), None) => session.config.bgp = Some(Bgp::new(asn, &args.defaults)),
+        _ => {}
+    }
+    if !args.on {
+        session.config.bgp = None;
+        return Ok(Outcome::Applied);
+    }
+    session.mode = Mode::RouterBgp;
+    Ok(Outcome::Entered(session.mode))
+}

@@ -1,0 +1,146 @@
+//! The normal form: of all the ways to say the same, the shortest.
+//!
+//! FRR text cannot say some things that hold anyway, such as "not passive"
+//! about a neighbor whose group is not passive either. The normal form leaves
+//! them out, so that both spellings carry a normal model without loss.
+
+use crate::model::AfConfig;
+use crate::model::{Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers};
+
+impl Timers {
+    /// Whether the hold time is 0 or at least 3 seconds (RFC 4271 section 4.2).
+    pub fn is_valid(&self) -> bool {
+        self.hold_secs == 0 || self.hold_secs >= 3
+    }
+
+    /// The same with keepalives at least every third of the hold time.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        Self {
+            keepalive_secs: self.keepalive_secs.min(self.hold_secs / 3),
+            ..self
+        }
+    }
+}
+
+impl Config {
+    /// Brings the configuration into its normal form. What it means does not
+    /// change.
+    pub fn normalize(&mut self) {
+        for text in [
+            &mut self.frr_version,
+            &mut self.hostname,
+            &mut self.api.group,
+        ] {
+            *text = text.take().and_then(|text| single_spaced(&text));
+        }
+        if let Some(bgp) = &mut self.bgp {
+            bgp.normalize();
+        }
+    }
+}
+
+impl Bgp {
+    fn normalize(&mut self) {
+        self.timers = self.timers.clamped();
+        self.router_id = self.router_id.filter(|id| !id.is_unspecified());
+        normalize_networks(&mut self.ipv4_unicast);
+        normalize_networks(&mut self.ipv6_unicast);
+        let default_activate = Family::ALL.map(|family| (family, self.default_activate(family)));
+        let none = PeerSettings::default();
+        for group in self.peer_groups.values_mut() {
+            normalize_peer(group, &none, default_activate);
+        }
+        for neighbor in self.neighbors.values_mut() {
+            let group = neighbor
+                .peer_group
+                .as_ref()
+                .and_then(|name| self.peer_groups.get(name));
+            normalize_peer(
+                &mut neighbor.settings,
+                group.unwrap_or(&none),
+                default_activate,
+            );
+        }
+    }
+}
+
+fn normalize_networks<P: Prefix>(af: &mut AfConfig<P>) {
+    af.networks = std::mem::take(&mut af.networks)
+        .into_iter()
+        .map(P::truncated)
+        .collect();
+}
+
+/// The text with single blanks, or `None` if nothing is left.
+pub(crate) fn single_spaced(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Drops "off" where the group does not say "on".
+fn drop_idle_off(own: &mut Option<bool>, group: Option<bool>) {
+    if *own == Some(false) && group != Some(true) {
+        *own = None;
+    }
+}
+
+fn normalize_peer(
+    own: &mut PeerSettings,
+    group: &PeerSettings,
+    default_activate: [(Family, bool); 2],
+) {
+    own.description = own.description.take().and_then(|text| single_spaced(&text));
+    own.timers = own.timers.map(Timers::clamped);
+    drop_idle_off(&mut own.passive, group.passive);
+    drop_idle_off(&mut own.extended_nexthop, group.extended_nexthop);
+    drop_idle_off(
+        &mut own.disable_connected_check,
+        group.disable_connected_check,
+    );
+    let group_is_shut = matches!(group.shutdown, Some(Shutdown::On { .. }));
+    own.shutdown = match own.shutdown.take() {
+        Some(Shutdown::Off) if !group_is_shut => None,
+        Some(Shutdown::On { message }) => Some(Shutdown::On {
+            message: message.and_then(|text| single_spaced(&text)),
+        }),
+        other => other,
+    };
+    for (family, default) in default_activate {
+        let (own, group) = (own.af_mut(family), group.af(family));
+        let inherited = group.activate.unwrap_or(default);
+        own.activate = own.activate.filter(|activate| *activate != inherited);
+        drop_idle_off(
+            &mut own.soft_reconfiguration_inbound,
+            group.soft_reconfiguration_inbound,
+        );
+        drop_idle_off(
+            &mut own.route_reflector_client,
+            group.route_reflector_client,
+        );
+        let group_changes = matches!(
+            group.next_hop_self,
+            Some(NextHopSelf::On | NextHopSelf::Force)
+        );
+        if own.next_hop_self == Some(NextHopSelf::Off) && !group_changes {
+            own.next_hop_self = None;
+        }
+    }
+}
+
+/// Changes something that others inherit the activation of `family` from, and
+/// leaves what exists activated as it was.
+pub(crate) fn keep_activation(bgp: &mut Bgp, family: Family, change: impl FnOnce(&mut Bgp)) {
+    let before = bgp.default_activate(family);
+    change(bgp);
+    let after = bgp.default_activate(family);
+    let groups = bgp.peer_groups.values_mut();
+    let alone = bgp
+        .neighbors
+        .values_mut()
+        .filter(|neighbor| neighbor.peer_group.is_none());
+    for settings in groups.chain(alone.map(|neighbor| &mut neighbor.settings)) {
+        let af = settings.af_mut(family);
+        af.activate = Some(af.activate.unwrap_or(before)).filter(|activate| *activate != after);
+    }
+}

@@ -1,0 +1,252 @@
+//! What must hold for a configuration as a whole, however it was spelled.
+
+use std::net::IpAddr;
+
+use crate::model::{
+    AfConfig, Bgp, Config, Family, Neighbor, PeerKind, PeerSettings, Prefix, RemoteAs, Shutdown,
+    UpdateSource,
+};
+
+/// What a problem is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// Settings outside of BGP.
+    Global,
+    /// The BGP instance.
+    Bgp,
+    /// A peer group, by name.
+    PeerGroup(String),
+    /// A neighbor, by address.
+    Neighbor(IpAddr),
+    /// An address family.
+    Family(Family),
+}
+
+/// Something wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Every problem of a configuration; none means that it can take effect.
+pub fn validate(config: &Config) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    check_global(config, &mut problems);
+    if let Some(bgp) = &config.bgp {
+        check_instance(bgp, &mut problems);
+        for (name, group) in &bgp.peer_groups {
+            problems.subject = Some(Subject::PeerGroup(name.clone()));
+            check_group(bgp, name, group, &mut problems);
+        }
+        for (address, neighbor) in &bgp.neighbors {
+            problems.subject = Some(Subject::Neighbor(*address));
+            check_neighbor(bgp, *address, neighbor, &mut problems);
+        }
+        check_members(bgp, &mut problems);
+        check_family(&bgp.ipv4_unicast, &mut problems);
+        check_family(&bgp.ipv6_unicast, &mut problems);
+    }
+    problems.found
+}
+
+#[derive(Default)]
+struct Problems {
+    subject: Option<Subject>,
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
+        if !holds {
+            let subject = self.subject.clone().unwrap_or(Subject::Global);
+            self.found.push(Problem {
+                subject,
+                message: message(),
+            });
+        }
+    }
+}
+
+/// Text that is one word of a line: not empty, no blanks, no control characters.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+fn is_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn check_global(config: &Config, problems: &mut Problems) {
+    problems.subject = Some(Subject::Global);
+    let words = [
+        ("hostname", &config.hostname),
+        ("API group", &config.api.group),
+    ];
+    for (what, word) in words {
+        let fits = word.as_deref().is_none_or(is_word);
+        problems.check(fits, || {
+            format!("the {what} must be one word without blanks")
+        });
+    }
+    let version = config.frr_version.as_deref();
+    problems.check(version.is_none_or(is_line), || {
+        "the FRR version must be one line".to_owned()
+    });
+    let log_file = config.log.file.as_ref().map(|file| &file.path);
+    for (what, path) in [
+        ("log file", log_file),
+        ("API socket", config.api.socket.as_ref()),
+    ] {
+        let fits = path.is_none_or(|path| path.to_str().is_some_and(is_word));
+        problems.check(fits, || {
+            format!("the path of the {what} must not contain blanks")
+        });
+    }
+    let precision = config.log.timestamp_precision.unwrap_or(0);
+    problems.check(precision <= 12, || {
+        "timestamp precision must be 0 to 12".to_owned()
+    });
+}
+
+fn check_instance(bgp: &Bgp, problems: &mut Problems) {
+    problems.subject = Some(Subject::Bgp);
+    problems.check(bgp.asn != 0, || "AS 0 is reserved (RFC 7607)".to_owned());
+    problems.check(bgp.timers.is_valid(), || HOLD_TIME.to_owned());
+    problems.check(bgp.connect_retry_secs != 0, || CONNECT_RETRY.to_owned());
+    let times = [
+        ("restart time", bgp.graceful_restart.restart_time_secs),
+        ("stale path time", bgp.graceful_restart.stalepath_time_secs),
+    ];
+    for (what, seconds) in times {
+        let fits = (1..=4095).contains(&seconds);
+        problems.check(fits, || format!("the {what} must be 1 to 4095 seconds"));
+    }
+    let zero = bgp.cluster_id.is_some_and(|id| id.is_unspecified());
+    problems.check(!zero, || "the cluster ID must not be 0.0.0.0".to_owned());
+}
+
+const HOLD_TIME: &str = "the hold time must be 0 or at least 3 seconds";
+const CONNECT_RETRY: &str = "the connect retry time must be at least 1 second";
+
+fn check_group(bgp: &Bgp, name: &str, group: &PeerSettings, problems: &mut Problems) {
+    let fits = is_word(name) && name.parse::<IpAddr>().is_err();
+    problems.check(fits, || {
+        format!("\"{name}\" cannot name a peer group: it must be one word, and no address")
+    });
+    check_settings(group, problems);
+    let external = bgp.group_kind(name, None) == Some(PeerKind::External);
+    check_reflection(group, external, problems);
+}
+
+fn check_neighbor(bgp: &Bgp, address: IpAddr, neighbor: &Neighbor, problems: &mut Problems) {
+    problems.check(can_be_neighbor(address), || {
+        format!("{address} cannot be a neighbor")
+    });
+    let own = &neighbor.settings;
+    check_settings(own, problems);
+    let external = bgp.neighbor_kind(address) == Some(PeerKind::External);
+    check_reflection(own, external, problems);
+    let group = bgp.group_of(neighbor);
+    if let (Some(name), None) = (&neighbor.peer_group, group) {
+        let message = format!("neighbor {address} is in peer group {name}, which is not defined");
+        problems.check(false, || message);
+        return;
+    }
+    let group_as = group.and_then(|group| group.remote_as);
+    let has_as = group_as.or(own.remote_as).is_some();
+    problems.check(has_as, || match &neighbor.peer_group {
+        Some(name) => format!("neighbor {address} has no remote-as, nor has its peer group {name}"),
+        None => format!("neighbor {address} has no remote-as"),
+    });
+    let overrides = group_as.is_some() && own.remote_as.is_some();
+    problems.check(!overrides, || {
+        format!("neighbor {address} cannot override the remote-as of its peer group")
+    });
+}
+
+fn can_be_neighbor(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !broadcast
+}
+
+fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
+    let asn = settings.remote_as != Some(RemoteAs::Number(0));
+    problems.check(asn, || "AS 0 is reserved (RFC 7607)".to_owned());
+    let description = settings.description.as_deref();
+    problems.check(description.is_none_or(is_line), || {
+        "the description must be one line".to_owned()
+    });
+    problems.check(
+        settings.timers.is_none_or(|timers| timers.is_valid()),
+        || HOLD_TIME.to_owned(),
+    );
+    problems.check(settings.connect_retry_secs != Some(0), || {
+        CONNECT_RETRY.to_owned()
+    });
+    let hops = settings.ebgp_multihop != Some(0);
+    problems.check(hops, || "ebgp-multihop must be at least 1".to_owned());
+    problems.check(settings.port != Some(0), || {
+        "the port must be at least 1".to_owned()
+    });
+    let password = settings.password.as_deref();
+    // The kernel's limit, TCP_MD5SIG_MAXKEYLEN.
+    problems.check(
+        password.is_none_or(|word| is_word(word) && word.len() <= 80),
+        || "the password must be 1 to 80 characters without blanks".to_owned(),
+    );
+    if let Some(UpdateSource::Interface(name)) = &settings.update_source {
+        let fits = is_word(name) && name.parse::<IpAddr>().is_err();
+        problems.check(fits, || format!("\"{name}\" cannot be an interface"));
+    }
+    if let Some(Shutdown::On {
+        message: Some(message),
+    }) = &settings.shutdown
+    {
+        problems.check(is_line(message), || {
+            "the shutdown message must be one line".to_owned()
+        });
+    }
+}
+
+fn check_reflection(settings: &PeerSettings, external: bool, problems: &mut Problems) {
+    let client = |family| settings.af(family).route_reflector_client == Some(true);
+    let reflects = Family::ALL.into_iter().any(client);
+    problems.check(!(external && reflects), || {
+        "only internal peers can be route-reflector clients".to_owned()
+    });
+}
+
+/// A group without an AS of its own takes members of one kind.
+fn check_members(bgp: &Bgp, problems: &mut Problems) {
+    for (address, neighbor) in &bgp.neighbors {
+        let (Some(name), Some(own)) = (&neighbor.peer_group, neighbor.settings.remote_as) else {
+            continue;
+        };
+        if bgp
+            .group_of(neighbor)
+            .is_none_or(|group| group.remote_as.is_some())
+        {
+            continue;
+        }
+        problems.subject = Some(Subject::Neighbor(*address));
+        let same = bgp.group_kind(name, None) == Some(bgp.resolve_remote(own).kind);
+        problems.check(same, || {
+            format!("the members of peer group {name} must be all internal or all external")
+        });
+    }
+}
+
+fn check_family<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
+    problems.subject = Some(Subject::Family(P::FAMILY));
+    for (what, paths) in [
+        ("maximum-paths", af.maximum_paths),
+        ("maximum-paths-ibgp", af.maximum_paths_ibgp),
+    ] {
+        let fits = (1..=256).contains(&paths);
+        problems.check(fits, || format!("{what} must be 1 to 256"));
+    }
+}

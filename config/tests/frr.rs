@@ -1,0 +1,247 @@
+//! FRR text in and out, through the library.
+
+use std::path::{Path, PathBuf};
+
+use holdfast_config::frr::{Session, running_config, to_frr};
+use holdfast_config::{Config, Leniency, Spelling, load, parse_str};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn parse(text: &str) -> Config {
+    parse_str("frr.conf", text, Spelling::Frr, Leniency::Strict)
+        .unwrap()
+        .config
+}
+
+#[test]
+fn the_labs_router_loads_and_prints_back() {
+    let path = repository().join("examples/lab/router.frr.conf");
+    let loaded = load(&path, Leniency::Strict).unwrap();
+    assert_eq!(loaded.spelling, Spelling::Frr);
+    assert_eq!(loaded.warnings, []);
+    let written = std::fs::read_to_string(&path).unwrap();
+    let (_, without_comment) = written.split_once('\n').unwrap();
+    assert_eq!(to_frr(&loaded.config), without_comment);
+}
+
+/// Every line that the model knows, as FRR 8.4.4 printed it itself.
+const EVERYTHING: &str = "\
+frr version 8.4.4
+frr defaults traditional
+hostname r9
+log file /var/log/r9 warnings
+log stdout
+log syslog informational
+log timestamp precision 6
+ip forwarding
+no ipv6 forwarding
+service integrated-vtysh-config
+!
+router bgp 65001
+ bgp router-id 1.1.1.1
+ bgp log-neighbor-changes
+ bgp always-compare-med
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ bgp default local-preference 150
+ bgp cluster-id 9.9.9.9
+ bgp deterministic-med
+ bgp graceful-restart stalepath-time 200
+ bgp graceful-restart restart-time 100
+ bgp graceful-restart
+ bgp graceful-restart preserve-fw-state
+ bgp bestpath as-path multipath-relax
+ bgp bestpath compare-routerid
+ bgp bestpath med missing-as-worst
+ no bgp network import-check
+ timers bgp 10 30
+ neighbor G peer-group
+ neighbor G remote-as external
+ neighbor G description group text
+ neighbor G shutdown message bye now
+ neighbor G password secret
+ neighbor G passive
+ neighbor G ebgp-multihop 255
+ neighbor G disable-connected-check
+ neighbor G update-source lo
+ neighbor G timers 5 15
+ neighbor G timers connect 7
+ neighbor G capability extended-nexthop
+ neighbor 10.0.0.2 peer-group G
+ neighbor 10.0.0.2 description hello world
+ neighbor 10.0.0.2 port 1790
+ neighbor 10.0.0.2 update-source 127.0.0.1
+ neighbor 10.0.0.2 timers 6 18
+ neighbor 10.0.0.2 timers connect 8
+ neighbor 10.0.0.3 remote-as 65003
+ neighbor 10.0.0.3 shutdown
+ neighbor 10.0.0.3 password pw
+ neighbor 10.0.0.3 passive
+ neighbor 10.0.0.3 ebgp-multihop 4
+ neighbor 10.0.0.3 disable-connected-check
+ neighbor 10.0.0.3 capability extended-nexthop
+ neighbor 10.0.0.4 remote-as internal
+ neighbor 10.0.0.5 remote-as 65001
+ neighbor 2001:db8::2 remote-as 65002
+ !
+ address-family ipv4 unicast
+  network 10.1.0.0/24
+  network 10.99.0.0/16
+  redistribute kernel
+  redistribute connected
+  redistribute static metric 5
+  neighbor G activate
+  neighbor G next-hop-self force
+  neighbor 10.0.0.2 next-hop-self
+  neighbor 10.0.0.4 activate
+  neighbor 10.0.0.4 route-reflector-client
+  neighbor 10.0.0.4 next-hop-self
+  neighbor 10.0.0.4 soft-reconfiguration inbound
+  maximum-paths 4
+  maximum-paths ibgp 5
+ exit-address-family
+ !
+ address-family ipv6 unicast
+  network 2001:db8::/64
+  neighbor G activate
+  neighbor G soft-reconfiguration inbound
+  no neighbor 10.0.0.2 activate
+  neighbor 2001:db8::2 activate
+ exit-address-family
+exit
+!
+end
+";
+
+#[test]
+fn what_frr_printed_prints_back() {
+    assert_eq!(to_frr(&parse(EVERYTHING)), EVERYTHING);
+}
+
+/// How the running configuration shows these lines of `router bgp`.
+fn shown(lines: &str) -> String {
+    let mut session = Session::default();
+    session.apply_line("frr version 8.4.4").unwrap();
+    session.apply_line("router bgp 65001").unwrap();
+    for line in lines.lines() {
+        session
+            .apply_line(line)
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    let text = to_frr(&session.into_config());
+    let (_, block) = text.split_once("router bgp 65001\n").unwrap();
+    block.strip_suffix("exit\n!\nend\n").unwrap().to_owned()
+}
+
+#[test]
+fn a_changed_default_is_for_neighbors_to_come() {
+    let text = shown(
+        "neighbor 10.0.0.3 remote-as 65002
+         no bgp default ipv4-unicast
+         neighbor 10.0.0.4 remote-as 65002
+         neighbor G peer-group
+         neighbor G remote-as external
+         neighbor 10.0.0.5 peer-group G
+         bgp default ipv4-unicast
+         neighbor 10.0.0.6 peer-group G
+         neighbor 10.0.0.6 activate
+         neighbor 10.0.0.7 peer-group G",
+    );
+    let frr = " neighbor G peer-group
+ neighbor G remote-as external
+ neighbor 10.0.0.5 peer-group G
+ neighbor 10.0.0.6 peer-group G
+ neighbor 10.0.0.7 peer-group G
+ neighbor 10.0.0.3 remote-as 65002
+ neighbor 10.0.0.4 remote-as 65002
+ !
+ address-family ipv4 unicast
+  no neighbor G activate
+  neighbor 10.0.0.6 activate
+  no neighbor 10.0.0.4 activate
+ exit-address-family
+";
+    assert_eq!(text, frr);
+}
+
+#[test]
+fn the_shortest_no_takes_a_line_back() {
+    for (line, no) in [
+        (
+            "neighbor 10.0.0.2 description some text",
+            "no neighbor 10.0.0.2 description",
+        ),
+        (
+            "neighbor 10.0.0.2 timers 3 9",
+            "no neighbor 10.0.0.2 timers",
+        ),
+        (
+            "neighbor 10.0.0.2 timers connect 9",
+            "no neighbor 10.0.0.2 timers connect",
+        ),
+        (
+            "neighbor 10.0.0.2 password x",
+            "no neighbor 10.0.0.2 password",
+        ),
+        ("neighbor 10.0.0.2 passive", "no neighbor 10.0.0.2 passive"),
+        (
+            "neighbor 10.0.0.2 shutdown message bye",
+            "no neighbor 10.0.0.2 shutdown",
+        ),
+        (
+            "neighbor 10.0.0.2 update-source lo",
+            "no neighbor 10.0.0.2 update-source",
+        ),
+        (
+            "neighbor 10.0.0.2 ebgp-multihop",
+            "no neighbor 10.0.0.2 ebgp-multihop",
+        ),
+        ("neighbor 10.0.0.2 port 1179", "no neighbor 10.0.0.2 port"),
+        (
+            "neighbor 10.0.0.2 next-hop-self force",
+            "no neighbor 10.0.0.2 next-hop-self",
+        ),
+        ("neighbor 10.0.0.9 remote-as 1", "no neighbor 10.0.0.9"),
+        (
+            "neighbor 10.0.0.9 remote-as 1",
+            "no neighbor 10.0.0.9 remote-as",
+        ),
+        ("neighbor G peer-group", "no neighbor G peer-group"),
+        ("network 10.0.0.0/8", "no network 10.0.0.0/8"),
+        (
+            "redistribute connected metric 4",
+            "no redistribute connected",
+        ),
+        ("maximum-paths 4", "no maximum-paths"),
+        ("maximum-paths ibgp 4", "no maximum-paths ibgp"),
+        ("timers bgp 3 9", "no timers bgp"),
+        ("bgp router-id 1.1.1.1", "no bgp router-id"),
+        ("bgp cluster-id 7", "no bgp cluster-id"),
+        (
+            "bgp default local-preference 7",
+            "no bgp default local-preference",
+        ),
+        (
+            "bgp graceful-restart restart-time 7",
+            "no bgp graceful-restart restart-time",
+        ),
+        ("bgp graceful-restart", "no bgp graceful-restart"),
+        ("no bgp ebgp-requires-policy", "bgp ebgp-requires-policy"),
+    ] {
+        let base = "neighbor 10.0.0.2 remote-as 65002";
+        let with = shown(&format!("{base}\n{line}"));
+        let without = shown(&format!("{base}\n{line}\n{no}"));
+        assert_ne!(with, shown(base), "{line} did nothing");
+        assert_eq!(without, shown(base), "{no} left something");
+    }
+}
+
+#[test]
+fn running_config_has_frrs_heading() {
+    let text = running_config(&Config::default());
+    let heading = "Building configuration...\n\nCurrent configuration:\n!\nfrr defaults";
+    assert!(text.starts_with(heading), "{text}");
+    assert!(text.ends_with("!\nend\n"), "{text}");
+}
