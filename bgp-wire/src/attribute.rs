@@ -5,6 +5,96 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::as_path::AsPath;
 use crate::community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 
+/// Path attribute codes (IANA "BGP Path Attributes").
+pub mod code {
+    /// ORIGIN.
+    pub const ORIGIN: u8 = 1;
+    /// AS_PATH.
+    pub const AS_PATH: u8 = 2;
+    /// NEXT_HOP.
+    pub const NEXT_HOP: u8 = 3;
+    /// MULTI_EXIT_DISC.
+    pub const MED: u8 = 4;
+    /// LOCAL_PREF.
+    pub const LOCAL_PREF: u8 = 5;
+    /// ATOMIC_AGGREGATE.
+    pub const ATOMIC_AGGREGATE: u8 = 6;
+    /// AGGREGATOR.
+    pub const AGGREGATOR: u8 = 7;
+    /// COMMUNITIES.
+    pub const COMMUNITIES: u8 = 8;
+    /// ORIGINATOR_ID.
+    pub const ORIGINATOR_ID: u8 = 9;
+    /// CLUSTER_LIST.
+    pub const CLUSTER_LIST: u8 = 10;
+    /// MP_REACH_NLRI.
+    pub const MP_REACH_NLRI: u8 = 14;
+    /// MP_UNREACH_NLRI.
+    pub const MP_UNREACH_NLRI: u8 = 15;
+    /// EXTENDED COMMUNITIES.
+    pub const EXTENDED_COMMUNITIES: u8 = 16;
+    /// AS4_PATH.
+    pub const AS4_PATH: u8 = 17;
+    /// AS4_AGGREGATOR.
+    pub const AS4_AGGREGATOR: u8 = 18;
+    /// IPv6 Address Specific Extended Community.
+    pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
+    /// LARGE_COMMUNITY.
+    pub const LARGE_COMMUNITIES: u8 = 32;
+    /// Only to Customer (OTC).
+    pub const ONLY_TO_CUSTOMER: u8 = 35;
+}
+
+/// Attribute flags (RFC 4271 section 4.3).
+pub mod flag {
+    /// Optional, else well-known.
+    pub const OPTIONAL: u8 = 0x80;
+    /// Transitive.
+    pub const TRANSITIVE: u8 = 0x40;
+    /// Partial: some speaker on the way did not know the attribute.
+    pub const PARTIAL: u8 = 0x20;
+    /// The length has two octets.
+    pub const EXTENDED_LENGTH: u8 = 0x10;
+}
+
+pub use crate::attribute_table::code_name;
+
+/// Which of the optional transitive attributes that we interpret came with the
+/// Partial bit: "once the Partial bit has been set to 1, it MUST NOT be set
+/// back to 0" (RFC 4271 section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PartialBits(u8);
+
+impl PartialBits {
+    const fn bit(attribute: u8) -> u8 {
+        match attribute {
+            code::AGGREGATOR => 0x01,
+            code::COMMUNITIES => 0x02,
+            code::EXTENDED_COMMUNITIES => 0x04,
+            code::IPV6_EXTENDED_COMMUNITIES => 0x08,
+            code::LARGE_COMMUNITIES => 0x10,
+            code::ONLY_TO_CUSTOMER => 0x20,
+            _ => 0,
+        }
+    }
+
+    /// Whether the attribute of this code came with the Partial bit.
+    pub const fn contains(self, attribute: u8) -> bool {
+        self.0 & Self::bit(attribute) != 0
+    }
+
+    /// Notes the Partial bit of an attribute; of no effect for those that
+    /// cannot have it.
+    pub const fn insert(&mut self, attribute: u8) {
+        self.0 |= Self::bit(attribute);
+    }
+
+    /// Forgets the bit: the attribute is made anew here.
+    pub const fn remove(&mut self, attribute: u8) {
+        self.0 &= !Self::bit(attribute);
+    }
+}
+
 /// ORIGIN (RFC 4271 section 5.1.1); lower is preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[repr(u8)]
@@ -16,6 +106,18 @@ pub enum Origin {
     /// Learned by other means.
     #[default]
     Incomplete = 2,
+}
+
+impl Origin {
+    /// The origin of a value on the wire.
+    pub const fn from_wire(value: u8) -> Option<Origin> {
+        match value {
+            0 => Some(Origin::Igp),
+            1 => Some(Origin::Egp),
+            2 => Some(Origin::Incomplete),
+            _ => None,
+        }
+    }
 }
 
 /// Where to send packets for a route: NEXT_HOP, or the next hop field of
@@ -42,6 +144,20 @@ impl NextHop {
         match self {
             NextHop::V4(addr) => IpAddr::V4(addr),
             NextHop::V6 { global, .. } => IpAddr::V6(global),
+        }
+    }
+
+    /// Whether the address can be that of a host: not of 0/8, 127/8, or from
+    /// 224.0.0.0 on; not `::`, `::1`, or multicast.
+    pub const fn is_host(self) -> bool {
+        match self.addr() {
+            IpAddr::V4(addr) => {
+                let [first, ..] = addr.octets();
+                !matches!(first, 0 | 127 | 224..)
+            }
+            IpAddr::V6(addr) => {
+                !addr.is_unspecified() && !addr.is_loopback() && !addr.is_multicast()
+            }
         }
     }
 }
@@ -101,4 +217,6 @@ pub struct PathAttributes {
     pub only_to_customer: Option<u32>,
     /// Optional transitive attributes that are passed on unread, by code.
     pub unknown: Vec<RawAttribute>,
+    /// Which of the attributes above came with the Partial bit.
+    pub partial: PartialBits,
 }

@@ -3,9 +3,11 @@
 
 use core::fmt;
 use core::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::update::{Nlri, Prefixes};
 
 /// An (AFI, SAFI) pair as it stands on the wire (RFC 4760), known or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +125,8 @@ pub trait AddressFamily: Copy + fmt::Debug + Eq + Hash + Send + Sync + 'static {
     type Prefix: Copy + Eq + Ord + Hash + fmt::Debug + fmt::Display + Into<IpNet> + Send + Sync;
     /// The family's value form.
     const FAMILY: Family;
+    /// Bits of an address.
+    const MAX_LEN: u8;
 
     /// The prefix of this family inside a generic one, truncated.
     fn prefix(net: IpNet) -> Option<Self::Prefix>;
@@ -130,6 +134,14 @@ pub trait AddressFamily: Copy + fmt::Debug + Eq + Hash + Send + Sync + 'static {
     fn network(prefix: &Self::Prefix) -> IpAddr;
     /// Length of a prefix in bits.
     fn prefix_len(prefix: &Self::Prefix) -> u8;
+    /// The prefix of the leading octets of an address and a length in bits,
+    /// truncated; none where the length is more than [`Self::MAX_LEN`]. Octets
+    /// that are missing are zero.
+    fn from_wire(octets: &[u8], len: u8) -> Option<Self::Prefix>;
+    /// The first address in network order, padded with zeros.
+    fn octets(prefix: &Self::Prefix) -> [u8; 16];
+    /// The list with its family as a value.
+    fn wrap(prefixes: Vec<Nlri<Self::Prefix>>) -> Prefixes;
 }
 
 /// IPv4 unicast as a type.
@@ -143,6 +155,7 @@ pub struct V6;
 impl AddressFamily for V4 {
     type Prefix = Ipv4Net;
     const FAMILY: Family = Family::Ipv4Unicast;
+    const MAX_LEN: u8 = 32;
 
     fn prefix(net: IpNet) -> Option<Ipv4Net> {
         match net {
@@ -158,11 +171,33 @@ impl AddressFamily for V4 {
     fn prefix_len(prefix: &Ipv4Net) -> u8 {
         prefix.prefix_len()
     }
+
+    fn from_wire(octets: &[u8], len: u8) -> Option<Ipv4Net> {
+        let mut address = [0; 4];
+        for (to, from) in address.iter_mut().zip(octets) {
+            *to = *from;
+        }
+        let mask = u32::MAX
+            .checked_shl(32 - u32::from(len.min(32)))
+            .unwrap_or(0);
+        let address = u32::from_be_bytes(address) & mask;
+        Ipv4Net::new(Ipv4Addr::from(address), len).ok()
+    }
+
+    fn octets(prefix: &Ipv4Net) -> [u8; 16] {
+        let [a, b, c, d] = prefix.network().octets();
+        [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    }
+
+    fn wrap(prefixes: Vec<Nlri<Ipv4Net>>) -> Prefixes {
+        Prefixes::V4(prefixes)
+    }
 }
 
 impl AddressFamily for V6 {
     type Prefix = Ipv6Net;
     const FAMILY: Family = Family::Ipv6Unicast;
+    const MAX_LEN: u8 = 128;
 
     fn prefix(net: IpNet) -> Option<Ipv6Net> {
         match net {
@@ -177,5 +212,25 @@ impl AddressFamily for V6 {
 
     fn prefix_len(prefix: &Ipv6Net) -> u8 {
         prefix.prefix_len()
+    }
+
+    fn from_wire(octets: &[u8], len: u8) -> Option<Ipv6Net> {
+        let mut address = [0; 16];
+        for (to, from) in address.iter_mut().zip(octets) {
+            *to = *from;
+        }
+        let mask = u128::MAX
+            .checked_shl(128 - u32::from(len.min(128)))
+            .unwrap_or(0);
+        let address = u128::from_be_bytes(address) & mask;
+        Ipv6Net::new(Ipv6Addr::from(address), len).ok()
+    }
+
+    fn octets(prefix: &Ipv6Net) -> [u8; 16] {
+        prefix.network().octets()
+    }
+
+    fn wrap(prefixes: Vec<Nlri<Ipv6Net>>) -> Prefixes {
+        Prefixes::V6(prefixes)
     }
 }

@@ -17,25 +17,42 @@
 
 pub mod as_path;
 pub mod attribute;
+mod attribute_decode;
+mod attribute_encode;
+mod attribute_table;
 pub mod capability;
 pub mod community;
 pub mod context;
+mod decode;
+pub mod encode;
 pub mod family;
+pub mod fault;
+pub mod frame;
+pub mod nlri;
 pub mod notification;
 pub mod open;
+pub mod packing;
+pub mod reader;
 pub mod update;
+mod update_decode;
 
 pub use as_path::{AS_TRANS, AsPath, Segment, SegmentKind, SegmentRef};
-pub use attribute::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute};
+pub use attribute::{Aggregator, NextHop, Origin, PartialBits, PathAttributes, RawAttribute};
 pub use capability::{AddPathMode, Capability, GracefulRestart, LongLivedFamily, Role};
 pub use community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 pub use context::{CodecContext, PeerKind};
+pub use decode::decode_message;
+pub use encode::EncodeError;
 pub use family::{AddressFamily, AfiSafi, Family, FamilySet, V4, V6};
+pub use fault::{Action, Fault, Reason};
+pub use frame::{Decoder, Frame, MessageKind};
 pub use notification::{
     Cease, ErrorCode, FsmError, HeaderError, Notification, OpenError, UpdateError,
 };
 pub use open::Open;
+pub use packing::{encode_announcements, encode_end_of_rib, encode_withdrawals};
 pub use update::{Announcement, Nlri, Prefixes, RouteRefresh, RouteRefreshKind, Update};
+pub use update_decode::{UpdateParts, decode_attributes};
 
 /// One BGP message (RFC 4271 section 4, RFC 2918).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::attribute::{NextHop, PathAttributes};
 use crate::family::{AfiSafi, Family};
+use crate::fault::{Action, Fault};
 
 /// A prefix with its path identifier (RFC 7911); 0 where add-path is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,17 @@ impl Prefixes {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Moves the prefixes of another list of the same family to the end of
+    /// this one; gives a list of another family back.
+    pub(crate) fn append(&mut self, other: Prefixes) -> Option<Prefixes> {
+        match (self, other) {
+            (Prefixes::V4(list), Prefixes::V4(mut other)) => list.append(&mut other),
+            (Prefixes::V6(list), Prefixes::V6(mut other)) => list.append(&mut other),
+            (_, other) => return Some(other),
+        }
+        None
+    }
 }
 
 /// Prefixes that are reachable by a next hop.
@@ -59,16 +71,48 @@ pub struct Announcement {
 /// already moved the announced prefixes into `withdrawn`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Update {
-    /// Withdrawn prefixes: WITHDRAWN ROUTES, then MP_UNREACH_NLRI.
+    /// Withdrawn prefixes, at most one list per family, IPv4 first: those of
+    /// WITHDRAWN ROUTES, then of MP_UNREACH_NLRI.
     pub withdrawn: Vec<Prefixes>,
     /// Announced prefixes: MP_REACH_NLRI, then NLRI. To be applied after the
     /// withdrawals: a prefix in both is announced (RFC 4271 section 4.3).
     pub announced: Vec<Announcement>,
     /// The attributes that the announcements share; `next_hop` is none here.
+    /// The default where nothing is announced.
     pub attributes: PathAttributes,
-    /// Set when the message is an End-of-RIB marker (RFC 4724 section 2).
+    /// Set when the message is an End-of-RIB marker (RFC 4724 section 2) of a
+    /// family that was negotiated.
     pub end_of_rib: Option<Family>,
-    // The codec adds: faults, an ordered list of typed RFC 7606 findings.
+    /// What was wrong and yet is no reason to end the session (RFC 7606), in
+    /// the order of the message. Not encoded.
+    pub faults: Vec<Fault>,
+}
+
+impl Update {
+    /// The End-of-RIB marker of a family.
+    pub fn end_of_rib(family: Family) -> Update {
+        Update {
+            end_of_rib: Some(family),
+            ..Update::default()
+        }
+    }
+
+    /// The strongest action that was taken for an error, none without one.
+    pub fn worst_action(&self) -> Option<Action> {
+        self.faults.iter().map(|f| f.action).max()
+    }
+
+    /// Adds to the withdrawn prefixes, one list per family, IPv4 first.
+    pub(crate) fn withdraw(&mut self, prefixes: Prefixes) {
+        let mut left = Some(prefixes).filter(|p| !p.is_empty());
+        for list in &mut self.withdrawn {
+            left = left.and_then(|prefixes| list.append(prefixes));
+        }
+        if let Some(prefixes) = left {
+            self.withdrawn.push(prefixes);
+            self.withdrawn.sort_by_key(Prefixes::family);
+        }
+    }
 }
 
 /// The message subtype of RFC 7313.

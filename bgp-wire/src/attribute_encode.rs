@@ -1,0 +1,245 @@
+//! The values of path attributes, written: one function per row of the table,
+//! and the header in front of them.
+
+use std::net::Ipv4Addr;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::as_path::{AS_TRANS, AsPath};
+use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
+use crate::attribute::{Aggregator, PathAttributes, RawAttribute};
+use crate::attribute_table::{TABLE, descriptor};
+use crate::context::CodecContext;
+use crate::encode::EncodeError;
+
+/// What the rows write from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) ctx: &'a CodecContext,
+    pub(crate) attributes: &'a PathAttributes,
+    /// NEXT_HOP, where the message has NLRI of its own.
+    pub(crate) next_hop: Option<Ipv4Addr>,
+}
+
+/// Writes one attribute: flags, code, length, and the value that `write`
+/// appends. Nothing where `write` says false.
+pub(crate) fn put_attribute(
+    out: &mut BytesMut,
+    (flags, code): (u8, u8),
+    write: impl FnOnce(&mut BytesMut) -> bool,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    out.put_slice(&[flags, code, 0]);
+    let value = out.len();
+    if !write(out) {
+        out.truncate(start);
+        return Ok(());
+    }
+    let len = out.len() - value;
+    let wide = u16::try_from(len).map_err(|_| EncodeError::too_long(len))?;
+    if let Ok(narrow) = u8::try_from(len) {
+        if let Some(field) = out.get_mut(start + 2) {
+            *field = narrow;
+        }
+        return Ok(());
+    }
+    // The value moves by the one octet that the wider length needs.
+    out.put_u8(0);
+    out.copy_within(value..value + len, value + 1);
+    if let Some(header) = out.get_mut(start..start + 4) {
+        let [high, low] = wide.to_be_bytes();
+        header.copy_from_slice(&[flags | EXTENDED_LENGTH, code, high, low]);
+    }
+    Ok(())
+}
+
+/// Writes all attributes of a route but the MP ones, by ascending code.
+pub(crate) fn put_attributes(
+    outgoing: &Outgoing<'_>,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mut unknown = outgoing.attributes.unknown.iter().peekable();
+    for row in TABLE {
+        while let Some(raw) = unknown.next_if(|raw| raw.code < row.code) {
+            put_unknown(raw, out)?;
+        }
+        let partial = outgoing.attributes.partial.contains(row.code);
+        let flags = row.flags | if partial { PARTIAL } else { 0 };
+        put_attribute(out, (flags, row.code), |out| (row.encode)(outgoing, out))?;
+    }
+    unknown.try_for_each(|raw| put_unknown(raw, out))
+}
+
+/// RFC 4271 section 5: an unrecognised optional transitive attribute is passed
+/// on with the Partial bit set. All others must not be passed on unread.
+fn put_unknown(raw: &RawAttribute, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let is_transitive = raw.flags & OPTIONAL != 0 && raw.flags & TRANSITIVE != 0;
+    if !is_transitive || descriptor(raw.code).is_some() {
+        return Err(EncodeError::RawAttribute { code: raw.code });
+    }
+    let flags = OPTIONAL | TRANSITIVE | PARTIAL;
+    put_attribute(out, (flags, raw.code), |out| {
+        out.put_slice(&raw.value);
+        true
+    })
+}
+
+/// Writes an optional number.
+fn put_number(number: Option<u32>, out: &mut BytesMut) -> bool {
+    if let Some(number) = number {
+        out.put_u32(number);
+    }
+    number.is_some()
+}
+
+// ===== the rows =====
+
+pub(crate) fn origin(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    out.put_u8(outgoing.attributes.origin as u8);
+    true
+}
+
+pub(crate) fn as_path(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    put_as_path(
+        &outgoing.attributes.as_path,
+        outgoing.ctx.four_octet_as,
+        out,
+    );
+    true
+}
+
+fn put_as_path(path: &AsPath, four_octet_as: bool, out: &mut BytesMut) {
+    for segment in path.segments() {
+        out.put_u8(segment.kind as u8);
+        out.put_u8(segment.asns.len() as u8);
+        for asn in segment.asns {
+            if four_octet_as {
+                out.put_u32(*asn);
+            } else {
+                out.put_u16(two_octet(*asn));
+            }
+        }
+    }
+}
+
+/// The number as an old speaker can read it (RFC 6793 section 4.2.2).
+fn two_octet(asn: u32) -> u16 {
+    u16::try_from(asn).unwrap_or(AS_TRANS as u16)
+}
+
+pub(crate) fn next_hop(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    if let Some(addr) = outgoing.next_hop {
+        out.put_slice(&addr.octets());
+    }
+    outgoing.next_hop.is_some()
+}
+
+pub(crate) fn med(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    put_number(outgoing.attributes.med, out)
+}
+
+pub(crate) fn local_pref(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    put_number(outgoing.attributes.local_pref, out)
+}
+
+pub(crate) fn atomic_aggregate(outgoing: &Outgoing<'_>, _: &mut BytesMut) -> bool {
+    outgoing.attributes.atomic_aggregate
+}
+
+pub(crate) fn aggregator(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let Some(Aggregator { asn, id }) = outgoing.attributes.aggregator else {
+        return false;
+    };
+    if outgoing.ctx.four_octet_as {
+        out.put_u32(asn);
+    } else {
+        out.put_u16(two_octet(asn));
+    }
+    out.put_slice(&id.octets());
+    true
+}
+
+pub(crate) fn communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let communities = &outgoing.attributes.communities;
+    for community in communities {
+        out.put_u32(community.0);
+    }
+    !communities.is_empty()
+}
+
+pub(crate) fn originator_id(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    put_number(outgoing.attributes.originator_id.map(u32::from), out)
+}
+
+pub(crate) fn cluster_list(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let clusters = &outgoing.attributes.cluster_list;
+    for cluster in clusters {
+        out.put_slice(&cluster.octets());
+    }
+    !clusters.is_empty()
+}
+
+/// MP_REACH_NLRI and MP_UNREACH_NLRI: written with the message, in front.
+pub(crate) fn absent(_: &Outgoing<'_>, _: &mut BytesMut) -> bool {
+    false
+}
+
+pub(crate) fn extended_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let communities = &outgoing.attributes.extended_communities;
+    for community in communities {
+        out.put_slice(&community.0);
+    }
+    !communities.is_empty()
+}
+
+/// Only where AS_PATH had to lie, and never with segments of a confederation
+/// (RFC 6793 section 4.2.2).
+pub(crate) fn as4_path(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    if outgoing.ctx.four_octet_as {
+        return false;
+    }
+    let path = &outgoing.attributes.as_path;
+    let is_needed = path
+        .segments()
+        .filter(|s| !s.kind.is_confederation())
+        .any(|s| s.asns.iter().any(|asn| *asn > u32::from(u16::MAX)));
+    if is_needed {
+        put_as_path(&path.without_confederation(), true, out);
+    }
+    is_needed
+}
+
+pub(crate) fn as4_aggregator(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    match outgoing.attributes.aggregator {
+        Some(Aggregator { asn, id })
+            if !outgoing.ctx.four_octet_as && asn > u32::from(u16::MAX) =>
+        {
+            out.put_u32(asn);
+            out.put_slice(&id.octets());
+            true
+        }
+        _ => false,
+    }
+}
+
+pub(crate) fn ipv6_extended_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let communities = &outgoing.attributes.ipv6_extended_communities;
+    for community in communities {
+        out.put_slice(&community.0);
+    }
+    !communities.is_empty()
+}
+
+pub(crate) fn large_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    let communities = &outgoing.attributes.large_communities;
+    for community in communities {
+        out.put_u32(community.global);
+        out.put_u32(community.local1);
+        out.put_u32(community.local2);
+    }
+    !communities.is_empty()
+}
+
+pub(crate) fn only_to_customer(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    put_number(outgoing.attributes.only_to_customer, out)
+}
