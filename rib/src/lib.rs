@@ -12,21 +12,30 @@
     )
 )]
 
+mod adj_out;
 mod attrs;
 mod config;
 mod decision;
 mod export;
+mod family_rib;
 mod fib;
+mod import;
 mod local;
 mod nexthop;
+mod path;
 mod peer;
 mod policy;
+mod query;
 mod rib;
+mod shared;
+mod slots;
+mod table;
+mod transform;
 mod view;
 
 pub use attrs::AttrRef;
 pub use config::{MaxPaths, RibConfig};
-pub use decision::Step;
+pub use decision::{Candidate, Selection, Step, compare, select};
 pub use export::ExportBatch;
 pub use fib::{FibChange, FibKind, FibNextHop, FibRoute};
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};

@@ -2,6 +2,12 @@
 
 use std::net::IpAddr;
 
+use bgp_wire::Family;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::peer::PeerId;
+
 /// What the table asks of whoever knows the routes to next hops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrackEvent {
@@ -19,4 +25,149 @@ pub struct NextHopState {
     pub metric: u32,
     /// It lies on a connected subnet.
     pub connected: bool,
+}
+
+/// Who uses a next hop: a peer's paths of a family.
+pub(crate) type User = (Family, PeerId);
+
+#[derive(Debug)]
+struct Node {
+    addr: IpAddr,
+    state: Option<NextHopState>,
+    /// How many paths of each user; users without a path are taken out.
+    users: Vec<(User, u32)>,
+    /// The caller knows that the address is in use.
+    told: bool,
+    /// The node is in the list of those to look at.
+    queued: bool,
+}
+
+/// The next hops in use, counted by user, so that a change has to look at the
+/// routes of the peers concerned and no others.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    by_addr: HashMap<IpAddr, u32, RandomState>,
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    queue: Vec<u32>,
+}
+
+impl Tracker {
+    pub(crate) fn new() -> Tracker {
+        Tracker {
+            by_addr: HashMap::default(),
+            nodes: Vec::new(),
+            free: Vec::new(),
+            queue: Vec::new(),
+        }
+    }
+
+    /// The number of a next hop, in use or not yet; [`Self::hold`] keeps it.
+    pub(crate) fn id(&mut self, addr: IpAddr) -> u32 {
+        if let Some(id) = self.by_addr.get(&addr) {
+            return *id;
+        }
+        let node = Node {
+            addr,
+            state: None,
+            users: Vec::new(),
+            told: false,
+            queued: false,
+        };
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => self.nodes.len() as u32,
+        };
+        match self.nodes.get_mut(id as usize) {
+            Some(place) => *place = node,
+            None => self.nodes.push(node),
+        }
+        self.by_addr.insert(addr, id);
+        // Looked at even if nobody holds it after all, so that it goes again.
+        self.enqueue(id);
+        id
+    }
+
+    fn enqueue(&mut self, id: u32) {
+        if let Some(node) = self.nodes.get_mut(id as usize)
+            && !node.queued
+        {
+            node.queued = true;
+            self.queue.push(id);
+        }
+    }
+
+    /// Counts one more path of the user.
+    pub(crate) fn hold(&mut self, id: u32, user: User) {
+        let Some(node) = self.nodes.get_mut(id as usize) else {
+            return;
+        };
+        match node.users.iter_mut().find(|(known, _)| *known == user) {
+            Some((_, count)) => *count += 1,
+            None => node.users.push((user, 1)),
+        }
+    }
+
+    /// Counts one path of the user less.
+    pub(crate) fn release(&mut self, id: u32, user: User) {
+        let Some(node) = self.nodes.get_mut(id as usize) else {
+            return;
+        };
+        if let Some(at) = node.users.iter().position(|(known, _)| *known == user)
+            && let Some((_, count)) = node.users.get_mut(at)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                node.users.swap_remove(at);
+            }
+        }
+        if node.users.is_empty() {
+            self.enqueue(id);
+        }
+    }
+
+    pub(crate) fn state(&self, id: u32) -> Option<NextHopState> {
+        self.nodes.get(id as usize)?.state
+    }
+
+    /// Sets the state of a next hop; its number and users if that is news.
+    pub(crate) fn set(
+        &mut self,
+        addr: IpAddr,
+        state: Option<NextHopState>,
+    ) -> Option<(u32, Vec<User>)> {
+        let id = *self.by_addr.get(&addr)?;
+        let node = self.nodes.get_mut(id as usize)?;
+        if node.state == state {
+            return None;
+        }
+        node.state = state;
+        let mut users: Vec<User> = node.users.iter().map(|(user, _)| *user).collect();
+        users.sort_unstable();
+        Some((id, users))
+    }
+
+    /// What the caller does not know yet.
+    pub(crate) fn take(&mut self) -> Vec<TrackEvent> {
+        let mut events = Vec::new();
+        for id in core::mem::take(&mut self.queue) {
+            let Some(node) = self.nodes.get_mut(id as usize) else {
+                continue;
+            };
+            node.queued = false;
+            if !node.users.is_empty() {
+                if !node.told {
+                    node.told = true;
+                    events.push(TrackEvent::Track(node.addr));
+                }
+                continue;
+            }
+            if node.told {
+                events.push(TrackEvent::Untrack(node.addr));
+            }
+            self.by_addr.remove(&node.addr);
+            self.free.push(id);
+        }
+        events
+    }
 }
