@@ -49,22 +49,37 @@ start() {
   disown
 }
 
-# Ends the processes of the run directory, but none whose ID was reused: they
-# are still in the namespace they were started in.
+# Whether the process of a file still runs. One whose ID was reused is not in
+# the namespace that it was started in.
+alive() {
+  local namespace pid
+  read -r namespace pid <"$1"
+  ip netns pids "$namespace" 2>/dev/null | grep -qx "$pid"
+}
+
+signal() {
+  local pid
+  read -r _ pid <"$2"
+  kill "-$1" "$pid" 2>/dev/null || true
+}
+
+# Ends the processes of the run directory, by force if they take too long.
 stop_all() {
-  local file namespace pid
+  local file
+  for file in "$run"/*.pid; do
+    if [ -e "$file" ] && alive "$file"; then
+      signal TERM "$file"
+    fi
+  done
   for file in "$run"/*.pid; do
     [ -e "$file" ] || continue
-    read -r namespace pid <"$file"
-    if ip netns pids "$namespace" 2>/dev/null | grep -qx "$pid"; then
-      kill "$pid" 2>/dev/null || true
-      for _ in $(seq 50); do
-        [ -e "/proc/$pid" ] || break
-        sleep 0.1
-      done
-      kill -9 "$pid" 2>/dev/null || true
+    for _ in $(seq 50); do
+      alive "$file" || break
+      sleep 0.1
+    done
+    if alive "$file"; then
+      signal KILL "$file"
     fi
-    rm -f "$file"
   done
 }
 

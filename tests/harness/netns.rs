@@ -189,6 +189,23 @@ impl Namespace {
         ));
     }
 
+    /// A counter of the kernel's TCP (`TcpExt` in /proc/net/netstat).
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let text = self
+            .inside(|| std::fs::read_to_string("/proc/thread-self/net/netstat"))
+            .expect("netstat");
+        let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+        let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+            return 0;
+        };
+        names
+            .split_whitespace()
+            .zip(values.split_whitespace())
+            .find(|(found, _)| *found == name)
+            .and_then(|(_, value)| value.parse().ok())
+            .unwrap_or_default()
+    }
+
     /// A command that will run in this namespace, and that the kernel kills
     /// when the thread that started it ends, so that nothing outlives a test.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
