@@ -194,6 +194,19 @@ pub struct RouteStatus {
     pub error: Option<RouteError>,
 }
 
+/// What the FIB has done since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Routes written or deleted, refused ones included.
+    pub operations: u64,
+    /// Of these, refused by the kernel.
+    pub refused: u64,
+    /// Notifications read.
+    pub notifications: u64,
+    /// Times the kernel's tables were read anew after the start, since notifications were lost.
+    pub resyncs: u64,
+}
+
 /// An address family, to choose a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Family {
@@ -239,6 +252,7 @@ pub(crate) enum Command {
     ResolveViaDefault(bool),
     SweepStale,
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
+    Statistics(oneshot::Sender<Statistics>),
     Settled(oneshot::Sender<()>),
     Shutdown(OnShutdown, oneshot::Sender<()>),
 }
@@ -320,6 +334,14 @@ impl FibHandle {
         let mut routes = self.ask(|tx| Command::Routes(family, tx)).await?;
         routes.sort_unstable_by_key(|r| r.prefix);
         Ok(routes)
+    }
+
+    /// What was done so far.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn statistics(&self) -> Result<Statistics, FibError> {
+        self.ask(Command::Statistics).await
     }
 
     /// Waits until all that was applied before has been written, or has failed.

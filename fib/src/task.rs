@@ -25,12 +25,12 @@ use crate::codec::{Dump, Notice, PROTOCOL_BGP, RouteNotice};
 use crate::family::Prefix;
 use crate::handle::{
     Changes, Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale,
-    TrackKey,
+    Statistics, TrackKey,
 };
 use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::outbox::Outbox;
-use crate::reconcile::{Operation, Reconciler, Seconds, Verb};
+use crate::reconcile::{Operation, Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, Resolve};
 use crate::route::Resolution;
 use crate::tables::Tables;
@@ -83,6 +83,7 @@ struct Task {
     waiting: Vec<oneshot::Sender<()>>,
     started: Instant,
     timers: Timers,
+    statistics: Statistics,
 }
 
 /// Points in time at which something is due.
@@ -296,6 +297,7 @@ impl Task {
                 resync: None,
                 last_resync: now,
             },
+            statistics: Statistics::default(),
         }
     }
 
@@ -385,6 +387,9 @@ impl Task {
             Command::Routes(family, answer) => {
                 let _ = answer.send(self.state.tables.status(family, self.started.into_std()));
             }
+            Command::Statistics(answer) => {
+                let _ = answer.send(self.statistics);
+            }
             Command::Settled(answer) => self.waiting.push(answer),
             // Handled where the loop can end.
             Command::Shutdown(..) => {}
@@ -409,8 +414,12 @@ impl Task {
     /// Takes in notifications. Returns whether there may be more.
     fn listen(&mut self) -> bool {
         let Some(io) = &mut self.io else { return false };
-        let state = &mut self.state;
-        match io.monitor.drain(EARFUL, |notice| state.hear(notice)) {
+        let (state, heard) = (&mut self.state, &mut self.statistics.notifications);
+        let answer = io.monitor.drain(EARFUL, |notice| {
+            *heard += 1;
+            state.hear(notice);
+        });
+        match answer {
             Ok(Heard::All) => false,
             Ok(Heard::Enough) => true,
             Ok(Heard::Overflow) => {
@@ -555,10 +564,14 @@ impl Task {
         let now = self.seconds();
         let table = self.state.table;
         let Tables { v4, v6 } = &mut self.state.tables;
-        let clean = write_batch(v4, self.io.as_mut(), table, now).await
-            & write_batch(v6, self.io.as_mut(), table, now).await;
-        if !clean {
-            self.timers.ask_for_resync();
+        let four = write_batch(v4, self.io.as_mut(), table, now).await;
+        let six = write_batch(v6, self.io.as_mut(), table, now).await;
+        for written in [four, six] {
+            self.statistics.operations += written.operations;
+            self.statistics.refused += written.refused;
+            if written.lost {
+                self.timers.ask_for_resync();
+            }
         }
     }
 
@@ -573,11 +586,12 @@ impl Task {
             self.state.tables.retry();
             self.timers.backoff = (self.timers.backoff * 2).min(RETRY.1);
         }
-        if due(&mut self.timers.resync, now)
-            && let Err(error) = self.resync().await
-        {
-            tracing::warn!(%error, "cannot read the kernel's tables; trying again");
-            self.timers.resync = Some(now + RETRY.0);
+        if due(&mut self.timers.resync, now) {
+            self.statistics.resyncs += 1;
+            if let Err(error) = self.resync().await {
+                tracing::warn!(%error, "cannot read the kernel's tables; trying again");
+                self.timers.resync = Some(now + RETRY.0);
+            }
         }
     }
 
@@ -633,52 +647,59 @@ fn dumps(table: u32, resolve_table: u32) -> Vec<(&'static str, Dump)> {
     dumps
 }
 
-/// Writes one batch of a family. Returns `false` when answers were lost and the kernel's state
-/// has to be read again.
+/// How a batch went.
+#[derive(Default)]
+struct Written {
+    operations: u64,
+    refused: u64,
+    /// Answers were lost, and the kernel's state has to be read again.
+    lost: bool,
+}
+
+/// Writes one batch of a family.
 async fn write_batch<P: Prefix>(
     reconciler: &mut Reconciler<P>,
     io: Option<&mut Io>,
     table: u32,
     now: Seconds,
-) -> bool {
+) -> Written {
     let mut batch = Vec::new();
     reconciler.next_operations(&mut batch, BATCH);
-    if batch.is_empty() {
-        return true;
-    }
-    let Some(io) = io else {
-        batch
-            .iter()
-            .for_each(|operation| reconciler.completed(operation, Ok(()), now));
-        return true;
+    let mut written = Written {
+        operations: batch.len() as u64,
+        ..Written::default()
     };
-    let wire: Vec<Operation<IpNet>> = batch
-        .iter()
-        .map(|op| Operation {
-            prefix: op.prefix.into(),
-            verb: op.verb.clone(),
-        })
-        .collect();
-    let failed = match io.requests.write(&wire, table).await {
-        Ok(failed) => failed,
+    let answer = match io {
+        // Without a kernel all goes well.
+        Some(io) if !batch.is_empty() => {
+            let to_wire = |op: &Operation<P>| Operation {
+                prefix: op.prefix.into(),
+                verb: op.verb.clone(),
+            };
+            let wire: Vec<Operation<IpNet>> = batch.iter().map(to_wire).collect();
+            io.requests.write(&wire, table).await
+        }
+        _ => Ok(Vec::new()),
+    };
+    let mut failed = match answer {
+        Ok(failed) => failed.into_iter().peekable(),
         Err(error) => {
             tracing::warn!(?error, "no answer to a batch of routes");
-            for operation in &batch {
-                reconciler.completed(operation, Err(Errno::ENOBUFS), now);
-            }
-            return false;
+            written.lost = true;
+            let all = (0..batch.len()).map(|index| (index, Errno::ENOBUFS));
+            all.collect::<Vec<_>>().into_iter().peekable()
         }
     };
-    let mut failed = failed.into_iter().peekable();
     for (index, operation) in batch.iter().enumerate() {
         let result = match failed.next_if(|(at, _)| *at == index) {
             Some((_, errno)) => Err(errno),
             None => Ok(()),
         };
-        if let (Err(errno), Verb::Create(_) | Verb::Replace(_)) = (result, &operation.verb) {
-            tracing::debug!(prefix = ?operation.prefix, %errno, "the kernel refused a route");
+        if let Err(errno) = result {
+            written.refused += 1;
+            tracing::debug!(prefix = ?operation.prefix, %errno, "the kernel refused an operation");
         }
         reconciler.completed(operation, result, now);
     }
-    true
+    written
 }
