@@ -42,6 +42,8 @@ mod resolve;
 mod route;
 mod tables;
 mod task;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use handle::{

@@ -356,7 +356,10 @@ impl Task {
         self.fire_timers().await;
         let more = self.listen();
         self.digest();
-        self.write().await;
+        // What is not known must not be written over; the dump is due in an instant.
+        if self.timers.resync.is_none() {
+            self.write().await;
+        }
         // What was written comes back as notifications; take them in before judging again.
         let more = self.listen() || more;
         self.digest();
@@ -368,7 +371,7 @@ impl Task {
             }
         }
         self.set_retry();
-        more || !settled
+        more || (!settled && self.timers.resync.is_none())
     }
 
     fn obey(&mut self, command: Command) {
@@ -406,7 +409,11 @@ impl Task {
         }
         self.state.tables.withdraw_all();
         // What the kernel refuses to delete is refused again later, and is not waited for.
-        while self.turn().await {}
+        while self.turn().await || self.timers.resync.is_some() {
+            if let Some(at) = self.timers.resync {
+                sleep_until(at).await;
+            }
+        }
     }
 
     // ===== The kernel speaks =====

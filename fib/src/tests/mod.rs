@@ -1,0 +1,5 @@
+//! Tests of the pure parts.
+
+mod codec;
+mod mirror;
+mod reconcile;

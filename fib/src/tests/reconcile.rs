@@ -1,0 +1,573 @@
+//! The reconciler against a model of the kernel: whatever happens in whatever order, in the end
+//! the kernel has what is wanted, and nothing of others was touched.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use nix::errno::Errno;
+use proptest::prelude::*;
+
+use crate::handle::{RouteError, TrackKey};
+use crate::kernel::Loss;
+use crate::reconcile::{Operation, Outcome, Reconciler, Verb};
+use crate::resolve::Resolve;
+use crate::route::{KernelHop, KernelRoute, NextHop, Resolution, Route, RouteKind};
+
+type Fib = Reconciler<Ipv4Net>;
+
+/// Next hop 10.0.N.2 is on link N, and resolves while that is up.
+#[derive(Debug, Clone, Default)]
+struct Links {
+    down: BTreeSet<u32>,
+}
+
+impl Resolve for Links {
+    fn resolve(&self, key: TrackKey, _onlink: bool) -> Option<Resolution> {
+        let IpAddr::V4(address) = key.address else {
+            return None;
+        };
+        let ifindex = u32::from(address.octets()[2]);
+        let hop = KernelHop {
+            gateway: None,
+            ifindex,
+            weight: 1,
+            onlink: false,
+        };
+        (!self.down.contains(&ifindex)).then(|| Resolution {
+            gateway: None,
+            ifindex,
+            ifname: String::new(),
+            metric: 0,
+            connected: true,
+            via: None,
+            multipath: vec![hop],
+        })
+    }
+}
+
+fn route(metric: u32, links: &[u32]) -> Arc<Route> {
+    let hop = |n: &u32| NextHop::new(Ipv4Addr::new(10, 0, u8::try_from(*n).unwrap(), 2).into());
+    let kind = match links {
+        [] => RouteKind::Blackhole,
+        links => RouteKind::Unicast(links.iter().map(hop).collect()),
+    };
+    Arc::new(Route {
+        metric,
+        kind,
+        prefsrc: None,
+    })
+}
+
+fn prefix(n: u8) -> Ipv4Net {
+    Ipv4Net::new(Ipv4Addr::new(192, 0, n, 0), 24).unwrap()
+}
+
+/// What is in one place of the model's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slot {
+    Ours {
+        route: KernelRoute,
+        dead_members: bool,
+    },
+    Foreign,
+}
+
+/// A notification on its way.
+#[derive(Debug, Clone)]
+enum Note {
+    Added(Ipv4Net, KernelRoute, bool),
+    Removed(Ipv4Net, KernelRoute),
+    Foreign {
+        prefix: Ipv4Net,
+        metric: u32,
+        present: bool,
+        replaced: bool,
+    },
+    LinkDown(u32),
+    LinkUp(u32),
+}
+
+#[derive(Debug, Default)]
+struct Kernel {
+    slots: BTreeMap<(Ipv4Net, u32), Slot>,
+    links: Links,
+    notes: VecDeque<Note>,
+    /// Notifications were dropped.
+    lost: bool,
+    /// A foreign route was written over or deleted by us.
+    harm: bool,
+}
+
+impl Kernel {
+    fn execute(&mut self, operation: &Operation<Ipv4Net>) -> Result<(), Errno> {
+        let prefix = operation.prefix;
+        match &operation.verb {
+            Verb::Create(route) => {
+                if self.slots.contains_key(&(prefix, route.metric)) {
+                    return Err(Errno::EEXIST);
+                }
+                self.put(prefix, route, false)
+            }
+            Verb::Replace(route) => {
+                self.harm |= self.slots.get(&(prefix, route.metric)) == Some(&Slot::Foreign);
+                self.put(prefix, route, true)
+            }
+            Verb::Delete { metric } => match self.slots.get(&(prefix, *metric)) {
+                Some(Slot::Ours { route, .. }) => {
+                    self.notes.push_back(Note::Removed(prefix, route.clone()));
+                    self.slots.remove(&(prefix, *metric));
+                    Ok(())
+                }
+                _ => Err(Errno::ESRCH),
+            },
+        }
+    }
+
+    fn put(&mut self, prefix: Ipv4Net, route: &KernelRoute, replace: bool) -> Result<(), Errno> {
+        if route
+            .hops()
+            .iter()
+            .any(|hop| self.links.down.contains(&hop.ifindex))
+        {
+            return Err(Errno::ENETDOWN);
+        }
+        let slot = Slot::Ours {
+            route: route.clone(),
+            dead_members: false,
+        };
+        let old = self.slots.insert((prefix, route.metric), slot);
+        // Writing the same again makes no notification.
+        if !matches!(old, Some(Slot::Ours { route: old, .. }) if old == *route) {
+            self.notes
+                .push_back(Note::Added(prefix, route.clone(), replace));
+        }
+        Ok(())
+    }
+
+    fn foreign(&mut self, prefix: Ipv4Net, metric: u32, present: bool) {
+        let old = self.slots.get(&(prefix, metric)).cloned();
+        if present {
+            self.slots.insert((prefix, metric), Slot::Foreign);
+        } else if old == Some(Slot::Foreign) {
+            self.slots.remove(&(prefix, metric));
+        } else {
+            return;
+        }
+        let replaced = present && old.is_some();
+        self.notes.push_back(Note::Foreign {
+            prefix,
+            metric,
+            present,
+            replaced,
+        });
+    }
+
+    /// Someone deletes, or writes over, a route of ours by hand.
+    fn meddle(&mut self, prefix: Ipv4Net, metric: u32, with: Option<KernelRoute>) {
+        let Some(Slot::Ours { route: old, .. }) = self.slots.get(&(prefix, metric)).cloned() else {
+            return;
+        };
+        if let Some(new) = with {
+            let slot = Slot::Ours {
+                route: new.clone(),
+                dead_members: false,
+            };
+            self.slots.insert((prefix, metric), slot);
+            self.notes.push_back(Note::Added(prefix, new, true));
+        } else {
+            self.slots.remove(&(prefix, metric));
+            self.notes.push_back(Note::Removed(prefix, old));
+        }
+    }
+
+    /// As the kernel does for IPv4: not a word about the routes.
+    fn link_down(&mut self, ifindex: u32) {
+        if !self.links.down.insert(ifindex) {
+            return;
+        }
+        let loss = Loss::Link(ifindex);
+        self.slots.retain(|_, slot| match slot {
+            Slot::Ours {
+                route,
+                dead_members,
+            } => {
+                *dead_members |= loss.maims(route);
+                !loss.kills(route)
+            }
+            Slot::Foreign => true,
+        });
+        self.notes.push_back(Note::LinkDown(ifindex));
+    }
+
+    fn link_up(&mut self, ifindex: u32) {
+        if self.links.down.remove(&ifindex) {
+            self.notes.push_back(Note::LinkUp(ifindex));
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    Desire(u8, u32, Vec<u32>),
+    Withdraw(u8),
+    Foreign(u8, u32, bool),
+    Delete(u8, u32),
+    Overwrite(u8, u32, u32),
+    Link(u32, bool),
+    /// Write up to so many, of which the one at this place fails for no reason.
+    Write(usize, Option<usize>),
+    Listen(usize),
+    Overflow,
+    Retry,
+    Sweep,
+}
+
+/// The world of one test run.
+struct World {
+    fib: Fib,
+    kernel: Kernel,
+    /// Links as the notifications told them.
+    heard: Links,
+    wanted: BTreeMap<Ipv4Net, Arc<Route>>,
+    /// What the owner was told last, per prefix.
+    told: BTreeMap<Ipv4Net, Result<(), RouteError>>,
+}
+
+impl World {
+    fn new(keep: bool) -> Self {
+        Self {
+            fib: Fib::new(keep),
+            kernel: Kernel::default(),
+            heard: Links::default(),
+            wanted: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Desire(n, metric, links) => {
+                let route = route(metric, &links);
+                self.fib.desire(prefix(n), Some(&route), 0, &self.heard);
+                self.wanted.insert(prefix(n), route);
+            }
+            Action::Withdraw(n) => {
+                self.fib.desire(prefix(n), None, 0, &self.heard);
+                self.wanted.remove(&prefix(n));
+            }
+            Action::Foreign(n, metric, present) => self.kernel.foreign(prefix(n), metric, present),
+            Action::Delete(n, metric) => self.kernel.meddle(prefix(n), metric, None),
+            Action::Overwrite(n, metric, link) if !self.kernel.links.down.contains(&link) => {
+                let new = self
+                    .kernel
+                    .links
+                    .kernel_route::<Ipv4Net>(&route(metric, &[link]));
+                self.kernel.meddle(prefix(n), metric, new);
+            }
+            Action::Overwrite(..) => {}
+            Action::Link(n, true) => self.kernel.link_up(n),
+            Action::Link(n, false) => self.kernel.link_down(n),
+            Action::Write(count, fault) => self.write(count, fault),
+            Action::Listen(count) => self.listen(count),
+            Action::Overflow => {
+                self.kernel.notes.clear();
+                self.kernel.lost = true;
+            }
+            Action::Retry => drop(self.fib.retry()),
+            Action::Sweep => self.fib.sweep_stale(),
+        }
+        for outcome in self.fib.take_outcomes() {
+            match outcome {
+                Outcome::Installed(prefix) => self.told.insert(prefix, Ok(())),
+                Outcome::Failed(prefix, error) => self.told.insert(prefix, Err(error)),
+                Outcome::Removed(prefix) => self.told.remove(&prefix),
+            };
+        }
+    }
+
+    /// As the task does: hear everything first, and read anew when something was lost.
+    fn write(&mut self, count: usize, fault: Option<usize>) {
+        self.listen(usize::MAX);
+        if std::mem::take(&mut self.kernel.lost) {
+            self.dump();
+        }
+        let mut batch = Vec::new();
+        self.fib.next_operations(&mut batch, count);
+        for (index, operation) in batch.iter().enumerate() {
+            let result = match fault == Some(index) {
+                true => Err(Errno::ENOMEM),
+                false => self.kernel.execute(operation),
+            };
+            self.fib.completed(operation, result, 0);
+        }
+    }
+
+    fn listen(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some(note) = self.kernel.notes.pop_front() else {
+                return;
+            };
+            match note {
+                Note::Added(prefix, route, replaced) => {
+                    self.fib.kernel_added(prefix, route, replaced)
+                }
+                Note::Removed(prefix, route) => self.fib.kernel_removed(prefix, &route),
+                Note::Foreign {
+                    prefix,
+                    metric,
+                    present,
+                    replaced,
+                } => {
+                    self.fib.set_foreign(prefix, metric, present, replaced);
+                }
+                Note::LinkDown(n) => {
+                    self.heard.down.insert(n);
+                    self.fib.lose(Loss::Link(n));
+                    self.links_changed();
+                }
+                Note::LinkUp(n) => {
+                    self.heard.down.remove(&n);
+                    self.links_changed();
+                }
+            }
+        }
+    }
+
+    fn links_changed(&mut self) {
+        self.fib.re_resolve(&self.heard);
+        self.fib.retry();
+    }
+
+    fn dump(&mut self) {
+        self.heard = self.kernel.links.clone();
+        self.fib.begin_dump();
+        for (&(prefix, metric), slot) in &self.kernel.slots {
+            match slot {
+                // A dump leaves the dead members out, as the codec's caller may not rely on them.
+                Slot::Ours {
+                    route,
+                    dead_members: false,
+                } => {
+                    self.fib.kernel_added(prefix, route.clone(), false);
+                }
+                Slot::Ours {
+                    route,
+                    dead_members: true,
+                } => {
+                    let mut shown = route.clone();
+                    shown.prefsrc = Some(Ipv4Addr::LOCALHOST.into());
+                    self.fib.kernel_added(prefix, shown, false);
+                }
+                Slot::Foreign => self.fib.set_foreign(prefix, metric, true, false),
+            }
+        }
+        self.fib.end_dump();
+        self.links_changed();
+    }
+
+    fn settle(&mut self) {
+        self.act(Action::Sweep);
+        for _ in 0..200 {
+            self.act(Action::Write(3, None));
+            self.act(Action::Retry);
+        }
+        assert!(self.fib.is_settled(), "still busy");
+    }
+
+    /// The table as it should be, computed from nothing but wishes, links and foreign routes.
+    fn expected(&self) -> BTreeMap<(Ipv4Net, u32), Slot> {
+        let foreign = self
+            .kernel
+            .slots
+            .iter()
+            .filter(|(_, slot)| **slot == Slot::Foreign);
+        let mut expected: BTreeMap<_, _> = foreign.map(|(k, v)| (*k, v.clone())).collect();
+        for (prefix, route) in &self.wanted {
+            if let Some(route) = self.kernel.links.kernel_route::<Ipv4Net>(route) {
+                let slot = expected.entry((*prefix, route.metric));
+                slot.or_insert(Slot::Ours {
+                    route,
+                    dead_members: false,
+                });
+            }
+        }
+        expected
+    }
+
+    fn check(&self) {
+        assert_eq!(self.kernel.slots, self.expected());
+        assert!(!self.kernel.harm, "a foreign route was touched");
+        for (prefix, route) in &self.wanted {
+            let installed = self.kernel.slots.get(&(*prefix, route.metric));
+            let ours = matches!(installed, Some(Slot::Ours { .. }));
+            assert_eq!(
+                self.told.get(prefix).is_some_and(Result::is_ok),
+                ours,
+                "{prefix} told wrong"
+            );
+        }
+        assert!(
+            self.told
+                .keys()
+                .all(|prefix| self.wanted.contains_key(prefix))
+        );
+        let status: BTreeMap<_, _> = self.fib.status().map(|s| (s.prefix, s.installed)).collect();
+        assert!(
+            status.keys().eq(self.wanted.keys()),
+            "an entry was forgotten or kept"
+        );
+        assert!(
+            status
+                .iter()
+                .all(|(prefix, up)| *up == self.told[prefix].is_ok())
+        );
+    }
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let n = || 0..4u8;
+    let metric = || prop::sample::select(vec![20u32, 200]);
+    let link = || 1..4u32;
+    let links = prop::collection::btree_set(link(), 0..4).prop_map(|s| s.into_iter().collect());
+    prop_oneof![
+        4 => (n(), metric(), links).prop_map(|(n, m, l)| Action::Desire(n, m, l)),
+        2 => n().prop_map(Action::Withdraw),
+        2 => (n(), metric(), any::<bool>()).prop_map(|(n, m, p)| Action::Foreign(n, m, p)),
+        1 => (n(), metric()).prop_map(|(n, m)| Action::Delete(n, m)),
+        1 => (n(), metric(), link()).prop_map(|(n, m, l)| Action::Overwrite(n, m, l)),
+        3 => (link(), any::<bool>()).prop_map(|(n, up)| Action::Link(n, up)),
+        6 => (1..4usize, prop::option::of(0..6usize)).prop_map(|(c, f)| Action::Write(c, f)),
+        3 => (1..4usize).prop_map(Action::Listen),
+        1 => Just(Action::Overflow),
+        1 => Just(Action::Retry),
+        1 => Just(Action::Sweep),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn ends_as_wanted_whatever_happens(
+        keep in any::<bool>(),
+        actions in prop::collection::vec(action(), 0..80),
+    ) {
+        let mut world = World::new(keep);
+        for action in actions {
+            world.act(action);
+        }
+        world.settle();
+        world.check();
+        // And leaves nothing behind.
+        world.fib.withdraw_all();
+        world.wanted.clear();
+        world.settle();
+        world.check();
+        prop_assert_eq!(world.fib.status().count(), 0);
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_messages(
+        actions in prop::collection::vec(action(), 0..60),
+    ) {
+        let run = || {
+            let mut world = World::new(false);
+            let mut trace = Vec::new();
+            for action in actions.clone() {
+                world.act(action);
+                world.listen(usize::MAX);
+                let mut batch = Vec::new();
+                world.fib.next_operations(&mut batch, 8);
+                for operation in &batch {
+                    let result = world.kernel.execute(operation);
+                    world.fib.completed(operation, result, 0);
+                }
+                trace.push((batch, world.fib.take_outcomes()));
+            }
+            trace
+        };
+        prop_assert_eq!(run(), run());
+    }
+}
+
+fn operations(fib: &mut Fib) -> Vec<Operation<Ipv4Net>> {
+    let mut batch = Vec::new();
+    fib.next_operations(&mut batch, 100);
+    batch
+}
+
+#[test]
+fn a_new_metric_is_written_before_the_old_one_goes() {
+    let (mut fib, links) = (Fib::new(false), Links::default());
+    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let batch = operations(&mut fib);
+    fib.completed(&batch[0], Ok(()), 0);
+    fib.desire(prefix(1), Some(&route(200, &[1])), 0, &links);
+    let batch = operations(&mut fib);
+    assert!(matches!(&batch[..], [Operation { verb: Verb::Create(r), .. }] if r.metric == 200));
+    fib.completed(&batch[0], Ok(()), 0);
+    let batch = operations(&mut fib);
+    assert!(matches!(
+        &batch[..],
+        [Operation {
+            verb: Verb::Delete { metric: 20 },
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn a_route_that_stays_is_not_written_again() {
+    let (mut fib, links) = (Fib::new(false), Links::default());
+    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let batch = operations(&mut fib);
+    fib.completed(&batch[0], Ok(()), 0);
+    // An equal route that is another allocation, a changed one that resolves to the same.
+    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let twice = route(20, &[1, 1]);
+    fib.desire(prefix(1), Some(&twice), 0, &links);
+    assert!(operations(&mut fib).is_empty());
+    assert!(fib.take_outcomes().contains(&Outcome::Installed(prefix(1))));
+}
+
+#[test]
+fn a_refusal_that_repeats_is_told_once() {
+    let (mut fib, links) = (Fib::new(false), Links::default());
+    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    for _ in 0..3 {
+        for operation in operations(&mut fib) {
+            fib.completed(&operation, Err(Errno::EINVAL), 0);
+        }
+        assert!(operations(&mut fib).is_empty(), "not before the retry");
+        assert!(fib.retry());
+    }
+    let refusal = Outcome::Failed(prefix(1), RouteError::Kernel(Errno::EINVAL));
+    assert_eq!(fib.take_outcomes(), [refusal]);
+}
+
+#[test]
+fn only_prefixes_of_a_changed_set_are_written_again() {
+    let (mut fib, mut links) = (Fib::new(false), Links::default());
+    let (one, two) = (route(20, &[1, 2]), route(20, &[2]));
+    for n in 0..100 {
+        fib.desire(
+            prefix(n),
+            Some(if n % 10 == 0 { &one } else { &two }),
+            0,
+            &links,
+        );
+    }
+    for operation in operations(&mut fib) {
+        fib.completed(&operation, Ok(()), 0);
+    }
+    assert!(operations(&mut fib).is_empty());
+    links.down.insert(1);
+    fib.re_resolve(&links);
+    let written: Vec<u8> = operations(&mut fib)
+        .iter()
+        .map(|o| o.prefix.addr().octets()[2])
+        .collect();
+    assert_eq!(written, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+}
