@@ -316,9 +316,12 @@ impl Fsm {
             return;
         };
         let cause = ResetCause::NotificationReceived;
-        // The peer preferred its other connection: no reason to hold off longer.
         let next = if is_cease(&notification, Cease::ConnectionCollision) {
+            // The peer preferred its other connection: no reason to hold off
+            // longer.
             Next::Unlucky(cause)
+        } else if is_cease(&notification, Cease::ConnectionRejected) && !conn.is_established() {
+            Next::Rejected
         } else {
             Next::Failed(cause)
         };

@@ -99,6 +99,10 @@ pub(super) enum Next {
     /// Active: wait for the peer and for ConnectRetry (RFC 4271, event 18 in
     /// OpenSent).
     Retry,
+    /// The peer would not have us now (Cease/5). Active: listen, and try again
+    /// after the back-off. Were we to go Idle and refuse in turn, two ends that
+    /// hold off at different times could refuse each other for ever.
+    Rejected,
     /// Idle, and back after a while; the while grows with each failure.
     Failed(ResetCause),
     /// The same, but nobody did anything wrong: the while does not grow.
@@ -229,7 +233,7 @@ impl Fsm {
     /// left, the peer goes where `next` says.
     pub(super) fn settle(&mut self, next: Next, turn: &Turn) {
         let session_goes_on = self.state() == State::Established;
-        if matches!(next, Next::Failed(_)) && !session_goes_on {
+        if matches!(next, Next::Failed(_) | Next::Rejected) && !session_goes_on {
             self.failures = self.failures.saturating_add(1);
         }
         let Some(running) = self.running() else {
@@ -243,7 +247,15 @@ impl Fsm {
                 conns: Vec::new(),
                 retry: self.retry_deadline(turn),
             }),
-            Next::Failed(cause) | Next::Unlucky(cause) => Mode::Idle(self.hold_off(cause, turn)),
+            Next::Rejected => Mode::Running(Running {
+                conns: Vec::new(),
+                retry: (!self.params.passive).then(|| turn.now + self.back_off()),
+            }),
+            Next::Failed(cause) | Next::Unlucky(cause) => Mode::Idle(IdleReason::Hold {
+                until: turn.now + self.back_off(),
+                cause,
+                damped: self.failures > 1,
+            }),
             Next::After(time, cause) => Mode::Idle(IdleReason::Hold {
                 until: turn.now + time,
                 cause,
@@ -254,17 +266,13 @@ impl Fsm {
     }
 
     /// The back-off: doubles from its least to its longest.
-    fn hold_off(&mut self, cause: ResetCause, turn: &Turn) -> IdleReason {
+    fn back_off(&mut self) -> Duration {
         let timing = self.params.timing;
         let doublings = self.failures.saturating_sub(1).min(31);
         let time = timing
             .idle_hold_min
             .saturating_mul(1 << doublings)
             .min(timing.idle_hold_max);
-        IdleReason::Hold {
-            until: turn.now + self.jitter.scale(time),
-            cause,
-            damped: self.failures > 1,
-        }
+        self.jitter.scale(time)
     }
 }

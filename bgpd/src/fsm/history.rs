@@ -97,8 +97,8 @@ impl History {
         &self.major
     }
 
-    /// Every event; equal ones that follow each other closely are one entry
-    /// with a count.
+    /// Every event; equal ones that follow each other closely and change
+    /// nothing are one entry with a count.
     pub const fn minor(&self) -> &Ring {
         &self.minor
     }
@@ -115,7 +115,8 @@ impl History {
             .rev()
             .take(MERGE_DEPTH)
             .find(|old| {
-                old.event == entry.event
+                entry.from == entry.to
+                    && old.event == entry.event
                     && old.conn == entry.conn
                     && old.from == entry.from
                     && old.to == entry.to

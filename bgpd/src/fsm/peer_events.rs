@@ -102,10 +102,16 @@ impl Fsm {
     }
 
     pub(super) fn automatic_stop(&mut self, stop: AutomaticStop, turn: &mut Turn) {
-        if let Mode::Idle(
-            IdleReason::NotStarted | IdleReason::AdminShutdown | IdleReason::GracefulStop,
-        ) = self.mode
+        let limit = ResetCause::MaximumPrefixes;
+        if let Mode::Idle(reason) = self.mode
+            && (matches!(
+                reason,
+                IdleReason::NotStarted | IdleReason::AdminShutdown | IdleReason::GracefulStop
+            ) || reason == IdleReason::Waiting(limit)
+                || matches!(reason, IdleReason::Hold { cause, .. } if cause == limit))
         {
+            // Stopped for a better reason: an interface that goes down and up
+            // again must not bring back a peer that sent too much.
             return;
         }
         let AutomaticStop {

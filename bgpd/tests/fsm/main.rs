@@ -1,0 +1,10 @@
+//! The state machine, tested through its public face: no sockets, no clock.
+
+mod collision;
+mod endings;
+mod negotiation;
+mod network;
+mod record;
+mod rig;
+mod table;
+mod timers;
