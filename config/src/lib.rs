@@ -10,6 +10,7 @@
     )
 )]
 
+pub mod diff;
 mod error;
 pub mod frr;
 pub mod grammar;
@@ -20,8 +21,10 @@ mod peer;
 mod toml_text;
 mod validate;
 
+pub use diff::{ConfigDiff, diff};
 pub use error::ConfigError;
 pub use load::{Leniency, Loaded, Spelling, load, parse_str};
+pub use toml_text::{reference as toml_reference, to_toml, to_toml_with_defaults};
 pub use validate::{Problem, Subject, validate};
 
 pub use model::{

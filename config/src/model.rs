@@ -437,7 +437,7 @@ pub struct Redistribute {
 /// The prefix types of the two families, so that code about prefixes is
 /// written once.
 pub trait Prefix:
-    Copy + Ord + std::fmt::Debug + std::fmt::Display + std::str::FromStr + Sized
+    'static + Copy + Ord + std::fmt::Debug + std::fmt::Display + std::str::FromStr + Sized
 {
     /// The family that the type belongs to.
     const FAMILY: Family;

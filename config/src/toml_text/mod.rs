@@ -1,5 +1,147 @@
-//! The TOML spelling.
+//! The TOML spelling: the native file.
+//!
+//! Each key is declared once, as a row with the function that reads it, the one
+//! that writes it, and the sentence that documents it.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `reader` | values with their places, and errors about them |
+//! | `keys` | what a row is, and reading a table by its rows |
+//! | `global`, `instance`, `peer` | the rows |
+//! | `writer` | the text of a configuration |
+
+mod global;
+mod instance;
+mod keys;
+mod peer;
+mod reader;
+mod writer;
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
 use crate::load::{Leniency, Parsed};
-pub(crate) fn parse(_: &str, _: &str, _: Leniency) -> Parsed {
-    Parsed::default()
+use crate::model::{Bgp, Config, Neighbor, PeerSettings};
+use crate::validate::Subject;
+
+use keys::read_keys;
+use reader::{Item, Sink};
+
+pub use writer::{reference, to_toml, to_toml_with_defaults};
+
+/// Reads a whole file, and goes on after an error.
+pub(crate) fn parse(name: &str, text: &str, leniency: Leniency) -> Parsed {
+    let mut sink = Sink::new(name, text, leniency);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        sink.syntax(error);
+    }
+    let mut config = Config::default();
+    // What follows a syntax error is guesswork: no errors about that.
+    if errors.is_empty() {
+        read_config(&mut config, table.get_ref(), &mut sink);
+    }
+    config.normalize();
+    sink.finish(config)
+}
+
+/// The tables that are not read by rows, because they depend on others.
+const BGP: &str = "bgp";
+const PEER_GROUP: &str = "peer-group";
+const NEIGHBOR: &str = "neighbor";
+const ASN: &str = "asn";
+
+fn read_config(config: &mut Config, table: &DeTable<'_>, sink: &mut Sink<'_>) {
+    read_keys(global::KEYS, &[BGP], config, table, sink);
+    let Some((key, value)) = entry(table, BGP) else {
+        return;
+    };
+    sink.place(Subject::Bgp, key.span());
+    let Some(table) = (Item { value, sink }).table() else {
+        return;
+    };
+    let asn = match entry(table, ASN) {
+        Some((_, value)) => (Item { value, sink }).number(1..=u32::MAX),
+        None => {
+            sink.error(key.span(), "[bgp] has no asn, the local AS number");
+            None
+        }
+    };
+    // Without its number the instance is read for its errors alone.
+    let mut bgp = Bgp::new(asn.unwrap_or_default(), &config.defaults());
+    read_bgp(&mut bgp, table, sink);
+    config.bgp = asn.map(|_| bgp);
+}
+
+fn read_bgp(bgp: &mut Bgp, table: &DeTable<'_>, sink: &mut Sink<'_>) {
+    read_keys(
+        instance::KEYS,
+        &[ASN, PEER_GROUP, NEIGHBOR],
+        bgp,
+        table,
+        sink,
+    );
+    for (name, span, value) in named_tables(table, PEER_GROUP, sink) {
+        sink.place(Subject::PeerGroup(name.clone()), span);
+        let mut group = PeerSettings::default();
+        read_keys(peer::KEYS, &[], &mut group, value, sink);
+        bgp.peer_groups.insert(name, group);
+    }
+    for (name, span, value) in named_tables(table, NEIGHBOR, sink) {
+        let Ok(address) = name.parse::<IpAddr>() else {
+            sink.expected(
+                span,
+                &format!("\"{name}\" is not a neighbor"),
+                &["an IP address"],
+            );
+            continue;
+        };
+        sink.place(Subject::Neighbor(address), span);
+        let mut neighbor = Neighbor::default();
+        if let Some((_, value)) = entry(value, PEER_GROUP) {
+            neighbor.peer_group = (Item { value, sink }).text();
+        }
+        read_keys(
+            peer::KEYS,
+            &[PEER_GROUP],
+            &mut neighbor.settings,
+            value,
+            sink,
+        );
+        bgp.neighbors.insert(address, neighbor);
+    }
+}
+
+fn entry<'t, 'i>(
+    table: &'t DeTable<'i>,
+    key: &str,
+) -> Option<(
+    &'t Spanned<std::borrow::Cow<'i, str>>,
+    &'t Spanned<DeValue<'i>>,
+)> {
+    table.iter().find(|(name, _)| name.get_ref() == key)
+}
+
+/// The tables under `[bgp.KEY.NAME]`, each with the place of its name.
+fn named_tables<'t, 'i>(
+    table: &'t DeTable<'i>,
+    key: &str,
+    sink: &mut Sink<'_>,
+) -> Vec<(String, Range<usize>, &'t DeTable<'i>)> {
+    let Some((_, value)) = entry(table, key) else {
+        return Vec::new();
+    };
+    let Some(table) = (Item { value, sink }).table() else {
+        return Vec::new();
+    };
+    let mut tables = Vec::new();
+    for (name, value) in table.iter() {
+        if let Some(table) = (Item { value, sink }).table() {
+            tables.push((name.get_ref().to_string(), name.span(), table));
+        }
+    }
+    tables
 }

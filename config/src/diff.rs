@@ -1,0 +1,605 @@
+//! What changes between two configurations, and what that does to sessions.
+//!
+//! Structs are taken apart without `..`, so that a new setting does not compile
+//! until somebody decided what a change of it means.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::model::{
+    AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, GracefulRestart, PeerKind, Prefix,
+    Redistribute, RedistributeSource, Shutdown,
+};
+
+/// The difference between two configurations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigDiff {
+    /// Settings outside of BGP that differ.
+    pub global: Vec<GlobalChange>,
+    /// What happens to the BGP instance.
+    pub bgp: BgpDiff,
+}
+
+/// A setting outside of BGP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GlobalChange {
+    /// The `frr version` line, which only chooses defaults.
+    FrrVersion,
+    /// The profile, which only chooses defaults.
+    FrrDefaults,
+    /// The host name.
+    Hostname,
+    /// Where log lines go.
+    Log,
+    /// `ip forwarding`.
+    IpForwarding,
+    /// `ipv6 forwarding`.
+    Ipv6Forwarding,
+    /// `service integrated-vtysh-config`.
+    IntegratedVtysh,
+    /// Where the API listens.
+    Api,
+}
+
+/// What happens to the BGP instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BgpDiff {
+    /// Nothing.
+    #[default]
+    Unchanged,
+    /// There was none before.
+    Started,
+    /// There is none any more.
+    Stopped,
+    /// It goes on with these changes.
+    Changed(Box<InstanceDiff>),
+}
+
+/// Changes inside of a BGP instance that goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceDiff {
+    /// Settings of the instance itself.
+    pub settings: Vec<SettingChange>,
+    /// Neighbors that are new, or can come up for the first time.
+    pub added: Vec<EffectivePeer>,
+    /// Neighbors that are gone.
+    pub removed: Vec<IpAddr>,
+    /// Neighbors that stay, with something changed.
+    pub changed: Vec<PeerChange>,
+    /// IPv4 unicast.
+    pub ipv4_unicast: FamilyDiff<Ipv4Net>,
+    /// IPv6 unicast.
+    pub ipv6_unicast: FamilyDiff<Ipv6Net>,
+}
+
+/// A changed setting of the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SettingChange {
+    /// The setting, as the TOML key names it.
+    pub setting: &'static str,
+    /// What the change asks for.
+    pub effect: Effect,
+}
+
+/// What a changed setting of the instance asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Nothing beyond taking the new value. Where neighbors inherit it, they
+    /// are listed as changed.
+    Nothing,
+    /// New sessions offer it.
+    NextSession,
+    /// `network` statements are checked again.
+    CheckNetworks,
+    /// Best paths are chosen again.
+    Decide,
+    /// Routes of external peers are filtered again, both ways.
+    RefreshExternal,
+    /// All sessions are reset.
+    ResetAll,
+}
+
+/// What happens to a neighbor that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerChange {
+    /// What it was.
+    pub old: EffectivePeer,
+    /// What it is now.
+    pub new: EffectivePeer,
+    /// The settings for whose sake the session is reset; empty if it stays.
+    pub reset: Vec<&'static str>,
+    /// The session stays and what is announced to the peer is computed again.
+    pub refresh_out: bool,
+    /// The session stays and the peer's routes are evaluated again.
+    pub refresh_in: bool,
+    /// Shut down now, or no longer.
+    pub shutdown: Option<bool>,
+    /// The settings that take effect without any of that.
+    pub quiet: Vec<&'static str>,
+}
+
+/// Changes to what is originated into one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyDiff<P> {
+    /// New `network` statements.
+    pub networks_added: Vec<P>,
+    /// `network` statements that are gone.
+    pub networks_removed: Vec<P>,
+    /// New or changed `redistribute` statements.
+    pub redistribute_set: Vec<(RedistributeSource, Redistribute)>,
+    /// `redistribute` statements that are gone.
+    pub redistribute_removed: Vec<RedistributeSource>,
+    /// `maximum-paths`, if it changed.
+    pub maximum_paths: Option<u16>,
+    /// `maximum-paths ibgp`, if it changed.
+    pub maximum_paths_ibgp: Option<u16>,
+}
+
+impl<P> Default for FamilyDiff<P> {
+    fn default() -> Self {
+        Self {
+            networks_added: Vec::new(),
+            networks_removed: Vec::new(),
+            redistribute_set: Vec::new(),
+            redistribute_removed: Vec::new(),
+            maximum_paths: None,
+            maximum_paths_ibgp: None,
+        }
+    }
+}
+
+impl<P: PartialEq> FamilyDiff<P> {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl ConfigDiff {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl InstanceDiff {
+    /// Whether all sessions are reset.
+    pub fn resets_all(&self) -> bool {
+        self.settings
+            .iter()
+            .any(|change| change.effect == Effect::ResetAll)
+    }
+}
+
+/// What changes from `old` to `new`. Neighbors are compared by what they get
+/// in the end, so a change to a peer group is a change of its members.
+pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
+    let bgp = match (&old.bgp, &new.bgp) {
+        (None, None) => BgpDiff::Unchanged,
+        (None, Some(_)) => BgpDiff::Started,
+        (Some(_), None) => BgpDiff::Stopped,
+        (Some(old), Some(new)) => {
+            let instance = diff_instance(old, new);
+            if instance == InstanceDiff::default() {
+                BgpDiff::Unchanged
+            } else {
+                BgpDiff::Changed(Box::new(instance))
+            }
+        }
+    };
+    ConfigDiff {
+        global: diff_global(old, new),
+        bgp,
+    }
+}
+
+fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
+    let Config {
+        frr_version,
+        frr_defaults,
+        hostname,
+        log,
+        ip_forwarding,
+        ipv6_forwarding,
+        integrated_vtysh,
+        api,
+        bgp: _,
+    } = old;
+    [
+        (*frr_version != new.frr_version, GlobalChange::FrrVersion),
+        (*frr_defaults != new.frr_defaults, GlobalChange::FrrDefaults),
+        (*hostname != new.hostname, GlobalChange::Hostname),
+        (*log != new.log, GlobalChange::Log),
+        (
+            *ip_forwarding != new.ip_forwarding,
+            GlobalChange::IpForwarding,
+        ),
+        (
+            *ipv6_forwarding != new.ipv6_forwarding,
+            GlobalChange::Ipv6Forwarding,
+        ),
+        (
+            *integrated_vtysh != new.integrated_vtysh,
+            GlobalChange::IntegratedVtysh,
+        ),
+        (*api != new.api, GlobalChange::Api),
+    ]
+    .into_iter()
+    .filter_map(|(changed, change)| changed.then_some(change))
+    .collect()
+}
+
+fn diff_instance(old: &Bgp, new: &Bgp) -> InstanceDiff {
+    let mut diff = InstanceDiff {
+        settings: diff_settings(old, new),
+        ipv4_unicast: diff_family(&old.ipv4_unicast, &new.ipv4_unicast),
+        ipv6_unicast: diff_family(&old.ipv6_unicast, &new.ipv6_unicast),
+        ..InstanceDiff::default()
+    };
+    let addresses: BTreeSet<IpAddr> = old
+        .neighbors
+        .keys()
+        .chain(new.neighbors.keys())
+        .copied()
+        .collect();
+    for address in addresses {
+        match (old.effective(address), new.effective(address)) {
+            (None, None) => {}
+            (None, Some(new)) => diff.added.push(new),
+            (Some(_), None) => diff.removed.push(address),
+            (Some(old), Some(new)) if old != new => diff.changed.push(diff_peer(old, new)),
+            (Some(_), Some(_)) => {}
+        }
+    }
+    diff
+}
+
+fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
+    // Peers and families are compared elsewhere.
+    let Bgp {
+        asn,
+        router_id,
+        ebgp_requires_policy,
+        multipath_relax,
+        graceful_restart,
+        timers,
+        connect_retry_secs,
+        default_ipv4_unicast,
+        log_neighbor_changes,
+        network_import_check,
+        deterministic_med,
+        always_compare_med,
+        bestpath_compare_routerid,
+        bestpath_med_missing_as_worst,
+        default_local_preference,
+        cluster_id,
+        peer_groups: _,
+        neighbors: _,
+        ipv4_unicast: _,
+        ipv6_unicast: _,
+    } = old;
+    let GracefulRestart {
+        enabled,
+        restart_time_secs,
+        stalepath_time_secs,
+        preserve_fw_state,
+    } = graceful_restart;
+    let restart = &new.graceful_restart;
+    let offered = *enabled != restart.enabled
+        || *restart_time_secs != restart.restart_time_secs
+        || *preserve_fw_state != restart.preserve_fw_state;
+    let stalepath = *stalepath_time_secs != restart.stalepath_time_secs;
+    let policy = *ebgp_requires_policy != new.ebgp_requires_policy;
+    let import_check = *network_import_check != new.network_import_check;
+    let local_preference = *default_local_preference != new.default_local_preference;
+    let compare_routerid = *bestpath_compare_routerid != new.bestpath_compare_routerid;
+    let missing_med = *bestpath_med_missing_as_worst != new.bestpath_med_missing_as_worst;
+    let default_ipv4 = *default_ipv4_unicast != new.default_ipv4_unicast;
+    let changes = [
+        ("asn", Effect::ResetAll, *asn != new.asn),
+        ("router-id", Effect::ResetAll, *router_id != new.router_id),
+        // Peers would see loops where there are none: start afresh.
+        (
+            "cluster-id",
+            Effect::ResetAll,
+            *cluster_id != new.cluster_id,
+        ),
+        ("ebgp-requires-policy", Effect::RefreshExternal, policy),
+        (
+            "multipath-relax",
+            Effect::Decide,
+            *multipath_relax != new.multipath_relax,
+        ),
+        ("graceful-restart", Effect::NextSession, offered),
+        (
+            "graceful-restart.stalepath-time-secs",
+            Effect::Nothing,
+            stalepath,
+        ),
+        ("timers", Effect::Nothing, *timers != new.timers),
+        (
+            "connect-retry-secs",
+            Effect::Nothing,
+            *connect_retry_secs != new.connect_retry_secs,
+        ),
+        ("default-ipv4-unicast", Effect::Nothing, default_ipv4),
+        (
+            "log-neighbor-changes",
+            Effect::Nothing,
+            *log_neighbor_changes != new.log_neighbor_changes,
+        ),
+        ("network-import-check", Effect::CheckNetworks, import_check),
+        (
+            "deterministic-med",
+            Effect::Decide,
+            *deterministic_med != new.deterministic_med,
+        ),
+        (
+            "always-compare-med",
+            Effect::Decide,
+            *always_compare_med != new.always_compare_med,
+        ),
+        (
+            "bestpath-compare-routerid",
+            Effect::Decide,
+            compare_routerid,
+        ),
+        ("bestpath-med-missing-as-worst", Effect::Decide, missing_med),
+        ("default-local-preference", Effect::Decide, local_preference),
+    ];
+    let changed = changes.into_iter().filter(|(_, _, changed)| *changed);
+    changed
+        .map(|(setting, effect, _)| SettingChange { setting, effect })
+        .collect()
+}
+
+fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
+    let EffectivePeer {
+        address: _,
+        peer_group,
+        remote,
+        description,
+        timers,
+        connect_retry_secs,
+        ebgp_multihop,
+        update_source,
+        passive,
+        shutdown,
+        password,
+        port,
+        extended_nexthop,
+        disable_connected_check,
+        ipv4_unicast,
+        ipv6_unicast,
+    } = &old;
+    let mut reset = names([
+        ("remote-as", *remote != new.remote),
+        ("timers", *timers != new.timers),
+        // How far away the peer may be says nothing about an internal one.
+        (
+            "ebgp-multihop",
+            *ebgp_multihop != new.ebgp_multihop && new.remote.kind == PeerKind::External,
+        ),
+        ("update-source", *update_source != new.update_source),
+        ("passive", *passive != new.passive),
+        ("password", *password != new.password),
+        ("port", *port != new.port),
+        (
+            "extended-nexthop",
+            *extended_nexthop != new.extended_nexthop,
+        ),
+        (
+            "disable-connected-check",
+            *disable_connected_check != new.disable_connected_check,
+        ),
+    ]);
+    let quiet = names([
+        ("peer-group", *peer_group != new.peer_group),
+        ("description", *description != new.description),
+        (
+            "connect-retry-secs",
+            *connect_retry_secs != new.connect_retry_secs,
+        ),
+    ]);
+    let is_shut = |shutdown: &Shutdown| matches!(shutdown, Shutdown::On { .. });
+    let (was_shut, shut) = (is_shut(shutdown), is_shut(&new.shutdown));
+    let ipv4 = diff_peer_af(
+        ipv4_unicast,
+        &new.ipv4_unicast,
+        ["ipv4-unicast.activate", RR4],
+    );
+    let ipv6 = diff_peer_af(
+        ipv6_unicast,
+        &new.ipv6_unicast,
+        ["ipv6-unicast.activate", RR6],
+    );
+    reset.extend(ipv4.reset.iter().chain(&ipv6.reset));
+    PeerChange {
+        // A session that is reset starts from nothing anyway.
+        refresh_out: reset.is_empty() && (ipv4.refresh_out || ipv6.refresh_out),
+        refresh_in: reset.is_empty() && (ipv4.refresh_in || ipv6.refresh_in),
+        shutdown: (was_shut != shut).then_some(shut),
+        reset,
+        quiet,
+        old,
+        new,
+    }
+}
+
+const RR4: &str = "ipv4-unicast.route-reflector-client";
+const RR6: &str = "ipv6-unicast.route-reflector-client";
+
+struct PeerAfDiff {
+    reset: Vec<&'static str>,
+    refresh_out: bool,
+    refresh_in: bool,
+}
+
+fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, names_of: [&'static str; 2]) -> PeerAfDiff {
+    let EffectiveAf {
+        activate,
+        next_hop_self,
+        soft_reconfiguration_inbound,
+        route_reflector_client,
+    } = old;
+    let [activate_name, client_name] = names_of;
+    let both = *activate && new.activate;
+    PeerAfDiff {
+        reset: names([
+            (activate_name, *activate != new.activate),
+            (
+                client_name,
+                both && *route_reflector_client != new.route_reflector_client,
+            ),
+        ]),
+        refresh_out: both && *next_hop_self != new.next_hop_self,
+        // Turned on, it needs the peer's routes once more.
+        refresh_in: both && !*soft_reconfiguration_inbound && new.soft_reconfiguration_inbound,
+    }
+}
+
+fn names<const N: usize>(changes: [(&'static str, bool); N]) -> Vec<&'static str> {
+    changes
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect()
+}
+
+fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P> {
+    let AfConfig {
+        networks,
+        redistribute,
+        maximum_paths,
+        maximum_paths_ibgp,
+    } = old;
+    let changed = |old: u16, new: u16| (old != new).then_some(new);
+    FamilyDiff {
+        networks_added: new.networks.difference(networks).copied().collect(),
+        networks_removed: networks.difference(&new.networks).copied().collect(),
+        redistribute_set: new
+            .redistribute
+            .iter()
+            .filter(|(source, options)| redistribute.get(source) != Some(options))
+            .map(|(source, options)| (*source, *options))
+            .collect(),
+        redistribute_removed: redistribute
+            .keys()
+            .filter(|source| !new.redistribute.contains_key(source))
+            .copied()
+            .collect(),
+        maximum_paths: changed(*maximum_paths, new.maximum_paths),
+        maximum_paths_ibgp: changed(*maximum_paths_ibgp, new.maximum_paths_ibgp),
+    }
+}
+
+// ===== the plan, as people read it =====
+
+impl fmt::Display for PeerChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut effects = Vec::new();
+        match self.shutdown {
+            Some(true) => effects.push("is shut down".to_owned()),
+            Some(false) => effects.push("may come up".to_owned()),
+            None => {}
+        }
+        if !self.reset.is_empty() {
+            effects.push(format!("session is reset ({})", self.reset.join(", ")));
+        }
+        if self.refresh_out {
+            effects.push("announcements are refreshed".to_owned());
+        }
+        if self.refresh_in {
+            effects.push("received routes are refreshed".to_owned());
+        }
+        if effects.is_empty() {
+            effects.push("session stays".to_owned());
+        }
+        write!(f, "neighbor {}: {}", self.new.address, effects.join(", "))
+    }
+}
+
+impl fmt::Display for ConfigDiff {
+    /// One line per change, with what it does; nothing when nothing changed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.global {
+            writeln!(f, "{} changes", change.name())?;
+        }
+        match &self.bgp {
+            BgpDiff::Unchanged => Ok(()),
+            BgpDiff::Started => writeln!(f, "BGP starts"),
+            BgpDiff::Stopped => writeln!(f, "BGP stops"),
+            BgpDiff::Changed(instance) => instance.fmt(f),
+        }
+    }
+}
+
+impl GlobalChange {
+    /// The setting, as the TOML key names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FrrVersion => "frr-version",
+            Self::FrrDefaults => "frr-defaults",
+            Self::Hostname => "hostname",
+            Self::Log => "log",
+            Self::IpForwarding => "ip-forwarding",
+            Self::Ipv6Forwarding => "ipv6-forwarding",
+            Self::IntegratedVtysh => "integrated-vtysh",
+            Self::Api => "api",
+        }
+    }
+}
+
+impl fmt::Display for InstanceDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.settings {
+            let effect = match change.effect {
+                Effect::Nothing => "takes effect quietly",
+                Effect::NextSession => "offered by new sessions",
+                Effect::CheckNetworks => "networks are checked again",
+                Effect::Decide => "best paths are chosen again",
+                Effect::RefreshExternal => "routes of external peers are filtered again",
+                Effect::ResetAll => "all sessions are reset",
+            };
+            writeln!(f, "{} changes: {effect}", change.setting)?;
+        }
+        for peer in &self.added {
+            writeln!(f, "neighbor {}: is added", peer.address)?;
+        }
+        for address in &self.removed {
+            writeln!(f, "neighbor {address}: is removed")?;
+        }
+        for change in &self.changed {
+            writeln!(f, "{change}")?;
+        }
+        write_family(f, &self.ipv4_unicast)?;
+        write_family(f, &self.ipv6_unicast)
+    }
+}
+
+fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> fmt::Result {
+    let family = P::FAMILY.as_str();
+    for prefix in &diff.networks_added {
+        writeln!(f, "{family}: network {prefix} is announced")?;
+    }
+    for prefix in &diff.networks_removed {
+        writeln!(f, "{family}: network {prefix} is withdrawn")?;
+    }
+    for (source, _) in &diff.redistribute_set {
+        writeln!(f, "{family}: {} routes are announced", source.as_str())?;
+    }
+    for source in &diff.redistribute_removed {
+        writeln!(f, "{family}: {} routes are withdrawn", source.as_str())?;
+    }
+    for (name, paths) in [
+        ("maximum-paths", diff.maximum_paths),
+        ("maximum-paths-ibgp", diff.maximum_paths_ibgp),
+    ] {
+        if let Some(paths) = paths {
+            writeln!(f, "{family}: {name} is {paths}")?;
+        }
+    }
+    Ok(())
+}

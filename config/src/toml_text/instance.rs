@@ -1,0 +1,339 @@
+//! The keys of `[bgp]` and of its address families.
+
+use std::collections::BTreeSet;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::model::{
+    AfConfig, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource, Timers,
+};
+
+use super::keys::{Key, inline, put, quoted, read_table};
+use super::reader::Item;
+
+macro_rules! switch {
+    ($name:literal, $field:ident, $doc:literal) => {
+        Key {
+            name: $name,
+            doc: concat!($doc, ": true or false."),
+            read: |bgp: &mut Bgp, item| put(&mut bgp.$field, item.boolean()),
+            write: |bgp| Some(bgp.$field.to_string()),
+        }
+    };
+}
+
+pub(super) const KEYS: &[Key<Bgp>] = &[
+    Key {
+        name: "router-id",
+        doc: "The BGP identifier, written as an IPv4 address. Unset takes the highest address.",
+        read: |bgp, item| bgp.router_id = item.parsed("an IPv4 address in quotes"),
+        write: |bgp| bgp.router_id.map(quoted),
+    },
+    switch!(
+        "ebgp-requires-policy",
+        ebgp_requires_policy,
+        "External peers without policy neither get nor give routes (RFC 8212)"
+    ),
+    switch!(
+        "multipath-relax",
+        multipath_relax,
+        "Paths of equal length share the load"
+    ),
+    Key {
+        name: "graceful-restart",
+        doc: "Keep forwarding over a restart (RFC 4724): true, false, or a table, see \
+              `graceful-restart`.",
+        read: read_graceful_restart,
+        write: |bgp| write_graceful_restart(&bgp.graceful_restart),
+    },
+    Key {
+        name: "timers",
+        doc: "Timers of peers that set none: `{ keepalive-secs = 60, hold-secs = 180 }`.",
+        read: |bgp, item| put(&mut bgp.timers, read_timers(item)),
+        write: |bgp| Some(write_timers(bgp.timers)),
+    },
+    Key {
+        name: "connect-retry-secs",
+        doc: "Seconds between connection attempts of peers that set none, 1 to 65535.",
+        read: |bgp, item| put(&mut bgp.connect_retry_secs, item.number(1..=u16::MAX)),
+        write: |bgp| Some(bgp.connect_retry_secs.to_string()),
+    },
+    switch!(
+        "default-ipv4-unicast",
+        default_ipv4_unicast,
+        "IPv4 unicast is active for neighbors that do not say otherwise"
+    ),
+    switch!(
+        "log-neighbor-changes",
+        log_neighbor_changes,
+        "Log sessions that come up or go down"
+    ),
+    switch!(
+        "network-import-check",
+        network_import_check,
+        "Announce a network only while the routing table has it"
+    ),
+    switch!(
+        "deterministic-med",
+        deterministic_med,
+        "Compare MEDs per neighboring AS"
+    ),
+    switch!(
+        "always-compare-med",
+        always_compare_med,
+        "Compare MEDs of different ASes too"
+    ),
+    switch!(
+        "bestpath-compare-routerid",
+        bestpath_compare_routerid,
+        "Prefer the lower router ID over the older external path"
+    ),
+    switch!(
+        "bestpath-med-missing-as-worst",
+        bestpath_med_missing_as_worst,
+        "Treat a missing MED as the worst"
+    ),
+    Key {
+        name: "default-local-preference",
+        doc: "LOCAL_PREF of routes that carry none, 0 to 4294967295.",
+        read: |bgp, item| put(&mut bgp.default_local_preference, item.number(0..=u32::MAX)),
+        write: |bgp| Some(bgp.default_local_preference.to_string()),
+    },
+    Key {
+        name: "cluster-id",
+        doc: "Cluster ID of this route reflector, written as an IPv4 address. Unset takes the \
+              router ID.",
+        read: |bgp, item| bgp.cluster_id = item.parsed("an IPv4 address in quotes"),
+        write: |bgp| bgp.cluster_id.map(quoted),
+    },
+    Key {
+        name: "ipv4-unicast",
+        doc: "What is originated into IPv4 unicast: a table, see `ipv4-unicast`.",
+        read: |bgp, item| read_table(af_keys::<Ipv4Net>(), &mut bgp.ipv4_unicast, item),
+        write: |_| None,
+    },
+    Key {
+        name: "ipv6-unicast",
+        doc: "What is originated into IPv6 unicast: a table, see `ipv6-unicast`.",
+        read: |bgp, item| read_table(af_keys::<Ipv6Net>(), &mut bgp.ipv6_unicast, item),
+        write: |_| None,
+    },
+];
+
+pub(super) const GRACEFUL_RESTART: &[Key<GracefulRestart>] = &[
+    Key {
+        name: "enabled",
+        doc: "Offer to restart gracefully: true or false.",
+        read: |restart, item| put(&mut restart.enabled, item.boolean()),
+        write: |restart| Some(restart.enabled.to_string()),
+    },
+    Key {
+        name: "restart-time-secs",
+        doc: "How long peers wait for the session, 1 to 4095.",
+        read: |restart, item| put(&mut restart.restart_time_secs, item.number(1..=4095)),
+        write: |restart| Some(restart.restart_time_secs.to_string()),
+    },
+    Key {
+        name: "stalepath-time-secs",
+        doc: "How long the routes of a restarting peer are kept, 1 to 4095.",
+        read: |restart, item| put(&mut restart.stalepath_time_secs, item.number(1..=4095)),
+        write: |restart| Some(restart.stalepath_time_secs.to_string()),
+    },
+    Key {
+        name: "preserve-fw-state",
+        doc: "Say that forwarding survived the restart: true or false.",
+        read: |restart, item| put(&mut restart.preserve_fw_state, item.boolean()),
+        write: |restart| Some(restart.preserve_fw_state.to_string()),
+    },
+];
+
+fn read_graceful_restart(bgp: &mut Bgp, item: &mut Item<'_, '_, '_, '_>) {
+    match item.as_bool() {
+        Some(enabled) => bgp.graceful_restart.enabled = enabled,
+        None => read_table(GRACEFUL_RESTART, &mut bgp.graceful_restart, item),
+    }
+}
+
+/// The short form when there is nothing more to say.
+fn write_graceful_restart(restart: &GracefulRestart) -> Option<String> {
+    let short = GracefulRestart {
+        enabled: restart.enabled,
+        ..GracefulRestart::default()
+    };
+    if *restart == short {
+        return Some(restart.enabled.to_string());
+    }
+    inline(GRACEFUL_RESTART, restart)
+}
+
+/// Timers as far as they were read.
+#[derive(Default)]
+pub(super) struct TimersDraft {
+    keepalive_secs: Option<u16>,
+    hold_secs: Option<u16>,
+}
+
+pub(super) const TIMERS: &[Key<TimersDraft>] = &[
+    Key {
+        name: "keepalive-secs",
+        doc: "Seconds between keepalives, 0 to 65535; at most a third of the hold time is used.",
+        read: |timers, item| timers.keepalive_secs = item.number(0..=u16::MAX),
+        write: |timers| timers.keepalive_secs.map(|seconds| seconds.to_string()),
+    },
+    Key {
+        name: "hold-secs",
+        doc: "Hold time in seconds: 0, or 3 to 65535.",
+        read: |timers, item| timers.hold_secs = item.number(0..=u16::MAX),
+        write: |timers| timers.hold_secs.map(|seconds| seconds.to_string()),
+    },
+];
+
+pub(super) fn read_timers(item: &mut Item<'_, '_, '_, '_>) -> Option<Timers> {
+    let table = item.table()?;
+    let mut draft = TimersDraft::default();
+    super::keys::read_keys(TIMERS, &[], &mut draft, table, item.sink);
+    for key in TIMERS {
+        if !table.iter().any(|(name, _)| name.get_ref() == key.name) {
+            item.sink
+                .error(item.value.span(), &format!("timers without {}", key.name));
+        }
+    }
+    Some(Timers {
+        keepalive_secs: draft.keepalive_secs?,
+        hold_secs: draft.hold_secs?,
+    })
+}
+
+pub(super) fn write_timers(timers: Timers) -> String {
+    let draft = TimersDraft {
+        keepalive_secs: Some(timers.keepalive_secs),
+        hold_secs: Some(timers.hold_secs),
+    };
+    inline(TIMERS, &draft).unwrap_or_default()
+}
+
+/// The keys of an address family.
+pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
+    const {
+        &[
+            Key {
+                name: "network",
+                doc: "Prefixes to announce: a list.",
+                read: read_networks::<P>,
+                write: |af| Some(list(af.networks.iter().map(quoted))),
+            },
+            Key {
+                name: "redistribute",
+                doc: "Sources of routes to announce: a list of \"kernel\", \"connected\", \
+                      \"static\", or `{ source = \"static\", metric = 5 }`.",
+                read: read_redistribute::<P>,
+                write: |af| Some(list(af.redistribute.iter().map(write_redistribute))),
+            },
+            Key {
+                name: "maximum-paths",
+                doc: "How many equal external paths share the load, 1 to 256.",
+                read: |af, item| put(&mut af.maximum_paths, item.number(1..=256)),
+                write: |af| Some(af.maximum_paths.to_string()),
+            },
+            Key {
+                name: "maximum-paths-ibgp",
+                doc: "How many equal internal paths share the load, 1 to 256.",
+                read: |af, item| put(&mut af.maximum_paths_ibgp, item.number(1..=256)),
+                write: |af| Some(af.maximum_paths_ibgp.to_string()),
+            },
+        ]
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn read_networks<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_, '_>) {
+    let expected = match P::FAMILY {
+        crate::model::Family::Ipv4Unicast => "an IPv4 prefix in quotes",
+        crate::model::Family::Ipv6Unicast => "an IPv6 prefix in quotes",
+    };
+    let mut networks = BTreeSet::new();
+    for value in item.list() {
+        let Some(prefix) = item.other(value).parsed::<P>(expected) else {
+            continue;
+        };
+        if prefix != prefix.truncated() {
+            let message = format!("{prefix} has bits set after its length");
+            let right = format!("\"{}\"", prefix.truncated());
+            item.sink.expected(value.span(), &message, &[&right]);
+        }
+        networks.insert(prefix);
+    }
+    af.networks = networks;
+}
+
+const SOURCES: [(&str, RedistributeSource); 3] = [
+    ("kernel", RedistributeSource::Kernel),
+    ("connected", RedistributeSource::Connected),
+    ("static", RedistributeSource::Static),
+];
+
+/// One entry of `redistribute` as far as it was read.
+#[derive(Default)]
+pub(super) struct SourceDraft {
+    source: Option<RedistributeSource>,
+    metric: Option<u32>,
+}
+
+pub(super) const SOURCE: &[Key<SourceDraft>] = &[
+    Key {
+        name: "source",
+        doc: "\"kernel\", \"connected\" or \"static\".",
+        read: |draft, item| draft.source = item.one_of(&SOURCES),
+        write: |draft| draft.source.map(|source| quoted(source.as_str())),
+    },
+    Key {
+        name: "metric",
+        doc: "MED of the routes, 0 to 4294967295. Unset takes the route's own.",
+        read: |draft, item| draft.metric = item.number(0..=u32::MAX),
+        write: |draft| draft.metric.map(|metric| metric.to_string()),
+    },
+];
+
+fn read_redistribute<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_, '_>) {
+    for value in item.list() {
+        let mut item = item.other(value);
+        let mut draft = SourceDraft::default();
+        if item.as_text().is_some() {
+            draft.source = item.one_of(&SOURCES);
+        } else {
+            read_table(SOURCE, &mut draft, &mut item);
+            let named = value
+                .get_ref()
+                .as_table()
+                .is_some_and(|table| table.contains_key("source"));
+            if !named && value.get_ref().is_table() {
+                item.sink.error(value.span(), "redistribute without source");
+            }
+        }
+        if let Some(source) = draft.source {
+            af.redistribute.insert(
+                source,
+                Redistribute {
+                    metric: draft.metric,
+                },
+            );
+        }
+    }
+}
+
+fn write_redistribute((source, options): (&RedistributeSource, &Redistribute)) -> String {
+    match options.metric {
+        None => quoted(source.as_str()),
+        metric => inline(
+            SOURCE,
+            &SourceDraft {
+                source: Some(*source),
+                metric,
+            },
+        )
+        .unwrap_or_default(),
+    }
+}
