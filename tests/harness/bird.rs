@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::process::Process;
-use super::{Namespace, SOON, Topology, wait_for};
+use super::{Namespace, SOON, Topology, run, wait_for};
 
 /// A running `bird` with its control socket.
 pub(crate) struct Bird {
@@ -39,11 +39,17 @@ impl Bird {
     /// Starts it, the running one being killed first, and waits for its shell.
     pub(crate) fn restart(&mut self) {
         self.process = None;
+        let file = self.directory.join("bird.conf");
+        let check = run(
+            "/usr/sbin/bird",
+            &["-p", "-c", file.to_str().expect("a path in UTF-8")],
+        );
+        assert!(check.is_ok(), "bird refuses the configuration: {check:?}");
         let mut command = self.namespace.command("/usr/sbin/bird");
         command
             .arg("-f")
             .arg("-c")
-            .arg(self.directory.join("bird.conf"))
+            .arg(file)
             .arg("-s")
             .arg(self.directory.join("bird.ctl"))
             .arg("-P")

@@ -16,6 +16,8 @@ pub(crate) struct Frr {
     namespace: Namespace,
     topology: Topology,
     directory: PathBuf,
+    /// More arguments for bgpd.
+    arguments: &'static [&'static str],
     /// bgpd first, so that it is dropped before the zebra it talks to.
     daemons: Vec<Process>,
 }
@@ -23,6 +25,24 @@ pub(crate) struct Frr {
 impl Frr {
     /// Starts both daemons and gives them `config` through the shell.
     pub(crate) fn start(topology: &Topology, namespace: &Namespace, config: &str) -> Self {
+        Self::start_with(topology, namespace, config, &[])
+    }
+
+    /// A peer that learns routes but leaves its kernel alone, which is quicker.
+    pub(crate) fn start_without_kernel(
+        topology: &Topology,
+        namespace: &Namespace,
+        config: &str,
+    ) -> Self {
+        Self::start_with(topology, namespace, config, &["--no_kernel"])
+    }
+
+    fn start_with(
+        topology: &Topology,
+        namespace: &Namespace,
+        config: &str,
+        arguments: &'static [&'static str],
+    ) -> Self {
         let directory = topology.daemon_directory(&format!("frr-{}", namespace.label()));
         std::fs::write(directory.join("frr.conf"), config).expect("the configuration's file");
         std::fs::write(
@@ -38,6 +58,7 @@ impl Frr {
             namespace: namespace.clone(),
             topology: topology.clone(),
             directory,
+            arguments,
             daemons: Vec::new(),
         };
         frr.launch();
@@ -47,7 +68,7 @@ impl Frr {
     fn launch(&mut self) {
         let zebra = self.daemon("zebra", &[]);
         self.wait_for_socket("zebra");
-        let bgpd = self.daemon("bgpd", &[]);
+        let bgpd = self.daemon("bgpd", self.arguments);
         self.daemons = vec![bgpd, zebra];
         self.wait_for_socket("bgpd");
         let file = self.path("frr.conf");
@@ -121,6 +142,10 @@ impl Router for Frr {
             .flat_map(|command| ["-c", command])
             .collect();
         self.run_shell(&arguments)
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.join("frr.conf")
     }
 
     fn reload(&mut self, config: &str) {

@@ -82,11 +82,6 @@ impl Holdfast {
         self.process = Some(Process::start(&label, command, &self.log));
     }
 
-    /// The file that the daemon reads.
-    pub(crate) fn config_file(&self) -> PathBuf {
-        self.directory.join("frr.conf")
-    }
-
     /// The socket of the API.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join("bgpd.sock")
@@ -115,6 +110,10 @@ impl Router for Holdfast {
             text: String::from_utf8_lossy(&output.stdout).into_owned(),
             errors: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.join("frr.conf")
     }
 
     fn reload(&mut self, config: &str) {

@@ -1,5 +1,6 @@
 //! The router under test, whichever program plays it.
 
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub(crate) trait Router {
 
     /// Runs commands in one shell.
     fn shell(&self, commands: &[&str]) -> Answer;
+
+    /// The file that the configuration was read from, and is written to.
+    fn config_file(&self) -> PathBuf;
 
     /// Replaces the configuration of the running daemon.
     fn reload(&mut self, config: &str);
