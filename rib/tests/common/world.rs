@@ -1,0 +1,275 @@
+//! A small world in which random events make sense: few peers, prefixes and
+//! attributes, chosen so that they collide in every way that matters.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use bgp_wire::{AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
+use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig};
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::*;
+
+pub const PEERS: u32 = 7;
+
+pub const PREFIXES: [&str; 8] = [
+    "198.18.0.0/15",
+    "198.18.0.0/16",
+    "198.18.1.0/24",
+    "198.18.2.0/24",
+    "203.0.113.0/25",
+    "2001:db8:100::/48",
+    "2001:db8:100::/49",
+    "2001:db8:200::/56",
+];
+
+const PATHS: [&[u32]; 8] = [
+    &[65001],
+    &[65001, 65010],
+    &[65002, 65010],
+    &[65002],
+    &[65003, 65010],
+    &[65001, LOCAL_AS],
+    &[],
+    &[65001, 65002],
+];
+
+const HOPS: [&str; 11] = [
+    "192.0.2.1",
+    "192.0.2.2",
+    "192.0.2.50",
+    "198.51.100.7",
+    "10.0.0.4",
+    "192.0.2.100",
+    "10.9.9.9",
+    "127.0.0.1",
+    "2001:db8::1",
+    "2001:db8::2",
+    "fe80::1",
+];
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    Up(u32, u8, u8),
+    Down(u32, u8),
+    Announce(u32, Vec<(IpNet, u32)>, Box<PathAttributes>),
+    Withdraw(u32, Vec<(IpNet, u32)>),
+    NextHop(IpAddr, Option<NextHopState>),
+    Originate(IpNet, LocalRoute),
+    WithdrawLocal(IpNet, LocalSource),
+    Config(u8),
+    Own(bool),
+    SetPolicy(u32, u8),
+    SetPeer(u32, u8),
+    MarkStale(u32, Family),
+    Sweep(u32, Family),
+    EndOfRib(u32, Family),
+    RefreshIn(u32),
+    RefreshOut(u32, Family, bool),
+    Export(u32, usize),
+    TakeFib(usize),
+    /// Take everything there is to take.
+    Settle,
+}
+
+/// What a peer is like; `variant` changes what may change.
+pub fn peer(number: u32, variant: u8) -> PeerInfo {
+    let mut info = match number {
+        0 => external(65001, "192.0.2.1"),
+        1 => PeerInfo {
+            local_link_local: Some("fe80::100".parse().unwrap()),
+            ..external(65001, "192.0.2.2")
+        },
+        2 => PeerInfo {
+            ebgp_multihop: true,
+            extended_next_hop: only(V4),
+            shared_subnets: Vec::new(),
+            local_v4: None,
+            ..external(65002, "198.51.100.7")
+        },
+        3 => PeerInfo {
+            next_hop_self: both(),
+            ..client("10.0.0.3")
+        },
+        4 => client("10.0.0.4"),
+        5 => internal("10.0.0.5"),
+        _ => PeerInfo {
+            route_server_client: only(V4),
+            ..external(65006, "2001:db8::6")
+        },
+    };
+    if variant & 1 != 0 {
+        info.families = only(V4);
+    }
+    if variant & 2 != 0 {
+        info.router_id = Ipv4Addr::new(1, 1, 1, number as u8 % 2);
+        info.next_hop_self_force = both();
+        info.reflector_client = FamilySet::EMPTY;
+        info.allow_as_in = 1;
+    }
+    if variant & 4 != 0 {
+        info.weight = 7;
+        info.local_v6 = None;
+        info.ebgp_multihop = !info.ebgp_multihop;
+    }
+    info
+}
+
+pub fn policy(number: u8) -> TestPolicy {
+    match number % 6 {
+        0 => TestPolicy::Deny,
+        1 => TestPolicy::Rewrite {
+            local_pref: 300,
+            weight: 5,
+        },
+        2 => TestPolicy::DenyCommunity(Community(0xffde_0001)),
+        _ => TestPolicy::Accept,
+    }
+}
+
+pub fn config_variant(variant: u8) -> RibConfig {
+    let paths = u16::from(variant >> 4 & 3);
+    let max = MaxPaths {
+        ebgp: paths + 1,
+        ibgp: paths,
+    };
+    RibConfig {
+        multipath_relax: variant & 1 != 0,
+        always_compare_med: variant & 2 != 0,
+        missing_as_worst: variant & 4 != 0,
+        default_local_pref: if variant & 8 != 0 { 150 } else { 100 },
+        cluster_id: (variant & 64 != 0).then_some(Ipv4Addr::new(10, 0, 0, 9)),
+        max_paths_v4: max,
+        max_paths_v6: max,
+        ..config()
+    }
+}
+
+pub fn own_addresses(yes: bool) -> Vec<IpAddr> {
+    if yes {
+        vec![ip("10.9.9.9"), ip("2001:db8::2")]
+    } else {
+        Vec::new()
+    }
+}
+
+// ===== Strategies =====
+
+fn a_prefix() -> impl Strategy<Value = IpNet> {
+    (0..PREFIXES.len()).prop_map(|i| net(PREFIXES[i]))
+}
+
+/// Prefixes of one family with identifiers, each once.
+fn some_prefixes() -> impl Strategy<Value = Vec<(IpNet, u32)>> {
+    let id = prop_oneof![4 => Just(0u32), 1 => Just(1u32)];
+    (a_prefix(), prop::collection::vec((a_prefix(), id), 1..4)).prop_map(|(first, mut list)| {
+        list.retain(|(net, _)| family_of(*net) == family_of(first));
+        list.push((first, 0));
+        list.sort_unstable();
+        list.dedup();
+        list
+    })
+}
+
+fn a_next_hop() -> impl Strategy<Value = NextHop> {
+    (0..HOPS.len(), any::<bool>()).prop_map(|(i, both)| match hop(HOPS[i]) {
+        NextHop::V6 { global, .. } if both => NextHop::V6 {
+            global,
+            link_local: Some("fe80::2".parse().unwrap()),
+        },
+        hop => hop,
+    })
+}
+
+fn one_in<T: Clone + core::fmt::Debug>(odds: u32, value: T) -> impl Strategy<Value = Option<T>> {
+    prop_oneof![odds => Just(None), 1 => Just(Some(value))]
+}
+
+prop_compose! {
+    fn some_attributes()(
+        path in 0..PATHS.len(),
+        origin in prop_oneof![3 => Just(Origin::Igp), 1 => Just(Origin::Incomplete)],
+        next_hop in a_next_hop(),
+        med in prop::option::of(0u32..3),
+        local_pref in prop_oneof![3 => Just(None), 1 => (99u32..102).prop_map(Some)],
+        community in prop_oneof![
+            12 => Just(None),
+            1 => Just(Some(Community::NO_EXPORT)),
+            1 => Just(Some(Community::NO_ADVERTISE)),
+            2 => Just(Some(Community(0xffde_0001))),
+        ],
+        originator in prop_oneof![
+            6 => Just(None),
+            1 => Just(Some(Ipv4Addr::new(10, 0, 0, 4))),
+            1 => Just(Some(Ipv4Addr::new(9, 9, 9, 9))),
+        ],
+        us in one_in(20, Ipv4Addr::new(10, 255, 0, 1)),
+        clusters in prop::collection::vec(Just(Ipv4Addr::new(10, 0, 0, 8)), 0..3),
+        loops in one_in(12, Ipv4Addr::new(10, 0, 0, 9)),
+    ) -> PathAttributes {
+        PathAttributes {
+            origin,
+            as_path: AsPath::from_sequence(PATHS[path]),
+            next_hop: Some(next_hop),
+            med,
+            local_pref,
+            communities: community.into_iter().collect(),
+            originator_id: us.or(originator),
+            cluster_list: clusters.into_iter().chain(loops).collect(),
+            ..PathAttributes::default()
+        }
+    }
+}
+
+fn a_source() -> impl Strategy<Value = LocalSource> {
+    prop_oneof![
+        Just(LocalSource::Network),
+        Just(LocalSource::Connected),
+        Just(LocalSource::Static),
+    ]
+}
+
+fn a_local_route() -> impl Strategy<Value = LocalRoute> {
+    (a_source(), prop::option::of(a_next_hop()), 0u32..2, 0u32..3).prop_map(
+        |(source, next_hop, metric, weight)| LocalRoute {
+            weight: if weight == 0 { 0 } else { 32_768 },
+            ..LocalRoute::new(source, next_hop, metric)
+        },
+    )
+}
+
+fn a_state() -> impl Strategy<Value = Option<NextHopState>> {
+    let resolved = (1u32..3, prop::bool::weighted(0.8)).prop_map(|(m, c)| state(m, c));
+    prop_oneof![1 => Just(None), 4 => resolved]
+}
+
+fn a_family() -> impl Strategy<Value = Family> {
+    prop_oneof![Just(V4), Just(V6)]
+}
+
+pub fn an_event() -> impl Strategy<Value = Event> {
+    let hops = (0..HOPS.len()).prop_map(|i| ip(HOPS[i]));
+    prop_oneof![
+        8 => (0..PEERS, any::<u8>(), any::<u8>()).prop_map(|(p, v, k)| Event::Up(p, v, k)),
+        2 => (0..PEERS, 0u8..4).prop_map(|(p, k)| Event::Down(p, k)),
+        40 => (0..PEERS, some_prefixes(), some_attributes())
+            .prop_map(|(p, n, a)| Event::Announce(p, n, Box::new(a))),
+        10 => (0..PEERS, some_prefixes()).prop_map(|(p, n)| Event::Withdraw(p, n)),
+        8 => (hops, a_state()).prop_map(|(a, s)| Event::NextHop(a, s)),
+        4 => (a_prefix(), a_local_route()).prop_map(|(n, r)| Event::Originate(n, r)),
+        3 => (a_prefix(), a_source()).prop_map(|(n, s)| Event::WithdrawLocal(n, s)),
+        2 => any::<u8>().prop_map(Event::Config),
+        1 => any::<bool>().prop_map(Event::Own),
+        3 => (0..PEERS, any::<u8>()).prop_map(|(p, k)| Event::SetPolicy(p, k)),
+        2 => (0..PEERS, any::<u8>()).prop_map(|(p, v)| Event::SetPeer(p, v)),
+        1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::MarkStale(p, f)),
+        1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::Sweep(p, f)),
+        1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::EndOfRib(p, f)),
+        1 => (0..PEERS).prop_map(Event::RefreshIn),
+        3 => (0..PEERS, a_family(), any::<bool>())
+            .prop_map(|(p, f, r)| Event::RefreshOut(p, f, r)),
+        20 => (0..PEERS, 1usize..6).prop_map(|(p, b)| Event::Export(p, b)),
+        4 => (1usize..4).prop_map(Event::TakeFib),
+        3 => Just(Event::Settle),
+    ]
+}

@@ -1,0 +1,599 @@
+//! The table again, without any cleverness: it keeps what was said, and works
+//! everything out from nothing whenever it is asked.
+
+#![allow(unreachable_pub)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use bgp_wire::{Community, Family, NextHop, PathAttributes};
+use holdfast_rib::{
+    FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState, PathSource, PeerId,
+    PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
+};
+use ipnet::IpNet;
+
+use crate::common::{TestPolicy, family_of};
+
+#[derive(Debug, Clone)]
+pub struct ModelPeer {
+    pub info: PeerInfo,
+    pub policy: TestPolicy,
+    pub up: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub attributes: PathAttributes,
+    pub stale: bool,
+    pub weight: u32,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub config: RibConfig,
+    pub peers: BTreeMap<PeerId, ModelPeer>,
+    pub routes: BTreeMap<(IpNet, PathSource, u32), Said>,
+    /// The world's next hops, known to the table as far as it asks.
+    pub next_hops: BTreeMap<IpAddr, NextHopState>,
+    pub own: Vec<IpAddr>,
+}
+
+/// A path that import let pass.
+#[derive(Debug, Clone)]
+pub struct ModelPath {
+    pub source: PathSource,
+    pub path_id: u32,
+    pub attributes: PathAttributes,
+    pub weight: u32,
+    pub stale: bool,
+    pub valid: bool,
+    tracked: Option<IpAddr>,
+    metric: u32,
+    router_id: Ipv4Addr,
+    external: bool,
+    address: IpAddr,
+}
+
+#[derive(Debug)]
+pub struct Outcome {
+    pub paths: Vec<ModelPath>,
+    pub best: Option<usize>,
+    pub multipath: BTreeSet<usize>,
+    pub reason: Option<Step>,
+}
+
+// ===== Events =====
+
+impl Model {
+    pub fn new(config: RibConfig) -> Model {
+        Model {
+            config,
+            peers: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            next_hops: BTreeMap::new(),
+            own: Vec::new(),
+        }
+    }
+
+    pub fn peer_up(&mut self, peer: PeerId, info: PeerInfo, policy: TestPolicy) {
+        let families = info.families;
+        let was_up = self.peers.get(&peer).is_some_and(|p| p.up);
+        let new = ModelPeer {
+            info,
+            policy,
+            up: true,
+        };
+        self.peers.insert(peer, new);
+        self.routes.retain(|(prefix, source, _), _| {
+            *source != PathSource::Peer(peer) || (!was_up && families.contains(family_of(*prefix)))
+        });
+    }
+
+    pub fn peer_down(&mut self, peer: PeerId, keep: bgp_wire::FamilySet) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        state.up = false;
+        self.routes.retain(|(prefix, source, _), said| {
+            *source != PathSource::Peer(peer) || (keep.contains(family_of(*prefix)) && !said.stale)
+        });
+        for family in Family::ALL {
+            self.mark_stale(peer, family);
+        }
+    }
+
+    pub fn mark_stale(&mut self, peer: PeerId, family: Family) {
+        for ((prefix, source, _), said) in &mut self.routes {
+            if *source == PathSource::Peer(peer) && family_of(*prefix) == family {
+                said.stale = true;
+            }
+        }
+    }
+
+    pub fn sweep(&mut self, peer: PeerId, family: Family) {
+        self.routes.retain(|(prefix, source, _), said| {
+            *source != PathSource::Peer(peer) || family_of(*prefix) != family || !said.stale
+        });
+    }
+
+    fn listens(&self, peer: PeerId, prefix: IpNet) -> bool {
+        self.peers
+            .get(&peer)
+            .is_some_and(|p| p.up && p.info.families.contains(family_of(prefix)))
+    }
+
+    pub fn announce(&mut self, peer: PeerId, prefix: IpNet, path_id: u32, a: &PathAttributes) {
+        if !self.listens(peer, prefix) {
+            return;
+        }
+        let mut attributes = a.clone();
+        if self.peers[&peer].info.is_external() {
+            attributes.local_pref = None;
+            attributes.originator_id = None;
+            attributes.cluster_list.clear();
+        }
+        let said = Said {
+            attributes,
+            stale: false,
+            weight: 0,
+        };
+        self.routes
+            .insert((prefix, PathSource::Peer(peer), path_id), said);
+    }
+
+    pub fn withdraw(&mut self, peer: PeerId, prefix: IpNet, path_id: u32) {
+        if self.listens(peer, prefix) {
+            self.routes
+                .remove(&(prefix, PathSource::Peer(peer), path_id));
+        }
+    }
+
+    pub fn originate(&mut self, prefix: IpNet, route: LocalRoute) {
+        let said = Said {
+            attributes: route.attributes,
+            stale: false,
+            weight: route.weight,
+        };
+        self.routes
+            .insert((prefix, PathSource::Local(route.source), 0), said);
+    }
+
+    pub fn withdraw_local(&mut self, prefix: IpNet, source: LocalSource) {
+        self.routes.remove(&(prefix, PathSource::Local(source), 0));
+    }
+}
+
+// ===== Paths =====
+
+impl Model {
+    pub fn prefixes(&self) -> BTreeSet<IpNet> {
+        self.routes.keys().map(|(prefix, _, _)| *prefix).collect()
+    }
+
+    fn path(&self, prefix: IpNet, source: PathSource, path_id: u32) -> Option<ModelPath> {
+        let said = &self.routes[&(prefix, source, path_id)];
+        let mut path = ModelPath {
+            source,
+            path_id,
+            attributes: said.attributes.clone(),
+            weight: said.weight,
+            stale: said.stale,
+            valid: true,
+            tracked: None,
+            metric: 0,
+            router_id: Ipv4Addr::UNSPECIFIED,
+            external: false,
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        let PathSource::Peer(peer) = source else {
+            return Some(path);
+        };
+        let peer = &self.peers[&peer];
+        let info = &peer.info;
+        (path.attributes, path.weight) = self.accepted(peer, prefix, &said.attributes)?;
+        path.router_id = path.attributes.originator_id.unwrap_or(info.router_id);
+        path.external = info.is_external();
+        path.address = info.address;
+        let addr = path.attributes.next_hop.unwrap().addr();
+        if !link_local(addr) {
+            path.tracked = Some(addr);
+            let state = self.next_hops.get(&addr);
+            let connected = info.ebgp_multihop || !info.is_external();
+            path.valid = state.is_some_and(|s| s.connected || connected);
+            path.metric = state.map_or(0, |s| s.metric);
+        }
+        Some(path)
+    }
+
+    /// Attributes and weight after import; none if the route is not used.
+    fn accepted(
+        &self,
+        peer: &ModelPeer,
+        prefix: IpNet,
+        said: &PathAttributes,
+    ) -> Option<(PathAttributes, u32)> {
+        let info = &peer.info;
+        let cluster = self.config.cluster_id.unwrap_or(self.config.router_id);
+        let own = |asn: &u32| *asn == self.config.local_as;
+        let other = |asn: &u32| *asn == info.local_as;
+        let seen = said.as_path.asns().filter(own).count();
+        let seen_other = said.as_path.asns().filter(other).count();
+        if seen.max(seen_other) > usize::from(info.allow_as_in)
+            || said.originator_id == Some(self.config.router_id)
+            || said.cluster_list.contains(&cluster)
+        {
+            return None;
+        }
+        let verdict = peer.policy.import(&RouteContext {
+            peer: info,
+            learned_from: Some(info),
+            family: family_of(prefix),
+            prefix,
+            attributes: said,
+            weight: info.weight,
+        });
+        let (attributes, weight) = match verdict {
+            Verdict::Deny(_) => return None,
+            Verdict::Accept => (said.clone(), info.weight),
+            Verdict::AcceptWith(new) => {
+                let Rewritten { attributes, weight } = *new;
+                (attributes, weight.unwrap_or(info.weight))
+            }
+        };
+        let next_hop = attributes.next_hop?;
+        let is_v6_hop = matches!(next_hop, NextHop::V6 { .. });
+        let fits = match family_of(prefix) {
+            Family::Ipv4Unicast => {
+                !is_v6_hop || info.extended_next_hop.contains(Family::Ipv4Unicast)
+            }
+            Family::Ipv6Unicast => is_v6_hop,
+        };
+        let addr = next_hop.addr();
+        let ours = [
+            info.local_v4.map(IpAddr::V4),
+            info.local_v6.map(IpAddr::V6),
+            info.local_link_local.map(IpAddr::V6),
+        ];
+        let unreachable_link = link_local(addr) && info.local_link_local.is_none();
+        let usable = fits
+            && !addr.is_multicast()
+            && !addr.is_loopback()
+            && !addr.is_unspecified()
+            && !self.own.contains(&addr)
+            && !ours.contains(&Some(addr))
+            && !unreachable_link;
+        usable.then_some((attributes, weight))
+    }
+
+    pub fn tracked(&self) -> BTreeSet<IpAddr> {
+        self.routes
+            .keys()
+            .filter_map(|(prefix, source, id)| self.path(*prefix, *source, *id)?.tracked)
+            .collect()
+    }
+}
+
+fn link_local(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
+}
+
+// ===== Decision: by elimination, as RFC 4271 section 9.1.2.2 tells it =====
+
+impl Model {
+    pub fn decide(&self, prefix: IpNet) -> Outcome {
+        let paths: Vec<ModelPath> = self
+            .routes
+            .range((prefix, PathSource::Local(LocalSource::Network), 0)..)
+            .take_while(|((p, _, _), _)| *p == prefix)
+            .filter_map(|((p, source, id), _)| self.path(*p, *source, *id))
+            .collect();
+        let valid: Vec<usize> = (0..paths.len()).filter(|i| paths[*i].valid).collect();
+        let (equal, best) = self.eliminate(&paths, valid.clone());
+        let rest: Vec<usize> = valid.into_iter().filter(|i| Some(*i) != best).collect();
+        let runner_up = self.eliminate(&paths, rest).1;
+        let reason = best.map(|best| match runner_up {
+            None => Step::OnlyPath,
+            Some(second) => self.difference(&paths[best], &paths[second]),
+        });
+        let multipath = best.map_or(BTreeSet::new(), |best| {
+            self.multipath(&paths, equal, best, family_of(prefix))
+        });
+        Outcome {
+            paths,
+            best,
+            multipath,
+            reason,
+        }
+    }
+
+    fn local_pref(&self, path: &ModelPath) -> u32 {
+        let own = path.attributes.local_pref;
+        own.unwrap_or(self.config.default_local_pref)
+    }
+
+    fn med(&self, path: &ModelPath) -> u32 {
+        let missing = if self.config.missing_as_worst {
+            u32::MAX
+        } else {
+            0
+        };
+        path.attributes.med.unwrap_or(missing)
+    }
+
+    /// Those of equal merit, and the best one.
+    fn eliminate(&self, paths: &[ModelPath], mut left: Vec<usize>) -> (Vec<usize>, Option<usize>) {
+        let local = |p: &ModelPath| matches!(p.source, PathSource::Local(_));
+        keep_least(&mut left, |i| u32::MAX - paths[i].weight);
+        keep_least(&mut left, |i| u32::MAX - self.local_pref(&paths[i]));
+        keep_least(&mut left, |i| !local(&paths[i]));
+        keep_least(&mut left, |i| paths[i].attributes.as_path.hop_count());
+        keep_least(&mut left, |i| paths[i].attributes.origin);
+        let before_med = left.clone();
+        left.retain(|i| {
+            !before_med.iter().any(|other| {
+                let same = paths[*i].attributes.as_path.first_as()
+                    == paths[*other].attributes.as_path.first_as();
+                (same || self.config.always_compare_med)
+                    && self.med(&paths[*other]) < self.med(&paths[*i])
+            })
+        });
+        keep_least(&mut left, |i| !paths[i].external);
+        keep_least(&mut left, |i| paths[i].metric);
+        let equal = left.clone();
+        self.break_ties(paths, &mut left);
+        (equal, left.first().copied())
+    }
+
+    fn break_ties(&self, paths: &[ModelPath], left: &mut Vec<usize>) {
+        keep_least(left, |i| paths[i].router_id);
+        keep_least(left, |i| paths[i].attributes.cluster_list.len());
+        keep_least(left, |i| paths[i].address);
+        keep_least(left, |i| paths[i].source);
+        keep_least(left, |i| paths[i].path_id);
+    }
+
+    fn difference(&self, a: &ModelPath, b: &ModelPath) -> Step {
+        let local = |p: &ModelPath| matches!(p.source, PathSource::Local(_));
+        let (x, y) = (&a.attributes, &b.attributes);
+        let same_as = x.as_path.first_as() == y.as_path.first_as();
+        if a.weight != b.weight {
+            Step::Weight
+        } else if self.local_pref(a) != self.local_pref(b) {
+            Step::LocalPref
+        } else if local(a) != local(b) {
+            Step::LocalRoute
+        } else if x.as_path.hop_count() != y.as_path.hop_count() {
+            Step::AsPath
+        } else if x.origin != y.origin {
+            Step::Origin
+        } else if (same_as || self.config.always_compare_med) && self.med(a) != self.med(b) {
+            Step::Med
+        } else if a.external != b.external {
+            Step::PeerType
+        } else if a.metric != b.metric {
+            Step::IgpMetric
+        } else if a.router_id != b.router_id {
+            Step::RouterId
+        } else if x.cluster_list.len() != y.cluster_list.len() {
+            Step::ClusterLength
+        } else if a.address != b.address {
+            Step::NeighborIp
+        } else {
+            Step::TieBreak
+        }
+    }
+
+    fn multipath(
+        &self,
+        paths: &[ModelPath],
+        mut equal: Vec<usize>,
+        best: usize,
+        family: Family,
+    ) -> BTreeSet<usize> {
+        let max = self.config.max_paths(family);
+        let limit = match (paths[best].source, paths[best].external) {
+            (PathSource::Local(_), _) => 1,
+            (PathSource::Peer(_), true) => usize::from(max.ebgp),
+            (PathSource::Peer(_), false) => usize::from(max.ibgp),
+        };
+        if !self.config.multipath_relax {
+            let path = &paths[best].attributes.as_path;
+            equal.retain(|i| paths[*i].attributes.as_path == *path);
+        }
+        let mut members = BTreeSet::new();
+        while members.len() < limit && !equal.is_empty() {
+            let mut next = equal.clone();
+            self.break_ties(paths, &mut next);
+            members.insert(next[0]);
+            equal.retain(|i| *i != next[0]);
+        }
+        if members.len() < 2 {
+            members.clear();
+        }
+        members
+    }
+}
+
+fn keep_least<K: Ord>(left: &mut Vec<usize>, key: impl Fn(usize) -> K) {
+    if let Some(least) = left.iter().map(|i| key(*i)).min() {
+        left.retain(|i| key(*i) == least);
+    }
+}
+
+// ===== What follows from the decision =====
+
+impl Model {
+    pub fn fib(&self) -> BTreeMap<IpNet, FibRoute> {
+        self.prefixes()
+            .into_iter()
+            .filter_map(|prefix| Some((prefix, self.fib_route(prefix)?)))
+            .collect()
+    }
+
+    fn fib_route(&self, prefix: IpNet) -> Option<FibRoute> {
+        let outcome = self.decide(prefix);
+        let best = outcome.best?;
+        let mut used = outcome.multipath.clone();
+        used.insert(best);
+        let mut hops: BTreeMap<(NextHop, Option<PeerId>), PeerId> = BTreeMap::new();
+        for path in used.iter().map(|i| &outcome.paths[*i]) {
+            let PathSource::Peer(peer) = path.source else {
+                return None;
+            };
+            let hop = path.attributes.next_hop?;
+            let by_interface = link_local(hop.addr()).then_some(peer);
+            let first = hops.entry((hop, by_interface)).or_insert(peer);
+            *first = peer.min(*first);
+        }
+        let best = &outcome.paths[best];
+        Some(FibRoute {
+            kind: if best.external {
+                FibKind::Ebgp
+            } else {
+                FibKind::Ibgp
+            },
+            metric: best.attributes.med.unwrap_or(0),
+            next_hops: hops
+                .into_iter()
+                .map(|((next_hop, _), peer)| FibNextHop {
+                    next_hop,
+                    peer,
+                    weight: 1,
+                })
+                .collect(),
+        })
+    }
+
+    pub fn advertised(&self, peer: PeerId) -> BTreeMap<IpNet, PathAttributes> {
+        self.prefixes()
+            .into_iter()
+            .filter_map(|prefix| Some((prefix, self.told(peer, prefix)?)))
+            .collect()
+    }
+
+    fn told(&self, id: PeerId, prefix: IpNet) -> Option<PathAttributes> {
+        let peer = self.peers.get(&id).filter(|peer| peer.up)?;
+        let to = &peer.info;
+        let family = family_of(prefix);
+        let outcome = self.decide(prefix);
+        let path = &outcome.paths[outcome.best?];
+        let from = match path.source {
+            PathSource::Local(_) => None,
+            PathSource::Peer(from) if from == id => return None,
+            PathSource::Peer(from) => Some(&self.peers[&from].info),
+        };
+        if !to.families.contains(family) || !may_tell(from, to, path, family) {
+            return None;
+        }
+        let next_hop = told_next_hop(from, to, path.attributes.next_hop, family)?;
+        let mut told = path.attributes.clone();
+        told.next_hop = Some(next_hop);
+        let local_pref = told.local_pref.unwrap_or(self.config.default_local_pref);
+        match (from.map(PeerInfo::is_external), to.is_external()) {
+            (Some(_), true) if !to.route_server_client.contains(family) => told.med = None,
+            (_, true) => {}
+            (Some(false), false) => {
+                told.local_pref = Some(local_pref);
+                let originator = told.originator_id.or(from.map(|p| p.router_id));
+                told.originator_id = originator;
+                let cluster = self.config.cluster_id.unwrap_or(self.config.router_id);
+                told.cluster_list.insert(0, cluster);
+            }
+            (_, false) => told.local_pref = Some(local_pref),
+        }
+        let verdict = peer.policy.export(&RouteContext {
+            peer: to,
+            learned_from: from,
+            family,
+            prefix,
+            attributes: &told,
+            weight: path.weight,
+        });
+        match verdict {
+            Verdict::Deny(_) => return None,
+            Verdict::Accept => {}
+            Verdict::AcceptWith(new) => told = new.attributes,
+        }
+        if to.is_external() {
+            told.local_pref = None;
+            told.originator_id = None;
+            told.cluster_list = Vec::new();
+            if !to.route_server_client.contains(family) {
+                told.as_path = told.as_path.prepend(self.config.local_as, 1);
+            }
+        }
+        Some(told)
+    }
+}
+
+fn may_tell(from: Option<&PeerInfo>, to: &PeerInfo, path: &ModelPath, family: Family) -> bool {
+    let communities = &path.attributes.communities;
+    if communities.contains(&Community::NO_ADVERTISE) {
+        return false;
+    }
+    if to.is_external() {
+        return !communities.contains(&Community::NO_EXPORT)
+            && !communities.contains(&Community::NO_EXPORT_SUBCONFED);
+    }
+    match from {
+        Some(from) if !from.is_external() => {
+            let reflects =
+                from.reflector_client.contains(family) || to.reflector_client.contains(family);
+            reflects && path.attributes.originator_id != Some(to.router_id)
+        }
+        _ => true,
+    }
+}
+
+fn told_next_hop(
+    from: Option<&PeerInfo>,
+    to: &PeerInfo,
+    current: Option<NextHop>,
+    family: Family,
+) -> Option<NextHop> {
+    let v6_for_v4 = to.extended_next_hop.contains(family);
+    let ours_v6 = to
+        .local_v6
+        .or(to.local_link_local)
+        .map(|global| NextHop::V6 {
+            global,
+            link_local: to.local_link_local,
+        });
+    let ours = match family {
+        Family::Ipv6Unicast => ours_v6,
+        Family::Ipv4Unicast => to
+            .local_v4
+            .map(NextHop::V4)
+            .or(ours_v6.filter(|_| v6_for_v4)),
+    };
+    let Some(current) = current else { return ours };
+    let addr = current.addr();
+    let foreign = match family {
+        Family::Ipv4Unicast => addr.is_ipv6() && !v6_for_v4,
+        Family::Ipv6Unicast => addr.is_ipv4(),
+    };
+    if foreign || addr == to.address || link_local(addr) || addr.is_unspecified() {
+        return ours;
+    }
+    let forced = to.next_hop_self_force.contains(family);
+    let wanted = forced || to.next_hop_self.contains(family);
+    let shared = !to.ebgp_multihop && to.shared_subnets.iter().any(|net| net.contains(&addr));
+    let off_link = match current {
+        NextHop::V4(_) => current,
+        NextHop::V6 { global, .. } => NextHop::V6 {
+            global,
+            link_local: None,
+        },
+    };
+    match (from, to.is_external()) {
+        (Some(from), true) if from.is_external() && to.route_server_client.contains(family) => {
+            Some(current)
+        }
+        (_, true) if shared && !wanted => Some(current),
+        (_, true) | (None, false) => ours,
+        (Some(from), false) if from.is_external() && wanted => ours,
+        (Some(_), false) if forced => ours,
+        (Some(_), false) => Some(off_link),
+    }
+}

@@ -1,0 +1,387 @@
+//! Random events into the table and into a naive model: both must agree on
+//! everything that anybody can see, whatever is asked for when.
+
+mod common;
+mod model;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bgp_wire::{Family, FamilySet};
+use common::world::{self, Event};
+use common::*;
+use holdfast_rib::{AttrRef, FibRoute, PathSource, PeerId, Rib, TrackEvent};
+use ipnet::IpNet;
+use model::Model;
+use proptest::prelude::*;
+
+/// The other end of a peer's session.
+#[derive(Debug, Default)]
+struct Remote {
+    holds: BTreeMap<IpNet, AttrRef>,
+    awaits_end_of_rib: FamilySet,
+    awaits_refresh: FamilySet,
+}
+
+struct Harness {
+    rib: Rib,
+    model: Model,
+    tracked: BTreeSet<IpAddr>,
+    fib: BTreeMap<IpNet, Arc<FibRoute>>,
+    remotes: BTreeMap<u32, Remote>,
+}
+
+impl Harness {
+    fn new() -> Harness {
+        Harness {
+            rib: Rib::new(config()),
+            model: Model::new(config()),
+            tracked: BTreeSet::new(),
+            fib: BTreeMap::new(),
+            remotes: BTreeMap::new(),
+        }
+    }
+
+    fn run(&mut self, event: &Event) {
+        match event {
+            Event::Export(peer, budget) => self.export(*peer, *budget),
+            Event::TakeFib(budget) => self.take_fib(*budget),
+            Event::Settle => self.settle(),
+            Event::Up(..)
+            | Event::Down(..)
+            | Event::SetPolicy(..)
+            | Event::SetPeer(..)
+            | Event::MarkStale(..)
+            | Event::Sweep(..)
+            | Event::EndOfRib(..)
+            | Event::RefreshIn(..)
+            | Event::RefreshOut(..) => self.peer_event(event),
+            _ => self.route_event(event),
+        }
+        self.answer_tracking();
+        self.check_table();
+    }
+
+    fn peer_event(&mut self, event: &Event) {
+        let (rib, model) = (&mut self.rib, &mut self.model);
+        match *event {
+            Event::Up(peer, variant, policy) => {
+                let (info, policy) = (world::peer(peer, variant), world::policy(policy));
+                let remote = Remote {
+                    awaits_end_of_rib: info.families,
+                    ..Remote::default()
+                };
+                rib.peer_up(PeerId(peer), info.clone(), Arc::new(policy));
+                model.peer_up(PeerId(peer), info, policy);
+                self.remotes.insert(peer, remote);
+            }
+            Event::Down(peer, keep) => {
+                let keep: FamilySet = Family::ALL
+                    .into_iter()
+                    .filter(|f| keep & 1 << *f as u8 != 0)
+                    .collect();
+                rib.peer_down(PeerId(peer), keep);
+                model.peer_down(PeerId(peer), keep);
+                self.remotes.remove(&peer);
+            }
+            Event::SetPolicy(peer, policy) => {
+                let policy = world::policy(policy);
+                rib.set_policy(PeerId(peer), Arc::new(policy));
+                if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
+                    peer.policy = policy;
+                }
+            }
+            Event::SetPeer(peer, variant) => {
+                let info = world::peer(peer, variant);
+                rib.set_peer(PeerId(peer), info.clone());
+                if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
+                    let families = peer.info.families;
+                    peer.info = holdfast_rib::PeerInfo { families, ..info };
+                }
+            }
+            Event::MarkStale(peer, family) => {
+                rib.mark_stale(PeerId(peer), family);
+                model.mark_stale(PeerId(peer), family);
+            }
+            Event::Sweep(peer, family) => {
+                rib.sweep_stale(PeerId(peer), family);
+                model.sweep(PeerId(peer), family);
+            }
+            Event::EndOfRib(peer, family) => {
+                rib.end_of_rib(PeerId(peer), family);
+                model.sweep(PeerId(peer), family);
+            }
+            Event::RefreshIn(peer) => rib.refresh_in(PeerId(peer)),
+            Event::RefreshOut(peer, family, resend) => {
+                rib.refresh_out(PeerId(peer), family, resend);
+                if let Some(remote) = self.remotes.get_mut(&peer)
+                    && resend
+                    && model.peers[&PeerId(peer)].info.families.contains(family)
+                {
+                    remote.awaits_refresh.insert(family);
+                }
+            }
+            _ => panic!("no event of a peer: {event:?}"),
+        }
+    }
+
+    fn route_event(&mut self, event: &Event) {
+        let (rib, model) = (&mut self.rib, &mut self.model);
+        match event {
+            Event::Announce(peer, list, attributes) => {
+                let peer = PeerId(*peer);
+                rib.update(peer, announcement(list, (**attributes).clone()), 1);
+                for (prefix, path_id) in list {
+                    model.announce(peer, *prefix, *path_id, attributes);
+                }
+            }
+            Event::Withdraw(peer, list) => {
+                rib.update(PeerId(*peer), withdrawal(list), 1);
+                for (prefix, path_id) in list {
+                    model.withdraw(PeerId(*peer), *prefix, *path_id);
+                }
+            }
+            Event::NextHop(addr, state) => {
+                rib.next_hop_changed(*addr, *state);
+                match state {
+                    Some(state) => model.next_hops.insert(*addr, *state),
+                    None => model.next_hops.remove(addr),
+                };
+            }
+            Event::Originate(prefix, route) => {
+                rib.originate(*prefix, route.clone(), 1);
+                model.originate(*prefix, route.clone());
+            }
+            Event::WithdrawLocal(prefix, source) => {
+                rib.withdraw_local(*prefix, *source);
+                model.withdraw_local(*prefix, *source);
+            }
+            Event::Config(variant) => {
+                rib.set_config(world::config_variant(*variant));
+                model.config = world::config_variant(*variant);
+            }
+            Event::Own(yes) => {
+                rib.set_local_addresses(&world::own_addresses(*yes));
+                model.own = world::own_addresses(*yes);
+            }
+            _ => panic!("no event of a route: {event:?}"),
+        }
+    }
+
+    fn answer_tracking(&mut self) {
+        for event in self.rib.take_tracking() {
+            match event {
+                TrackEvent::Track(addr) => {
+                    assert!(self.tracked.insert(addr), "{addr} tracked twice");
+                    let state = self.model.next_hops.get(&addr).copied();
+                    self.rib.next_hop_changed(addr, state);
+                }
+                TrackEvent::Untrack(addr) => {
+                    assert!(self.tracked.remove(&addr), "{addr} was not tracked");
+                }
+            }
+        }
+        assert_eq!(self.tracked, self.model.tracked());
+        assert_eq!(self.rib.take_tracking(), []);
+    }
+
+    fn take_fib(&mut self, budget: usize) {
+        for change in self.rib.take_fib_changes(budget) {
+            let prefix = change.prefix;
+            let before = match &change.route {
+                Some(route) => self.fib.insert(prefix, route.clone()),
+                None => self.fib.remove(&prefix),
+            };
+            assert_ne!(before, change.route, "no change of {prefix}");
+        }
+    }
+
+    fn export(&mut self, peer: u32, budget: usize) {
+        let batch = self.rib.export(PeerId(peer), budget);
+        let Some(remote) = self.remotes.get_mut(&peer) else {
+            assert!(batch.is_empty());
+            return;
+        };
+        for prefix in withdrawn_nets(&batch) {
+            let held = remote.holds.remove(&prefix);
+            assert!(held.is_some(), "{prefix} was not announced");
+        }
+        for (attributes, prefixes) in &batch.announced {
+            for prefix in nets(prefixes) {
+                let held = remote.holds.insert(prefix, attributes.clone());
+                let resent = remote.awaits_refresh.contains(family_of(prefix));
+                let news = held.as_ref() != Some(attributes);
+                assert!(news || resent, "{prefix} again");
+            }
+        }
+        for family in batch.end_of_rib.iter() {
+            assert!(remote.awaits_end_of_rib.contains(family));
+            remote.awaits_end_of_rib.remove(family);
+        }
+        for family in batch.end_of_refresh.iter() {
+            assert!(remote.awaits_refresh.contains(family));
+            remote.awaits_refresh.remove(family);
+        }
+    }
+
+    /// Takes everything and compares what came out with the model.
+    fn settle(&mut self) {
+        self.take_fib(usize::MAX);
+        let fib: BTreeMap<IpNet, FibRoute> = self
+            .fib
+            .iter()
+            .map(|(prefix, route)| (*prefix, (**route).clone()))
+            .collect();
+        assert_eq!(fib, self.model.fib());
+        for peer in 0..world::PEERS {
+            while self.rib.pending(PeerId(peer)) {
+                self.export(peer, 2);
+            }
+            let Some(remote) = self.remotes.get(&peer) else {
+                continue;
+            };
+            assert!(remote.awaits_end_of_rib.is_empty());
+            assert!(remote.awaits_refresh.is_empty());
+            let holds: BTreeMap<IpNet, _> = remote
+                .holds
+                .iter()
+                .map(|(prefix, attributes)| (*prefix, (**attributes).clone()))
+                .collect();
+            assert_eq!(holds, self.model.advertised(PeerId(peer)), "peer {peer}");
+            self.check_advertised(peer);
+        }
+    }
+
+    fn check_advertised(&self, peer: u32) {
+        let mut shown = BTreeMap::new();
+        for family in Family::ALL {
+            let mut after = None;
+            loop {
+                let page = self.rib.advertised(PeerId(peer), family, after, 2);
+                shown.extend(page.items.into_iter().map(|r| (r.prefix, r.attributes)));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        assert_eq!(shown, self.remotes[&peer].holds);
+        let sent: usize = Family::ALL
+            .iter()
+            .map(|f| self.rib.counters(PeerId(peer), *f).sent)
+            .sum();
+        assert_eq!(sent, shown.len());
+    }
+
+    /// Compares the table with the model, prefix by prefix.
+    fn check_table(&self) {
+        for family in Family::ALL {
+            let mut views = Vec::new();
+            let mut after = None;
+            loop {
+                let page = self.rib.table(family, after, 2);
+                views.extend(page.items);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert!(views.is_sorted_by(|a, b| a.prefix < b.prefix));
+            let shown: Vec<IpNet> = views.iter().map(|view| view.prefix).collect();
+            let mut prefixes = self.model.prefixes();
+            prefixes.retain(|prefix| {
+                family_of(*prefix) == family && !self.model.decide(*prefix).paths.is_empty()
+            });
+            assert!(shown.iter().eq(prefixes.iter()), "{shown:?} {prefixes:?}");
+            let paths = views.iter().map(|view| self.check_prefix(view)).sum();
+            let summary = self.rib.summary(family);
+            assert_eq!((summary.prefixes, summary.paths), (views.len(), paths));
+        }
+        self.check_counters();
+    }
+
+    fn check_prefix(&self, view: &holdfast_rib::PrefixView) -> usize {
+        let outcome = self.model.decide(view.prefix);
+        assert_eq!(view.reason, outcome.reason, "{view:?} {outcome:?}");
+        assert_eq!(view.paths.len(), outcome.paths.len());
+        for shown in &view.paths {
+            let place = outcome
+                .paths
+                .iter()
+                .position(|p| (p.source, p.path_id) == (shown.source, shown.path_id))
+                .unwrap();
+            let path = &outcome.paths[place];
+            assert_eq!(*shown.attributes, path.attributes);
+            assert_eq!(shown.invalid.is_none(), path.valid);
+            assert_eq!(shown.stale, path.stale);
+            assert_eq!(shown.weight, path.weight);
+            assert_eq!(shown.best, outcome.best == Some(place), "{view:?}");
+            assert_eq!(shown.multipath, outcome.multipath.contains(&place));
+        }
+        view.paths.len()
+    }
+
+    fn check_counters(&self) {
+        for peer in (0..world::PEERS).map(PeerId) {
+            for family in Family::ALL {
+                let said = |(prefix, source, _): &&(IpNet, PathSource, u32)| {
+                    *source == PathSource::Peer(peer) && family_of(*prefix) == family
+                };
+                let received = self.model.routes.keys().filter(said).count();
+                let accepted = self.model.routes.keys().filter(said);
+                let accepted = accepted
+                    .filter(|(prefix, source, id)| {
+                        let paths = self.model.decide(*prefix).paths;
+                        paths
+                            .iter()
+                            .any(|p| (p.source, p.path_id) == (*source, *id))
+                    })
+                    .count();
+                let counters = self.rib.counters(peer, family);
+                assert_eq!((counters.received, counters.accepted), (received, accepted));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn table_agrees_with_the_model(
+        events in prop::collection::vec(world::an_event(), 1..120),
+    ) {
+        let mut harness = Harness::new();
+        for event in events.iter().chain([&Event::Settle]) {
+            harness.run(event);
+        }
+        prop_assert_eq!(harness.rib.pending(PeerId(0)), false);
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_deltas(
+        events in prop::collection::vec(world::an_event(), 1..60),
+    ) {
+        let trace = |events: &[Event]| {
+            let mut harness = Harness::new();
+            let mut out = Vec::new();
+            for event in events {
+                harness.run(event);
+                out.push(format!("{:?}", harness.rib.take_fib_changes(3)));
+                for peer in 0..world::PEERS {
+                    out.push(format!("{:?}", harness.rib.export(PeerId(peer), 3)));
+                }
+            }
+            out
+        };
+        let quiet: Vec<Event> = events
+            .into_iter()
+            .filter(|e| !matches!(e, Event::Export(..) | Event::TakeFib(_) | Event::Settle))
+            .collect();
+        prop_assert_eq!(trace(&quiet), trace(&quiet));
+    }
+}
