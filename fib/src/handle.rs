@@ -143,7 +143,7 @@ pub enum Event {
         /// What was passed to [`FibHandle::track`].
         key: TrackKey,
         /// How it is reached now.
-        resolution: Option<Resolution>,
+        resolution: Option<Arc<Resolution>>,
     },
     /// The kernel has the route in its present form.
     RouteInstalled(IpNet),
@@ -166,8 +166,8 @@ pub enum Event {
         metric: Option<u32>,
     },
     /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
-    /// was known before.
-    InterfaceChanged(Interface),
+    /// was known before. The [view](FibHandle::view) has it already.
+    InterfaceChanged(Box<Interface>),
     /// An interface went.
     InterfaceRemoved {
         /// Its number.

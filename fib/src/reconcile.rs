@@ -124,12 +124,17 @@ enum Trouble {
     None,
     Unresolved,
     Foreign,
-    Kernel(Errno),
+    /// With the error's number; they are small.
+    Kernel(u16),
     /// Refused before, and being tried again.
-    Retrying(Errno),
+    Retrying(u16),
 }
 
 impl Trouble {
+    fn refused(errno: Errno) -> Self {
+        Self::Kernel(u16::try_from(errno as i32).unwrap_or(u16::MAX))
+    }
+
     /// Whether `new` is what the owner knows already.
     fn is_known(self, new: Self) -> bool {
         self == new || matches!((self, new), (Self::Retrying(a), Self::Kernel(b)) if a == b)
@@ -140,7 +145,9 @@ impl Trouble {
             Self::None => None,
             Self::Unresolved => Some(RouteError::Unresolved),
             Self::Foreign => Some(RouteError::Foreign),
-            Self::Kernel(errno) | Self::Retrying(errno) => Some(RouteError::Kernel(errno)),
+            Self::Kernel(errno) | Self::Retrying(errno) => {
+                Some(RouteError::Kernel(Errno::from_raw(errno.into())))
+            }
         }
     }
 }
@@ -516,7 +523,7 @@ impl<P: Prefix> Reconciler<P> {
                     .retain(|installed| installed.route.metric != *metric);
             }
             (_, Err(errno)) => {
-                note(&mut self.outcomes, prefix, entry, Trouble::Kernel(errno));
+                note(&mut self.outcomes, prefix, entry, Trouble::refused(errno));
                 self.refused.push(prefix);
                 // Deleting has nothing left to try before the retry.
                 if matches!(operation.verb, Verb::Delete { .. }) {
@@ -577,4 +584,4 @@ fn intern(found: &mut HashSet<Arc<KernelRoute>>, route: KernelRoute) -> Arc<Kern
 }
 
 // A full table holds a million of these.
-const _: () = assert!(std::mem::size_of::<Actual>() == 16 && std::mem::size_of::<Entry>() <= 48);
+const _: () = assert!(std::mem::size_of::<Actual>() == 16 && std::mem::size_of::<Entry>() <= 32);

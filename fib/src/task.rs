@@ -40,6 +40,8 @@ use crate::view::KernelView;
 const BATCH: usize = 256;
 /// Notifications taken in before anything else gets a turn.
 const EARFUL: usize = 4096;
+/// Commands taken in one turn.
+const COMMANDS: usize = 64;
 /// First and longest pause before the kernel is asked again for what it refused.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Least time between the ends of one full dump and the start of the next.
@@ -54,7 +56,7 @@ struct Io {
 /// A next hop someone follows.
 struct Tracked {
     users: u32,
-    resolution: Option<Resolution>,
+    resolution: Option<Arc<Resolution>>,
 }
 
 /// Our routes, and the part of the kernel's state they depend on. Apart from the sockets, so
@@ -95,10 +97,13 @@ struct Timers {
     last_resync: Instant,
 }
 
-/// What woke the task.
+/// Why the task woke up.
+#[derive(Debug, PartialEq, Eq)]
 enum Wake {
-    Command(Option<Command>),
-    Other,
+    /// There is something to do.
+    Work,
+    /// All handles are gone.
+    Orphaned,
 }
 
 /// Opens the sockets, reads the kernel's state and starts the task.
@@ -223,18 +228,16 @@ impl State {
         }
     }
 
-    fn resolve(&self, key: TrackKey) -> Option<Resolution> {
-        match self.kernel {
-            Kernel::On => self.resolver().resolve(key, false),
-            Kernel::Off => Always.resolve(key, false),
-        }
-    }
-
-    fn resolver(&self) -> ByMirror<'_> {
-        ByMirror {
+    fn resolve(&self, key: TrackKey) -> Option<Arc<Resolution>> {
+        let resolver = ByMirror {
             mirror: &self.mirror,
             via_default: self.via_default,
-        }
+        };
+        let found = match self.kernel {
+            Kernel::On => resolver.resolve(key, false),
+            Kernel::Off => Always.resolve(key, false),
+        };
+        found.map(Arc::new)
     }
 
     fn apply(&mut self, changes: Changes, now: Seconds) {
@@ -316,23 +319,26 @@ impl Task {
     }
 
     async fn run(mut self) {
+        let mut inbox = Vec::new();
         loop {
             let busy = self.turn().await;
-            match self.wake(busy).await {
-                Wake::Command(None) => return,
-                Wake::Command(Some(Command::Shutdown(how, answer))) => {
+            if self.wake(busy, &mut inbox).await == Wake::Orphaned {
+                return;
+            }
+            for command in inbox.drain(..) {
+                if let Command::Shutdown(how, answer) = command {
                     self.finish(how).await;
                     let _ = answer.send(());
                     return;
                 }
-                Wake::Command(Some(command)) => self.obey(command),
-                Wake::Other => {}
+                self.obey(command);
             }
         }
     }
 
-    /// Waits until there is something to do; not at all when `busy`.
-    async fn wake(&mut self, busy: bool) -> Wake {
+    /// Waits until there is something to do; not at all when `busy`. Takes all commands that
+    /// wait, so that small changes share a write.
+    async fn wake(&mut self, busy: bool, inbox: &mut Vec<Command>) -> Wake {
         let due = self.timers.next();
         let Self {
             commands,
@@ -343,12 +349,17 @@ impl Task {
         let has_mail = !outbox.is_empty();
         tokio::select! {
             biased;
-            command = commands.recv() => Wake::Command(command),
-            () = outbox.deliver(), if has_mail => Wake::Other,
-            () = std::future::ready(()), if busy => Wake::Other,
-            () = listen(io.as_ref()) => Wake::Other,
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wake::Other,
+            count = commands.recv_many(inbox, COMMANDS) => {
+                if count == 0 {
+                    return Wake::Orphaned;
+                }
+            }
+            () = outbox.deliver(), if has_mail => {}
+            () = std::future::ready(()), if busy => {}
+            () = listen(io.as_ref()) => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
+        Wake::Work
     }
 
     /// One turn of the loop. Returns whether there is more to do right now.
@@ -483,7 +494,7 @@ impl Task {
                 self.state.mirror.interface(ifindex),
                 effects.removed.get(&ifindex),
             ) {
-                (Some(interface), _) => self.outbox.push(Event::InterfaceChanged(interface)),
+                (Some(interface), _) => self.outbox.push(Event::InterfaceChanged(interface.into())),
                 (None, Some(name)) => {
                     self.outbox.push(Event::InterfaceRemoved {
                         ifindex,

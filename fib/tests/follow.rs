@@ -13,7 +13,7 @@ use support::{Net, drops, event, eventually, gateways, ip, net, set, via};
 use tokio::sync::mpsc::Receiver;
 
 /// The next resolution told for `address`.
-async fn resolution(events: &mut Receiver<Event>, address: &str) -> Option<Resolution> {
+async fn resolution(events: &mut Receiver<Event>, address: &str) -> Option<Arc<Resolution>> {
     let wanted = TrackKey::from(ip(address));
     event(&format!("resolution of {address}"), events, |e| match e {
         Event::NextHopChanged { key, resolution } if key == wanted => Some(resolution),

@@ -13,7 +13,7 @@ use crate::handle::{RouteError, TrackKey};
 use crate::kernel::Loss;
 use crate::reconcile::{Operation, Outcome, Reconciler, Verb};
 use crate::resolve::Resolve;
-use crate::route::{KernelHop, KernelRoute, NextHop, Resolution, Route, RouteKind};
+use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
 
 type Fib = Reconciler<Ipv4Net>;
 
@@ -182,6 +182,24 @@ impl Kernel {
         }
     }
 
+    /// Someone deletes one next hop of ours; IPv6 can do that, and tells just that one.
+    fn prune(&mut self, prefix: Ipv4Net, metric: u32) {
+        let Some(Slot::Ours { route, .. }) = self.slots.get_mut(&(prefix, metric)) else {
+            return;
+        };
+        let KernelKind::Unicast(hops) = &mut route.kind else {
+            return;
+        };
+        if hops.len() > 1 {
+            let pruned = vec![hops.remove(0)];
+            let gone = KernelRoute {
+                kind: KernelKind::Unicast(pruned),
+                ..route.clone()
+            };
+            self.notes.push_back(Note::Removed(prefix, gone));
+        }
+    }
+
     /// As the kernel does for IPv4: not a word about the routes.
     fn link_down(&mut self, ifindex: u32) {
         if !self.links.down.insert(ifindex) {
@@ -215,6 +233,7 @@ enum Action {
     Foreign(u8, u32, bool),
     Delete(u8, u32),
     Overwrite(u8, u32, u32),
+    Prune(u8, u32),
     Link(u32, bool),
     /// Write up to so many, of which the one at this place fails for no reason.
     Write(usize, Option<usize>),
@@ -267,6 +286,7 @@ impl World {
                 self.kernel.meddle(prefix(n), metric, new);
             }
             Action::Overwrite(..) => {}
+            Action::Prune(n, metric) => self.kernel.prune(prefix(n), metric),
             Action::Link(n, true) => self.kernel.link_up(n),
             Action::Link(n, false) => self.kernel.link_down(n),
             Action::Write(count, fault) => self.write(count, fault),
@@ -437,6 +457,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (n(), metric(), any::<bool>()).prop_map(|(n, m, p)| Action::Foreign(n, m, p)),
         1 => (n(), metric()).prop_map(|(n, m)| Action::Delete(n, m)),
         1 => (n(), metric(), link()).prop_map(|(n, m, l)| Action::Overwrite(n, m, l)),
+        1 => (n(), metric()).prop_map(|(n, m)| Action::Prune(n, m)),
         3 => (link(), any::<bool>()).prop_map(|(n, up)| Action::Link(n, up)),
         6 => (1..4usize, prop::option::of(0..6usize)).prop_map(|(c, f)| Action::Write(c, f)),
         3 => (1..4usize).prop_map(Action::Listen),
