@@ -1,0 +1,291 @@
+//! The commands of the enable mode, as rows of the grammar.
+
+use std::sync::LazyLock;
+
+use holdfast_config::grammar::{Builder, Grammar};
+
+/// What a line of the enable mode does. Its values are in the match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Summary,
+    Routes,
+    Prefix,
+    Neighbors,
+    NeighborRoutes,
+    PeerGroup,
+    Vrfs,
+    Fib,
+    FibSummary,
+    RunningConfig,
+    StartupConfig,
+    Write,
+    Version,
+    Daemons,
+    Vrf,
+    History,
+    Clear,
+    Configure,
+    /// Accepted for the sake of scripts; the shell is always privileged.
+    Privilege,
+    Exit,
+    /// `end`, where there is nothing to end.
+    Nothing,
+    List,
+    Find,
+    Do,
+    Paginate,
+    NoPaginate,
+    Length,
+}
+
+/// Commands of the enable mode.
+pub(crate) fn enable() -> &'static Grammar<Command> {
+    static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
+        let builder = Grammar::builder().glossary(GLOSSARY);
+        ROWS.iter().fold(builder, add).build()
+    });
+    &GRAMMAR
+}
+
+/// Commands of the shell itself that every configuration mode has as well.
+pub(crate) fn everywhere() -> &'static Grammar<Command> {
+    static GRAMMAR: LazyLock<Grammar<Command>> = LazyLock::new(|| {
+        let builder = Grammar::builder().glossary(GLOSSARY);
+        let builder = builder.row("do LINE...$command", Command::Do);
+        ROWS.iter()
+            .filter(|(_, command)| command.is_everywhere())
+            .fold(builder, add)
+            .build()
+    });
+    &GRAMMAR
+}
+
+impl Command {
+    fn is_everywhere(self) -> bool {
+        matches!(self, Self::List | Self::Find)
+    }
+}
+
+fn add(builder: Builder<Command>, row: &(&'static str, Command)) -> Builder<Command> {
+    builder.row(row.0, row.1)
+}
+
+macro_rules! bgp {
+    ($rest:literal) => {
+        concat!(
+            "show [ip] bgp [vrf NAME$vrf] [<ipv4|ipv6>$afi [unicast]] ",
+            $rest
+        )
+    };
+}
+
+const ROWS: &[(&str, Command)] = &[
+    (
+        bgp!(
+            "summary [<established|failed>$state] \
+             [<neighbor <A.B.C.D|X:X::X:X>$peer|\
+             remote-as <(1-4294967295)$asn|<internal|external>$kind>>] [terse] [wide] [json]"
+        ),
+        Command::Summary,
+    ),
+    (bgp!("[wide] [json]"), Command::Routes),
+    (
+        bgp!(
+            "<A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M>$prefix \
+             [<bestpath|multipath|longer-prefixes>$part] [json]"
+        ),
+        Command::Prefix,
+    ),
+    (
+        bgp!("neighbors [<A.B.C.D|X:X::X:X|WORD>$peer] [json]"),
+        Command::Neighbors,
+    ),
+    (
+        bgp!(
+            "neighbors <A.B.C.D|X:X::X:X|WORD>$peer \
+             <advertised-routes|received-routes|routes>$table [wide] [json]"
+        ),
+        Command::NeighborRoutes,
+    ),
+    (
+        "show [ip] bgp [vrf NAME$vrf] peer-group [PGNAME$group] [json]",
+        Command::PeerGroup,
+    ),
+    ("show [ip] bgp vrfs [json]", Command::Vrfs),
+    (
+        "show <ip|ipv6>$afi route [vrf NAME$vrf] [bgp] [json]",
+        Command::Fib,
+    ),
+    (
+        "show <ip|ipv6>$afi route [vrf NAME$vrf] \
+         <A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M>$prefix [json]",
+        Command::Fib,
+    ),
+    (
+        "show <ip|ipv6>$afi route [vrf NAME$vrf] summary [json]",
+        Command::FibSummary,
+    ),
+    (
+        "show running-config [<bgpd|zebra>] [no-header]",
+        Command::RunningConfig,
+    ),
+    ("show startup-config", Command::StartupConfig),
+    ("show version", Command::Version),
+    ("show daemons", Command::Daemons),
+    ("show vrf", Command::Vrf),
+    ("show history", Command::History),
+    (
+        "write terminal [<bgpd|zebra>] [no-header]",
+        Command::RunningConfig,
+    ),
+    ("write [<memory|file|integrated>]", Command::Write),
+    ("copy running-config startup-config", Command::Write),
+    (
+        "clear [ip] bgp [vrf NAME$vrf] [<ipv4|ipv6>$afi [unicast]] \
+         <*$all|<A.B.C.D|X:X::X:X>$peer|(1-4294967295)$asn|external|peer-group PGNAME$group> \
+         [<soft [<in|out>$way]|<in|out>$way>]",
+        Command::Clear,
+    ),
+    ("configure [terminal]", Command::Configure),
+    ("enable", Command::Privilege),
+    ("disable", Command::Privilege),
+    ("exit", Command::Exit),
+    ("quit", Command::Exit),
+    ("end", Command::Nothing),
+    ("list [permutations]", Command::List),
+    ("find LINE...$regex", Command::Find),
+    ("terminal paginate", Command::Paginate),
+    ("no terminal paginate", Command::NoPaginate),
+    ("terminal length (0-4294967295)", Command::Length),
+    ("no terminal length [(0-4294967295)]", Command::Length),
+];
+
+const GLOSSARY: &[(&str, &str)] = &[
+    ("show", "What is configured and running"),
+    ("show ip", "IPv4"),
+    ("show ipv6", "IPv6"),
+    ("ip", "IPv4"),
+    ("bgp", "Border Gateway Protocol"),
+    ("route bgp", "Routes of BGP"),
+    ("route NAME bgp", "Routes of BGP"),
+    ("vrf", "One routing table of several"),
+    ("NAME", "Name of the table: default, or all"),
+    ("show vrf", "Routing tables beside the default one"),
+    ("vrfs", "Routing tables with BGP in them"),
+    ("ipv4", "IPv4 routes"),
+    ("ipv6", "IPv6 routes"),
+    ("unicast", "Unicast routes"),
+    ("summary", "Neighbors and their states, one a line"),
+    ("route summary", "Numbers of routes"),
+    ("established", "Only sessions that are up"),
+    ("failed", "Only sessions that are not up, and why"),
+    ("neighbor", "Only this neighbor"),
+    ("remote-as", "Only neighbors of this AS"),
+    ("internal", "Neighbors in our own AS"),
+    ("external", "Neighbors in other ASes"),
+    ("terse", "Without numbers of the tables"),
+    ("wide", "With wider columns"),
+    ("json", "For programs"),
+    ("A.B.C.D", "IPv4 address"),
+    ("A.B.C.D/M", "IPv4 prefix"),
+    ("X:X::X:X", "IPv6 address"),
+    ("X:X::X:X/M", "IPv6 prefix"),
+    ("WORD", "Name of a neighbor"),
+    ("PGNAME", "Name of a peer group"),
+    ("(1-4294967295)", "AS number"),
+    ("bestpath", "Only the best path"),
+    ("multipath", "Only the paths in use"),
+    ("longer-prefixes", "The prefix and all inside of it"),
+    ("neighbors", "Neighbors in full"),
+    ("advertised-routes", "What was sent to the neighbor"),
+    ("received-routes", "What the neighbor sent, before policy"),
+    ("routes", "What the neighbor sent and policy let in"),
+    ("peer-group", "Peer groups and their members"),
+    ("route", "Routes in the kernel"),
+    ("running-config", "The configuration in use"),
+    ("startup-config", "The configuration as saved"),
+    ("bgpd", "The part about BGP"),
+    ("zebra", "The part about the kernel"),
+    ("no-header", "Without the lines in front"),
+    ("version", "Versions of this program"),
+    ("daemons", "Daemons that the shell talks to"),
+    ("history", "Lines typed before"),
+    ("write", "Save or show the configuration"),
+    ("write terminal", "Show the configuration in use"),
+    ("memory", "Save it to its file"),
+    ("file", "Save it to its file"),
+    ("integrated", "Save it to its file"),
+    ("copy", "Save the configuration"),
+    ("clear", "Reset or refresh"),
+    ("*", "All neighbors"),
+    ("soft", "Without closing sessions"),
+    ("in", "Have routes sent again, and judge them anew"),
+    ("out", "Send routes again"),
+    ("configure", "Change the configuration"),
+    ("terminal", "From this terminal"),
+    ("enable terminal", "Settings of this terminal"),
+    ("enable", "Take all privileges; they are there already"),
+    ("disable", "Give up privileges; they are kept"),
+    ("exit", "Leave the shell"),
+    ("quit", "Leave the shell"),
+    ("end", "Stay where you are"),
+    ("list", "All commands of this mode"),
+    ("permutations", "One a line"),
+    ("find", "Commands of all modes that match"),
+    ("REGEX...", "Regular expression"),
+    ("paginate", "Show long answers page by page"),
+    ("length", "Lines of the screen; taken from the terminal"),
+    ("(0-4294967295)", "Number of lines"),
+    ("no", "Take a setting back"),
+    ("do", "A command of the enable mode"),
+    ("LINE...", "The command"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_read_and_every_token_explained() {
+        for grammar in [enable(), everywhere()] {
+            assert_eq!(grammar.pattern_errors(), []);
+            assert_eq!(grammar.unexplained(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn commands_are_found_by_their_beginnings() {
+        for (line, command) in [
+            ("sh bg su", Command::Summary),
+            (
+                "show bgp vrf all ipv4 unicast summary failed json",
+                Command::Summary,
+            ),
+            ("show bgp", Command::Routes),
+            ("sh ip bg js", Command::Routes),
+            ("show ip bgp 10.0.0.0/8 longer json", Command::Prefix),
+            ("show bgp ipv6 2001:db8::1", Command::Prefix),
+            ("show ip bgp nei", Command::Neighbors),
+            (
+                "show bgp neighbors 10.0.0.1 routes",
+                Command::NeighborRoutes,
+            ),
+            ("show bgp neighbor 10.0.0.1 json", Command::Neighbors),
+            ("show ip ro", Command::Fib),
+            ("sh ru", Command::RunningConfig),
+            ("wr", Command::Write),
+            ("wr t", Command::RunningConfig),
+            ("wr me", Command::Write),
+            ("conf t", Command::Configure),
+            ("clear ip bgp * soft in", Command::Clear),
+            ("clear bgp 65001", Command::Clear),
+            ("clear bgp peer-group X out", Command::Clear),
+            ("find a b", Command::Find),
+        ] {
+            let found = enable()
+                .parse(line)
+                .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            assert_eq!(*found.payload, command, "{line}");
+        }
+    }
+}

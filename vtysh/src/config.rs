@@ -1,0 +1,178 @@
+//! Lines of the configuration modes.
+
+use std::sync::LazyLock;
+
+use holdfast_api::v1;
+use holdfast_config::frr::{self, Mode};
+use holdfast_config::grammar::{Grammar, MatchError};
+
+use crate::commands::{self, Command};
+use crate::shell::{Line, Out, Result, Shell, Status, refuse};
+use crate::system;
+
+/// Lines that only move the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Move {
+    Up,
+    End,
+}
+
+/// The moves of a mode. Only lines that its own grammar takes are asked for
+/// here, so that no abbreviation is taken for a move that it might not be.
+fn moves(mode: Mode) -> &'static Grammar<Move> {
+    static IN_FAMILY: LazyLock<Grammar<Move>> = LazyLock::new(|| {
+        let builder = Grammar::builder().row("exit-address-family", Move::Up);
+        builder
+            .row("exit", Move::Up)
+            .row("quit", Move::Up)
+            .row("end", Move::End)
+            .build()
+    });
+    static ELSEWHERE: LazyLock<Grammar<Move>> = LazyLock::new(|| {
+        Grammar::builder()
+            .row("exit", Move::Up)
+            .row("quit", Move::Up)
+            .row("end", Move::End)
+            .build()
+    });
+    match mode {
+        Mode::AddressFamily(_) => &IN_FAMILY,
+        _ => &ELSEWHERE,
+    }
+}
+
+/// Whether the mode or one above it has the command.
+///
+/// # Errors
+/// The error of the mode that understood most of the line.
+fn check(mode: Mode, line: &str) -> std::result::Result<(), MatchError> {
+    let mut worst: Option<MatchError> = None;
+    let mut next = Some(mode);
+    while let Some(mode) = next {
+        match frr::grammar(mode).parse(line) {
+            Ok(_) => return Ok(()),
+            Err(error) if worst.as_ref().is_none_or(|kept| kept.word() < error.word()) => {
+                worst = Some(error);
+            }
+            Err(_) => {}
+        }
+        next = mode.parent();
+    }
+    Err(worst.unwrap_or(MatchError::Unknown {
+        word: 0,
+        expected: Vec::new(),
+    }))
+}
+
+/// Carries out a line of a configuration mode.
+pub(crate) async fn line(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<Status> {
+    let Some(mode) = shell.mode() else {
+        return shell.enable(line, out).await;
+    };
+    if frr::grammar(mode).parse(line).is_ok() {
+        if let Ok(found) = moves(mode).parse(line) {
+            go(shell, *found.payload);
+            return Ok(Status::Done);
+        }
+    } else if let Ok(found) = commands::everywhere().parse(line) {
+        let line = Line {
+            text: line,
+            found: &found,
+        };
+        match *found.payload {
+            Command::Do => {
+                let command = line.keyword("command").unwrap_or_default().to_owned();
+                return Box::pin(enable_command(shell, &command, out)).await;
+            }
+            Command::Find => system::find(&line, out)?,
+            _ => system::list(Some(mode), out)?,
+        }
+        return Ok(Status::Done);
+    }
+    match check(mode, line) {
+        Err(error) => refuse(line, &error, suggestion(mode, line, &error), out),
+        Ok(()) => apply(shell, line, out).await,
+    }
+}
+
+/// `do ...`: the mode stays, unless the command changes it.
+async fn enable_command(shell: &mut Shell, command: &str, out: Out<'_>) -> Result<Status> {
+    let status = shell.enable(command, out).await?;
+    Ok(if status == Status::Exit {
+        Status::Done
+    } else {
+        status
+    })
+}
+
+fn suggestion(mode: Mode, line: &str, error: &MatchError) -> Option<&'static str> {
+    if !matches!(error, MatchError::Unknown { .. }) {
+        return None;
+    }
+    std::iter::successors(Some(mode), |mode| mode.parent())
+        .filter_map(|mode| frr::grammar(mode).suggest_ranked(line))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, command)| command)
+}
+
+fn go(shell: &mut Shell, step: Move) {
+    match (step, shell.context.as_mut()) {
+        (Move::Up, Some(context)) if !context.is_empty() => {
+            context.pop();
+        }
+        _ => shell.end(),
+    }
+}
+
+async fn apply(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<Status> {
+    let request = v1::ApplyLinesRequest {
+        context: shell.context.clone().unwrap_or_default(),
+        lines: vec![line.to_owned()],
+    };
+    let answer = shell.client.apply_lines(request).await?.into_inner();
+    shell.context = Some(answer.context);
+    let mut status = Status::Done;
+    for result in answer
+        .results
+        .iter()
+        .filter(|result| !result.ok || !result.error.is_empty())
+    {
+        writeln!(out, "% {}", result.error.trim_start_matches("% "))?;
+        if !result.ok {
+            status = Status::Failed;
+        }
+    }
+    // The line may have changed what the prompt shows.
+    shell.refresh_hostname().await?;
+    Ok(status)
+}
+
+/// Applies the lines of a file.
+pub(crate) async fn load(shell: &mut Shell, text: &str, out: Out<'_>) -> Result<Status> {
+    let is_command = |line: &str| !line.is_empty() && !line.starts_with(['!', '#']);
+    let (numbers, lines): (Vec<usize>, Vec<String>) = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()))
+        .filter(|(_, line)| is_command(line))
+        .map(|(number, line)| (number, line.to_owned()))
+        .unzip();
+    let request = v1::ApplyLinesRequest {
+        context: Vec::new(),
+        lines,
+    };
+    let answer = shell.client.apply_lines(request).await?.into_inner();
+    let mut status = Status::Done;
+    for (number, result) in numbers.iter().zip(&answer.results) {
+        if !result.ok {
+            writeln!(
+                out,
+                "line {number}: % {}",
+                result.error.trim_start_matches("% ")
+            )?;
+            status = Status::Failed;
+        }
+    }
+    shell.refresh_hostname().await?;
+    Ok(status)
+}
