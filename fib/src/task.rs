@@ -323,7 +323,7 @@ impl Task {
         loop {
             let busy = self.turn().await;
             if self.wake(busy, &mut inbox).await == Wake::Orphaned {
-                return;
+                return self.finish(OnShutdown::Leave).await;
             }
             for command in inbox.drain(..) {
                 if let Command::Shutdown(how, answer) = command {
@@ -414,12 +414,12 @@ impl Task {
         Seconds::try_from(self.started.elapsed().as_secs()).unwrap_or(Seconds::MAX)
     }
 
+    /// Writes what is still to be written, or deletes all.
     async fn finish(&mut self, how: OnShutdown) {
-        if how == OnShutdown::Leave {
-            return;
+        if how == OnShutdown::Withdraw {
+            self.state.tables.withdraw_all();
         }
-        self.state.tables.withdraw_all();
-        // What the kernel refuses to delete is refused again later, and is not waited for.
+        // What the kernel refuses is tried again later, and is not waited for.
         while self.turn().await || self.timers.resync.is_some() {
             if let Some(at) = self.timers.resync {
                 sleep_until(at).await;

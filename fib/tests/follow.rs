@@ -122,6 +122,44 @@ async fn routes_survive_a_link_that_flaps_fast() {
 }
 
 #[tokio::test]
+async fn routes_follow_a_carrier_and_a_deleted_interface() {
+    let Some(ns) = Net::with_links("carrier", 3) else {
+        return;
+    };
+    let (fib, _events) = ns.fib().await;
+    let (v4, v6) = (
+        ["10.0.1.2", "10.0.2.2", "10.0.3.2"],
+        ["fd00:1::2", "fd00:2::2", "fd00:3::2"],
+    );
+    fib.apply(set(&[
+        ("192.0.2.0/24", &via(&v4)),
+        ("2001:db8::/48", &via(&v6)),
+    ]))
+    .await
+    .unwrap();
+    fib.settled().await.unwrap();
+    let now = |v4: &[&str], v6: &[&str]| {
+        ns.ours("192.0.2.0/24").iter().map(gateways).eq([v4])
+            && ns.ours("2001:db8::/48").iter().map(gateways).eq([v6])
+    };
+    assert!(now(&v4, &v6));
+    ns.ip("link set p1 down");
+    eventually("the silent link is left out", || now(&v4[1..], &v6[1..])).await;
+    ns.ip("link set p1 up");
+    eventually("it is used again", || now(&v4, &v6)).await;
+    ns.ip("link del e2");
+    eventually("the deleted one is left out", || {
+        now(&[v4[0], v4[2]], &[v6[0], v6[2]])
+    })
+    .await;
+    ns.ip("link set p1 down");
+    ns.ip("link set p3 down");
+    eventually("nothing is left", || ns.count() == 0).await;
+    ns.ip("link set p3 up");
+    eventually("one is left", || now(&v4[2..], &v6[2..])).await;
+}
+
+#[tokio::test]
 async fn losing_the_last_ipv4_address_ends_ipv4_on_the_link() {
     let Some(ns) = Net::with_links("address", 2) else {
         return;
