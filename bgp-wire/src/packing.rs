@@ -46,8 +46,12 @@ pub fn encode_announcements<F: AddressFamily>(
         attributes,
         next_hop: classic,
     };
+    let max = ctx.max_message_len();
     let mut block = BytesMut::with_capacity(256);
-    put_attributes(&outgoing, &mut block)?;
+    put_attributes(&outgoing, &mut block).map_err(|error| match error {
+        EncodeError::TooLong { len } => EncodeError::AttributesTooLong { len, max },
+        other => other,
+    })?;
     let mut mp_head = BytesMut::new();
     if classic.is_none() {
         put_mp_reach_head(family, next_hop, &mut mp_head);
@@ -56,7 +60,6 @@ pub fn encode_announcements<F: AddressFamily>(
         Some(_) => block.len(),
         None => block.len() + ATTRIBUTE_HEADER_LEN + mp_head.len(),
     };
-    let max = ctx.max_message_len();
     let too_long = EncodeError::AttributesTooLong { len: fixed, max };
     let packer = Packer::<F> {
         family: PhantomData,
