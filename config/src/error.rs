@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::frr::{LineError, LineErrorKind, MANY};
+use crate::grammar::CR;
 use crate::validate::{Problem, Subject};
 
 /// Something wrong in a configuration file.
@@ -35,7 +36,12 @@ impl fmt::Display for ConfigError {
         if let Some(nearest) = &self.nearest {
             return write!(f, "; did you mean \"{nearest}\"?");
         }
-        match self.expected.as_slice() {
+        let shown = |token: &String| match token.as_str() {
+            CR => "the end of the line".to_owned(),
+            token => token.to_owned(),
+        };
+        let expected: Vec<String> = self.expected.iter().map(shown).collect();
+        match expected.as_slice() {
             [] => Ok(()),
             many if many.len() > MANY => Ok(()),
             [one] => write!(f, "; expected {one}"),

@@ -147,14 +147,7 @@ impl Session {
                     let outcome = self.apply(mode, &found);
                     return outcome.map_err(|rejection| rejected(line, &rejection, &found));
                 }
-                Err(error) => {
-                    let worse = failure
-                        .as_ref()
-                        .is_some_and(|best| best.word() >= error.word());
-                    if !worse {
-                        failure = Some(error);
-                    }
-                }
+                Err(error) => failure = Some(further(failure, error)),
             }
         }
         Err(self.not_matched(line, failure))
@@ -241,6 +234,28 @@ impl Session {
             .filter_map(|mode| grammar(mode).suggest_ranked(line))
             .min_by_key(|(distance, _)| *distance)
             .map(|(_, command)| command.to_owned())
+    }
+}
+
+/// The error of the mode that understood more of the line. Where both got as
+/// far, what either expected would do.
+fn further(best: Option<MatchError>, next: MatchError) -> MatchError {
+    match (best, next) {
+        (None, next) => next,
+        (
+            Some(MatchError::Unknown { word, mut expected }),
+            MatchError::Unknown {
+                word: same,
+                expected: more,
+            },
+        ) if word == same => {
+            expected.extend(more);
+            expected.sort();
+            expected.dedup();
+            MatchError::Unknown { word, expected }
+        }
+        (Some(best), next) if next.word() > best.word() => next,
+        (Some(best), _) => best,
     }
 }
 

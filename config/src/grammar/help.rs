@@ -1,7 +1,7 @@
 //! `?` and TAB: what may follow a line.
 
 use super::pattern::{Rank, TokenKind};
-use super::tree::{MatchError, Node};
+use super::tree::{CR, MatchError, Node};
 use super::{Word, words};
 
 /// One line of help.
@@ -108,7 +108,7 @@ pub(super) fn help<T: Clone>(root: &Node<T>, line: &str) -> Result<Vec<HelpItem>
         .any(|node| node.end.as_ref().is_some_and(|end| end.visible));
     if unfinished.is_empty() && executable {
         items.push(HelpItem {
-            token: "<cr>".to_owned(),
+            token: CR.to_owned(),
             text: String::new(),
             kind: None,
             name: None,

@@ -25,7 +25,7 @@ mod tree;
 pub use help::{Candidate, HelpItem, Slot};
 pub use nearest::{distance, nearest_word};
 pub use pattern::{PatternError, TokenKind, Value};
-pub use tree::{Match, MatchError};
+pub use tree::{CR, Match, MatchError};
 
 use tree::Node;
 

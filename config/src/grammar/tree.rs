@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use super::Word;
 use super::pattern::{Rank, Step, TokenKind, Value};
 
+/// How the end of a line is shown.
+pub const CR: &str = "<cr>";
+
 /// A token of one or more commands.
 #[derive(Debug)]
 pub(super) struct Node<T> {
@@ -280,10 +283,14 @@ impl<T: Clone> Node<T> {
     /// All ways to read `words` from `at` on below this node. A better rank
     /// that leads to a command hides the worse ones.
     fn search<'g>(&'g self, words: &[Word<'_>], at: usize) -> Found<'g, T> {
+        let mut expected = self.expected();
+        if self.end.is_some() {
+            expected.push(CR.to_owned());
+        }
         let mut found = Found {
             complete: Vec::new(),
             partial: Vec::new(),
-            stuck: (at, self.expected()),
+            stuck: (at, expected),
         };
         let Some(word) = words.get(at) else {
             let list = if self.end.is_some() {
