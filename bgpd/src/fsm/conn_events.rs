@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use bgp_wire::{Cease, ErrorCode, Notification, Open};
+use bgp_wire::{Cease, ErrorCode, FsmError, Notification, Open};
 
 use super::action::{Action, Outgoing, SessionUp};
 use super::collision::{COLLISION_WINDOW, Speaker, winner};
 use super::conn::{Agreed, Conn, Phase, Session, Waiting};
-use super::ending::{Ending, Next, cease, is_cease, notification};
+use super::ending::{Ending, Next};
 use super::ids::{ConnId, ConnState, Generation, Role};
 use super::machine::{Fsm, IdleReason, Mode, Running, Turn};
 use super::negotiate::{Negotiated, negotiate};
@@ -70,7 +70,7 @@ impl Fsm {
         // A peer that holds our routes over our restart should not be told
         // anything that could end that.
         let notification = (reason != IdleReason::GracefulStop)
-            .then(|| cease(Cease::ConnectionRejected, Vec::new()));
+            .then(|| Notification::cease(Cease::ConnectionRejected));
         turn.act(Action::RefuseInbound {
             conn: id,
             notification,
@@ -106,6 +106,12 @@ impl Fsm {
 
     /// TCP failed, before or after it was up.
     pub(super) fn connection_lost(&mut self, id: ConnId, error: Option<String>, turn: &mut Turn) {
+        if let Some(index) = self.offered.iter().position(|o| *o == id) {
+            // Accepted, and gone before anyone could say so.
+            self.offered.swap_remove(index);
+            turn.detail = error.unwrap_or_default();
+            return;
+        }
         let Some(conn) = self.take(id, turn) else {
             return;
         };
@@ -316,14 +322,12 @@ impl Fsm {
             return;
         };
         let cause = ResetCause::NotificationReceived;
-        let next = if is_cease(&notification, Cease::ConnectionCollision) {
+        let next = match notification.cease_reason() {
             // The peer preferred its other connection: no reason to hold off
             // longer.
-            Next::Unlucky(cause)
-        } else if is_cease(&notification, Cease::ConnectionRejected) && !conn.is_established() {
-            Next::Rejected
-        } else {
-            Next::Failed(cause)
+            Some(Cease::ConnectionCollision) => Next::Unlucky(cause),
+            Some(Cease::ConnectionRejected) if !conn.is_established() => Next::Rejected,
+            _ => Next::Failed(cause),
         };
         self.end(conn, Ending::received(notification), turn);
         self.settle(next, turn);
@@ -331,21 +335,26 @@ impl Fsm {
 
     /// RFC 4271 section 8.2.2, events 20, 21, 22 and 28.
     pub(super) fn wire_error(&mut self, id: ConnId, error: Notification, turn: &mut Turn) {
+        // The session task may watch the send hold time where the bytes go out.
+        let cause = match error.error_code() {
+            Some(ErrorCode::SendHoldTimer) => ResetCause::SendHoldTimerExpired,
+            _ => ResetCause::NotificationSent,
+        };
         if let Some(conn) = self.take_up(id, turn) {
-            self.fail(conn, ResetCause::NotificationSent, error, turn);
+            self.fail(conn, cause, error, turn);
         }
     }
 
     /// A message that its state does not allow: 5/1 in OpenSent, 5/2 in
     /// OpenConfirm, 5/3 in Established, with the message's type (RFC 6608).
     fn unexpected(&mut self, conn: Conn, message: MessageType, turn: &mut Turn) {
-        let subcode = match conn.state() {
-            ConnState::Connecting => 0,
-            ConnState::OpenSent => 1,
-            ConnState::OpenConfirm => 2,
-            ConnState::Established => 3,
+        let state = match conn.state() {
+            ConnState::Connecting => FsmError::Unspecified,
+            ConnState::OpenSent => FsmError::OpenSent,
+            ConnState::OpenConfirm => FsmError::OpenConfirm,
+            ConnState::Established => FsmError::Established,
         };
-        let error = notification(ErrorCode::Fsm, subcode, vec![message as u8]);
+        let error = Notification::fsm(state, [message as u8]);
         self.fail(conn, ResetCause::NotificationSent, error, turn);
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bgp_wire::{Cease, ErrorCode, Notification};
+use bgp_wire::{Cease, Notification};
 
 use super::action::{Action, SessionDown};
 use super::conn::{Conn, Phase};
@@ -11,9 +11,6 @@ use super::ids::State;
 use super::machine::{Fsm, IdleReason, Mode, Running, Turn};
 use super::negotiate::Negotiated;
 use super::reset::{Direction, DownReason, LastReset, ResetCause};
-
-/// Longest shutdown communication in octets (RFC 9003).
-const COMMUNICATION_MAX: usize = 255;
 
 /// How one connection ends.
 #[derive(Debug, Clone)]
@@ -60,17 +57,20 @@ impl Ending {
     pub(super) fn collision() -> Ending {
         Ending::sent(
             ResetCause::Collision,
-            cease(Cease::ConnectionCollision, Vec::new()),
+            Notification::cease(Cease::ConnectionCollision),
         )
     }
 
     /// Whether the session's routes are to be kept as stale.
     fn keeps_routes(&self, negotiated: &Negotiated) -> bool {
+        let restart = negotiated.graceful_restart.as_ref();
+        // A peer that lists no family only helps others; its own routes do not
+        // come back the same.
+        let preserving = restart.is_some_and(|r| !r.families.is_empty());
         match self.cause {
+            ResetCause::GracefulStop => restart.is_some(),
             // RFC 4724 section 4.2: the connection ended without a NOTIFICATION.
-            ResetCause::PeerClosed | ResetCause::PeerRestarted | ResetCause::GracefulStop => {
-                negotiated.graceful_restart.is_some()
-            }
+            ResetCause::PeerClosed | ResetCause::PeerRestarted => preserving,
             // What took the peer away takes its routes away.
             ResetCause::AdminShutdown
             | ResetCause::NeighborDeleted
@@ -82,14 +82,14 @@ impl Ending {
             // RFC 8538 section 4: with the N bit a NOTIFICATION, or the end of
             // the hold time, is no worse than a lost connection, but for a Hard
             // Reset.
-            _ => negotiated.graceful_notification && !self.is_hard_reset(),
+            _ => preserving && negotiated.graceful_notification && !self.is_hard_reset(),
         }
     }
 
     fn is_hard_reset(&self) -> bool {
         self.notification
             .as_ref()
-            .is_some_and(|(_, n)| is_cease(n, Cease::HardReset))
+            .is_some_and(|(_, n)| n.cease_reason() == Some(Cease::HardReset))
     }
 }
 
@@ -113,47 +113,15 @@ pub(super) enum Next {
     Stay(IdleReason),
 }
 
-pub(super) const fn notification(code: ErrorCode, subcode: u8, data: Vec<u8>) -> Notification {
-    Notification {
-        code: code as u8,
-        subcode,
-        data,
-    }
-}
-
-pub(super) const fn cease(subcode: Cease, data: Vec<u8>) -> Notification {
-    notification(ErrorCode::Cease, subcode as u8, data)
-}
-
-pub(super) const fn is_cease(notification: &Notification, subcode: Cease) -> bool {
-    notification.code == ErrorCode::Cease as u8 && notification.subcode == subcode as u8
-}
-
-/// A Cease with the words of the operator: a length octet and UTF-8 (RFC 9003),
-/// with those subcodes only that may carry them.
+/// A Cease with the operator's words, with those subcodes only that may carry
+/// them (RFC 9003).
 pub(super) fn cease_with_words(subcode: Cease, words: Option<&str>) -> Notification {
-    let may = matches!(
-        subcode,
-        Cease::AdministrativeShutdown | Cease::AdministrativeReset
-    );
-    let words = words.filter(|w| may && !w.is_empty()).unwrap_or_default();
-    let mut end = words.len().min(COMMUNICATION_MAX);
-    while !words.is_char_boundary(end) {
-        end -= 1;
+    match subcode {
+        Cease::AdministrativeShutdown | Cease::AdministrativeReset => {
+            Notification::shutdown(subcode, words.unwrap_or_default())
+        }
+        _ => Notification::cease(subcode),
     }
-    let mut data = Vec::new();
-    if let (Some(text), Ok(length @ 1..)) = (words.get(..end), u8::try_from(end)) {
-        data.push(length);
-        data.extend_from_slice(text.as_bytes());
-    }
-    cease(subcode, data)
-}
-
-/// The NOTIFICATION inside of a Hard Reset (RFC 8538 section 3.1).
-pub(super) fn hard_reset(inner: &Notification) -> Notification {
-    let mut data = vec![inner.code, inner.subcode];
-    data.extend_from_slice(&inner.data);
-    cease(Cease::HardReset, data)
 }
 
 pub(super) fn describe(ending: &Ending) -> String {

@@ -4,21 +4,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bgp_wire::capability::code;
 use bgp_wire::{
-    AddPathMode, AfiSafi, Capability, CodecContext, ErrorCode, Family, FamilySet, GracefulRestart,
-    Notification, Open, PeerKind,
+    AddPathMode, AfiSafi, Capability, CodecContext, Family, FamilySet, GracefulRestart,
+    LongLivedFamily, Notification, Open, OpenError, PeerKind, Role as BgpRole,
 };
 
 use super::params::{AFI_IPV6, AS_TRANS, Hostname, PeerParams};
-
-/// Subcodes of the OPEN Message Error (RFC 4271 section 4.5, RFC 5492).
-mod subcode {
-    pub(super) const VERSION: u8 = 1;
-    pub(super) const BAD_PEER_AS: u8 = 2;
-    pub(super) const BAD_BGP_ID: u8 = 3;
-    pub(super) const HOLD_TIME: u8 = 6;
-    pub(super) const CAPABILITY: u8 = 7;
-}
 
 /// What the OPENs agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +44,11 @@ pub struct Negotiated {
     pub graceful_restart: Option<GracefulRestart>,
     /// Both ends keep routes over a NOTIFICATION (N bit, RFC 8538).
     pub graceful_notification: bool,
+    /// The peer's long-lived graceful restart (RFC 9494), where both ends
+    /// announced it and graceful restart too.
+    pub long_lived: Vec<LongLivedFamily>,
+    /// The peer's role (RFC 9234), where we have one too.
+    pub remote_role: Option<BgpRole>,
     /// The peer's name.
     pub hostname: Option<Hostname>,
     /// The peer's capabilities as they came.
@@ -69,14 +66,6 @@ impl Negotiated {
     }
 }
 
-fn open_error(subcode: u8, data: Vec<u8>) -> Notification {
-    Notification {
-        code: ErrorCode::Open as u8,
-        subcode,
-        data,
-    }
-}
-
 /// Checks the peer's OPEN against the parameters, and works out what it and our
 /// own agree on. The error is the NOTIFICATION to send.
 ///
@@ -88,18 +77,19 @@ pub(super) fn negotiate(
     theirs: &Open,
 ) -> Result<Negotiated, Notification> {
     if theirs.version != 4 {
-        return Err(open_error(subcode::VERSION, vec![0, 4]));
+        return Err(Notification::open(OpenError::UnsupportedVersion, [0, 4]));
     }
     let remote_as = check_as(params, theirs)?;
     let peer_kind = params.peer_kind(remote_as);
     check_id(ours, theirs, peer_kind)?;
     if matches!(theirs.hold_time_secs, 1 | 2) {
-        return Err(open_error(
-            subcode::HOLD_TIME,
-            theirs.hold_time_secs.to_be_bytes().to_vec(),
+        return Err(Notification::open(
+            OpenError::UnacceptableHoldTime,
+            theirs.hold_time_secs.to_be_bytes(),
         ));
     }
     let families = common_families(params, theirs)?;
+    let remote_role = check_role(params, theirs, peer_kind)?;
 
     let both = |wanted: fn(&Capability) -> bool| {
         ours.capabilities.iter().any(wanted) && theirs.capabilities.iter().any(wanted)
@@ -130,8 +120,15 @@ pub(super) fn negotiate(
         add_path_receive,
         add_path_send,
         extended_next_hop,
+        long_lived: graceful_restart
+            .as_ref()
+            .and(long_lived(ours))
+            .and(long_lived(theirs))
+            .map(<[_]>::to_vec)
+            .unwrap_or_default(),
         graceful_restart,
         graceful_notification,
+        remote_role,
         hostname: hostname(theirs),
         remote_capabilities: theirs.capabilities.clone(),
         local_capabilities: ours.capabilities.clone(),
@@ -162,7 +159,7 @@ fn check_as(params: &PeerParams, theirs: &Open) -> Result<u32, Notification> {
         None => u32::from(theirs.my_as),
     };
     if remote_as == 0 || !params.remote_as.accepts(params.local_as, remote_as) {
-        return Err(open_error(subcode::BAD_PEER_AS, Vec::new()));
+        return Err(Notification::open(OpenError::BadPeerAs, []));
     }
     Ok(remote_as)
 }
@@ -171,7 +168,7 @@ fn check_as(params: &PeerParams, theirs: &Open) -> Result<u32, Notification> {
 fn check_id(ours: &Open, theirs: &Open, kind: PeerKind) -> Result<(), Notification> {
     let clash = kind == PeerKind::Internal && theirs.bgp_id == ours.bgp_id;
     if theirs.bgp_id.is_unspecified() || clash {
-        return Err(open_error(subcode::BAD_BGP_ID, Vec::new()));
+        return Err(Notification::open(OpenError::BadBgpIdentifier, []));
     }
     Ok(())
 }
@@ -199,9 +196,47 @@ fn common_families(params: &PeerParams, theirs: &Open) -> Result<FamilySet, Noti
             .families
             .iter()
             .flat_map(|f| multiprotocol_tlv(f.afi_safi()));
-        return Err(open_error(subcode::CAPABILITY, data.collect()));
+        return Err(Notification::open(
+            OpenError::UnsupportedCapability,
+            data.collect::<Vec<u8>>(),
+        ));
     }
     Ok(common)
+}
+
+/// RFC 9234 section 4.2: the roles of both ends must fit together; a peer that
+/// announces two different ones has none that fits. A peer without one is
+/// refused in strict mode.
+fn check_role(
+    params: &PeerParams,
+    theirs: &Open,
+    kind: PeerKind,
+) -> Result<Option<BgpRole>, Notification> {
+    let Some(ours) = params.role.filter(|_| kind == PeerKind::External) else {
+        return Ok(None);
+    };
+    let fitting = match ours {
+        BgpRole::Provider => BgpRole::Customer,
+        BgpRole::Customer => BgpRole::Provider,
+        BgpRole::RouteServer => BgpRole::RouteServerClient,
+        BgpRole::RouteServerClient => BgpRole::RouteServer,
+        BgpRole::Peer => BgpRole::Peer,
+    };
+    let mut announced = theirs.capabilities.iter().filter_map(|c| match c {
+        Capability::Role(role) => Some(Some(*role)),
+        // A role that we do not know does not fit either.
+        Capability::Unknown {
+            code: code::ROLE, ..
+        } => Some(None),
+        _ => None,
+    });
+    match announced.next() {
+        None if !params.strict_role => Ok(None),
+        Some(Some(role)) if role == fitting && announced.all(|other| other == Some(role)) => {
+            Ok(Some(role))
+        }
+        _ => Err(Notification::open(OpenError::RoleMismatch, [])),
+    }
 }
 
 /// The capability of RFC 4760 as it stands on the wire: code, length, AFI,
@@ -277,6 +312,13 @@ fn next_hop_families(open: &Open) -> FamilySet {
 fn restart(open: &Open) -> Option<&GracefulRestart> {
     open.capabilities.iter().find_map(|c| match c {
         Capability::GracefulRestart(restart) => Some(restart),
+        _ => None,
+    })
+}
+
+fn long_lived(open: &Open) -> Option<&[LongLivedFamily]> {
+    open.capabilities.iter().find_map(|c| match c {
+        Capability::LongLivedGracefulRestart(families) => Some(families.as_slice()),
         _ => None,
     })
 }

@@ -3,13 +3,15 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use bgp_wire::{AddPathMode, Capability, Family, FamilySet, GracefulRestart, Open, PeerKind};
+use bgp_wire::{
+    AddPathMode, Capability, Family, FamilySet, GracefulRestart, LongLivedFamily, Open, PeerKind,
+    Role as BgpRole,
+};
 
 use super::reset::ResetCause;
 
-/// AS_TRANS (RFC 6793): stands in the 2-octet field for a number that does not
-/// fit.
-pub(super) const AS_TRANS: u16 = 23_456;
+/// AS_TRANS (RFC 6793) as the 2-octet field of the OPEN has it.
+pub(super) const AS_TRANS: u16 = bgp_wire::AS_TRANS as u16;
 
 /// AFI of the next hops that RFC 8950 brings to IPv4 prefixes.
 pub(super) const AFI_IPV6: u16 = 2;
@@ -123,6 +125,13 @@ pub struct PeerParams {
     pub graceful_restart: Option<GracefulRestart>,
     /// We come back from a graceful restart: sets the R bit.
     pub restarting: bool,
+    /// Long-lived graceful restart per family (RFC 9494); announced with
+    /// `graceful_restart` only.
+    pub long_lived: Vec<LongLivedFamily>,
+    /// Our role towards a peer in another AS (RFC 9234).
+    pub role: Option<BgpRole>,
+    /// Refuse a peer that announces no role.
+    pub strict_role: bool,
     /// Our name for the Fqdn capability.
     pub hostname: Option<Hostname>,
     /// Capabilities beyond those, as they are.
@@ -150,6 +159,9 @@ impl PeerParams {
             add_path: Vec::new(),
             graceful_restart: None,
             restarting: false,
+            long_lived: Vec::new(),
+            role: None,
+            strict_role: false,
             hostname: None,
             extra_capabilities: Vec::new(),
         }
@@ -161,6 +173,16 @@ impl PeerParams {
             PeerKind::Internal
         } else {
             PeerKind::External
+        }
+    }
+
+    /// Our role, where the peer is in another AS: roles mean nothing inside of
+    /// one (RFC 9234 section 4).
+    pub const fn external_role(&self) -> Option<BgpRole> {
+        match self.remote_as {
+            RemoteAs::Internal => None,
+            RemoteAs::Number(number) if number == self.local_as => None,
+            RemoteAs::Number(_) | RemoteAs::External => self.role,
         }
     }
 
@@ -191,6 +213,7 @@ impl PeerParams {
         if self.extended_message {
             list.push(Capability::ExtendedMessage);
         }
+        list.extend(self.external_role().map(Capability::Role));
         if let Some(restart) = &self.graceful_restart {
             list.push(Capability::GracefulRestart(GracefulRestart {
                 restarting: self.restarting,
@@ -211,6 +234,11 @@ impl PeerParams {
         }
         if self.route_refresh {
             list.push(Capability::EnhancedRouteRefresh);
+        }
+        if self.graceful_restart.is_some() && !self.long_lived.is_empty() {
+            list.push(Capability::LongLivedGracefulRestart(
+                self.long_lived.clone(),
+            ));
         }
         if let Some(name) = &self.hostname {
             list.push(Capability::Fqdn {
@@ -256,6 +284,9 @@ impl PeerParams {
             add_path,
             graceful_restart,
             restarting: _,
+            long_lived,
+            role,
+            strict_role,
             hostname: _,
             extra_capabilities,
         } = self;
@@ -266,6 +297,9 @@ impl PeerParams {
             || *extended_next_hop != new.extended_next_hop
             || *add_path != new.add_path
             || *graceful_restart != new.graceful_restart
+            || *long_lived != new.long_lived
+            || *role != new.role
+            || *strict_role != new.strict_role
             || *extra_capabilities != new.extra_capabilities;
         [
             (*local_id != new.local_id, ResetCause::RouterIdChanged),

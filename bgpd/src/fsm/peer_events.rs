@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use bgp_wire::{Cease, ErrorCode, Notification};
+use bgp_wire::{Cease, Notification};
 
 use super::action::{Action, Outgoing};
 use super::conn::{Conn, Phase};
-use super::ending::{Ending, Next, cease_with_words, describe, hard_reset, notification};
+use super::ending::{Ending, Next, cease_with_words, describe};
 use super::event::{AutomaticStop, Reset, Restart, Stop};
 use super::ids::{ConnId, Role};
 use super::machine::{Fsm, IdleReason, Mode, Running, Turn};
@@ -169,7 +169,7 @@ impl Fsm {
         let told = self.conns().iter().any(|c| c.ends.is_some());
         let (plain, last) = match message {
             Some((message, hard)) => {
-                let wrapped = (hard && graceful).then(|| hard_reset(&message));
+                let wrapped = (hard && graceful).then(|| Notification::hard_reset(&message));
                 let last = wrapped.unwrap_or_else(|| message.clone());
                 (Ending::sent(cause, message), Ending::sent(cause, last))
             }
@@ -238,11 +238,11 @@ impl Fsm {
         let Some(conn) = self.take_where(|c| c.id == id) else {
             return;
         };
-        let code = match cause {
-            ResetCause::SendHoldTimerExpired => ErrorCode::SendHoldTimer,
-            _ => ErrorCode::HoldTimer,
+        let message = match cause {
+            ResetCause::SendHoldTimerExpired => Notification::send_hold_timer_expired(),
+            _ => Notification::hold_timer_expired(),
         };
-        let ending = Ending::sent(cause, notification(code, 0, Vec::new()));
+        let ending = Ending::sent(cause, message);
         self.end(conn, ending, turn);
         self.settle(Next::Failed(cause), turn);
     }

@@ -201,6 +201,7 @@ fn the_peers_newer_connection_replaces_its_older_one() {
         only_connection(&rig),
         (new, Role::Inbound, ConnState::OpenSent)
     );
+    assert_eq!(rig.fsm.last_reset(), None, "the peer was not reset");
 }
 
 #[test]

@@ -160,6 +160,28 @@ fn routes_stay_over_a_lost_connection_with_graceful_restart() {
     assert_eq!(keeps(|_| Event::GracefulStop), [false, true, true]);
 }
 
+/// A peer that lists no family helps others to restart; it does not keep its
+/// own forwarding over a restart.
+#[test]
+fn the_routes_of_a_mere_helper_go() {
+    let (params, mut open) = graceful(true);
+    open.capabilities
+        .retain(|c| !matches!(c, Capability::GracefulRestart(_)));
+    open.capabilities
+        .push(Capability::GracefulRestart(GracefulRestart {
+            notification: true,
+            ..GracefulRestart::default()
+        }));
+    for event in [
+        (|conn| Event::ConnectionClosed { conn, error: None }) as fn(_) -> Event,
+        |conn| Event::NotificationReceived(conn, notification(6, 4)),
+    ] {
+        let (mut rig, conn) = Rig::established(params.clone(), open.clone());
+        let actions = rig.event(event(conn));
+        assert!(!down_of(&actions).expect("down").reason.keep_routes);
+    }
+}
+
 /// RFC 8538 section 4.
 #[test]
 fn routes_stay_over_a_notification_with_the_n_bit_only() {

@@ -1,5 +1,7 @@
 //! The state machine, tested through its public face: no sockets, no clock.
 
+mod chance;
+mod chaos;
 mod collision;
 mod endings;
 mod negotiation;

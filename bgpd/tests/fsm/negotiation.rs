@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bgp_wire::{
-    AddPathMode, AfiSafi, Capability, Family, FamilySet, GracefulRestart, Open, PeerKind,
+    AddPathMode, AfiSafi, Capability, Family, FamilySet, GracefulRestart, LongLivedFamily, Open,
+    PeerKind, Role as BgpRole,
 };
 use bgpd::fsm::{
     AddPathOffer, Event, Hostname, Negotiated, PeerParams, RemoteAs, ResetCause, State,
@@ -427,6 +428,113 @@ fn the_peers_name_is_told() {
     };
     assert_eq!(agreed(params(), open).hostname, Some(expected));
     assert_eq!(agreed(params(), peer_open(HIGH_ID)).hostname, None);
+}
+
+#[test]
+fn long_lived_graceful_restart_needs_both_and_graceful_restart() {
+    let long_lived = |secs| LongLivedFamily {
+        family: V4,
+        forwarding_preserved: true,
+        stale_time_secs: secs,
+    };
+    let local = PeerParams {
+        graceful_restart: Some(GracefulRestart::default()),
+        long_lived: vec![long_lived(60)],
+        ..params()
+    };
+    let mut open = peer_open(HIGH_ID);
+    let theirs = vec![long_lived(3600)];
+    open.capabilities
+        .push(Capability::LongLivedGracefulRestart(theirs.clone()));
+    // RFC 9494 section 4.2: ignored without graceful restart.
+    assert_eq!(agreed(local.clone(), open.clone()).long_lived, []);
+    open.capabilities
+        .push(Capability::GracefulRestart(GracefulRestart::default()));
+    assert_eq!(agreed(local.clone(), open.clone()).long_lived, theirs);
+    assert_eq!(agreed(params(), open).long_lived, []);
+    let ours = Capability::LongLivedGracefulRestart(vec![long_lived(60)]);
+    assert!(local.local_capabilities().contains(&ours));
+    let without = PeerParams {
+        graceful_restart: None,
+        ..local
+    };
+    assert!(!without.local_capabilities().contains(&ours));
+}
+
+// ===== roles (RFC 9234) =====
+
+fn with_role(role: BgpRole) -> PeerParams {
+    PeerParams {
+        role: Some(role),
+        ..params()
+    }
+}
+
+fn open_with_roles(roles: &[BgpRole]) -> Open {
+    let mut open = peer_open(HIGH_ID);
+    open.capabilities
+        .extend(roles.iter().copied().map(Capability::Role));
+    open
+}
+
+#[test]
+fn roles_must_fit_together() {
+    use BgpRole::{Customer, Peer, Provider, RouteServer, RouteServerClient};
+    let all = [Provider, RouteServer, RouteServerClient, Customer, Peer];
+    let fitting = [
+        (Provider, Customer),
+        (Customer, Provider),
+        (RouteServer, RouteServerClient),
+        (RouteServerClient, RouteServer),
+        (Peer, Peer),
+    ];
+    for ours in all {
+        for theirs in all {
+            let expected = (!fitting.contains(&(ours, theirs))).then_some((2, 11));
+            let got = code(with_role(ours), open_with_roles(&[theirs]));
+            assert_eq!(got, expected, "{ours:?} {theirs:?}");
+        }
+    }
+    let result = agreed(with_role(Customer), open_with_roles(&[Provider, Provider]));
+    assert_eq!(result.remote_role, Some(Provider));
+    let two = open_with_roles(&[Provider, Peer]);
+    assert_eq!(code(with_role(Customer), two), Some((2, 11)));
+    let mut unknown = peer_open(HIGH_ID);
+    unknown.capabilities.push(Capability::Unknown {
+        code: 9,
+        value: vec![77],
+    });
+    assert_eq!(code(with_role(Customer), unknown), Some((2, 11)));
+}
+
+#[test]
+fn a_missing_role_matters_in_strict_mode_only() {
+    let lax = with_role(BgpRole::Customer);
+    let strict = PeerParams {
+        strict_role: true,
+        ..lax.clone()
+    };
+    assert_eq!(code(lax, peer_open(HIGH_ID)), None);
+    assert_eq!(code(strict, peer_open(HIGH_ID)), Some((2, 11)));
+    // Who has no role of his own does not look at the peer's.
+    assert_eq!(code(params(), open_with_roles(&[BgpRole::Provider])), None);
+}
+
+#[test]
+fn roles_mean_nothing_within_an_as() {
+    let internal = PeerParams {
+        remote_as: RemoteAs::Internal,
+        strict_role: true,
+        ..with_role(BgpRole::Provider)
+    };
+    assert_eq!(code(internal.clone(), open_of(LOCAL_AS, HIGH_ID)), None);
+    let ours = Capability::Role(BgpRole::Provider);
+    assert!(!internal.local_capabilities().contains(&ours));
+    assert!(
+        with_role(BgpRole::Provider)
+            .local_capabilities()
+            .contains(&ours)
+    );
 }
 
 // ===== our OPEN =====

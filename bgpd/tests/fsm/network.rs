@@ -13,6 +13,7 @@ use bgpd::fsm::{
     Action, ConnId, ConnState, Event, Fsm, Outgoing, PeerParams, RemoteAs, Role, State, Stop,
 };
 
+use crate::chance::Chance;
 use crate::rig::{addr, clear, secs, shutdown};
 
 /// The network misbehaves until then.
@@ -20,32 +21,6 @@ const NOISE: Duration = secs(600);
 /// And behaves from then on. Longer than every back-off and every wait for an
 /// OPEN taken together.
 const QUIET: Duration = secs(1800);
-
-// ===== chance =====
-
-/// xorshift64*: a seed repeats a run.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 16) % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most))
-    }
-}
 
 // ===== the network =====
 
@@ -126,7 +101,7 @@ struct Network {
 
 impl Network {
     fn new(seed: u64) -> Network {
-        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let mut chance = Chance::new(seed);
         let start = Instant::now();
         let fsms = machines(&mut chance);
         let delay = [5, 200, 3000][chance.below(3) as usize];

@@ -91,6 +91,19 @@ fn an_accepted_connection_is_announced_once() {
     assert_eq!(rig.fsm.connections().count(), 0);
 }
 
+/// The socket was gone before its ends could be read.
+#[test]
+fn an_accepted_connection_may_fail_before_it_is_announced() {
+    let mut rig = Rig::listening(params());
+    let conn = rig.fsm.next_conn_id();
+    let error = "not connected".to_owned();
+    assert!(rig.event(Event::ConnectFailed { conn, error }).is_empty());
+    assert_eq!(rig.fsm.counters().stale_events, 0);
+    assert!(rig.lose(conn).is_empty());
+    assert_eq!(rig.fsm.counters().stale_events, 1, "it is dead now");
+    assert_eq!(rig.fsm.state(), State::Active);
+}
+
 // ===== last reset =====
 
 fn last(rig: &Rig) -> (u8, &'static str) {

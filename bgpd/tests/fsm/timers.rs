@@ -250,6 +250,15 @@ fn a_peer_that_takes_nothing_is_dropped() {
     assert_eq!(down.reason.cause, ResetCause::SendHoldTimerExpired);
 }
 
+/// The session task may watch the socket itself.
+#[test]
+fn an_expiry_that_the_session_task_reports_has_the_same_cause() {
+    let (mut rig, conn) = Rig::established(params(), peer_open(HIGH_ID));
+    let actions = rig.event(Event::WireError(conn, notification(8, 0)));
+    let down = down_of(&actions).expect("down");
+    assert_eq!(down.reason.cause, ResetCause::SendHoldTimerExpired);
+}
+
 #[test]
 fn progress_ends_the_wait() {
     let (mut rig, conn) = Rig::established(with_hold(180), peer_open(HIGH_ID));

@@ -1,0 +1,270 @@
+//! The API server: gRPC over a Unix socket. Every call is one of the
+//! speaker's, so an embedder misses nothing.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use holdfast_api::{Holdfast, HoldfastServer, v1};
+use tokio::net::UnixListener;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
+use tonic::{Request, Response, Status};
+
+use crate::speaker::{Speaker, SpeakerError};
+
+/// Read and write for owner and group, nothing for others.
+const MODE: u32 = 0o660;
+/// Chunks that may wait for a slow reader; the core makes no more meanwhile.
+const CHUNKS: usize = 2;
+/// Largest message taken: a whole configuration.
+const MAX_MESSAGE: usize = 256 << 20;
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves a speaker's API.
+#[derive(Debug, Clone)]
+pub struct Server {
+    speaker: Speaker,
+}
+
+/// A socket that is being listened on. Its file goes with it.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Opens the API's socket, owned by `group` where such a group exists. A
+    /// file left by a daemon that is gone is replaced; one that answers is not.
+    ///
+    /// # Errors
+    /// The system's, and `AddrInUse` where another daemon answers.
+    pub fn open(path: &Path, group: Option<&str>) -> io::Result<Socket> {
+        if let Some(directory) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(directory)?;
+        }
+        if path.exists() {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AddrInUse,
+                    "another daemon answers there",
+                ));
+            }
+            std::fs::remove_file(path)?;
+        }
+        let listener = bind_private(path)?;
+        if let Some(group) = group
+            && let Ok(Some(group)) = nix::unistd::Group::from_name(group)
+        {
+            // Not root: the group stays the process's own.
+            let _ = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
+        }
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
+        Ok(Socket {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// Binds with a mask that lets nobody else in, even for a moment.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let bound = UnixListener::bind(path);
+    nix::sys::stat::umask(mask);
+    bound
+}
+
+impl Server {
+    /// A server for this speaker.
+    pub fn new(speaker: Speaker) -> Server {
+        Server { speaker }
+    }
+
+    /// Serves until `stop` completes, then removes the socket's file.
+    ///
+    /// # Errors
+    /// The transport's.
+    pub async fn serve(
+        self,
+        socket: Socket,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), tonic::transport::Error> {
+        let Socket { listener, path } = socket;
+        let result = tonic::transport::Server::builder()
+            .add_service(HoldfastServer::new(self).max_decoding_message_size(MAX_MESSAGE))
+            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
+            .await;
+        // Another daemon may have replaced it already; then this fails.
+        let _ = std::fs::remove_file(path);
+        result
+    }
+}
+
+fn status(error: SpeakerError) -> Status {
+    let text = error.to_string();
+    match error {
+        SpeakerError::NoBgp => Status::failed_precondition(text),
+        SpeakerError::NoSuchPeer => Status::not_found(text),
+        SpeakerError::BadPrefix(_) | SpeakerError::Config(_) => Status::invalid_argument(text),
+        SpeakerError::NoFile => Status::failed_precondition(text),
+        SpeakerError::Write { .. } | SpeakerError::Listen { .. } | SpeakerError::Fib(_) => {
+            Status::internal(text)
+        }
+        SpeakerError::Stopped => Status::unavailable(text),
+    }
+}
+
+#[tonic::async_trait]
+impl Holdfast for Server {
+    type ListRoutesStream = Streamed<v1::RouteChunk>;
+    type ListFibStream = Streamed<v1::FibChunk>;
+    type WatchStream = Streamed<v1::WatchEvent>;
+
+    async fn get_global(
+        &self,
+        _: Request<v1::GetGlobalRequest>,
+    ) -> Result<Response<v1::Global>, Status> {
+        self.speaker
+            .global()
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn list_peers(
+        &self,
+        request: Request<v1::ListPeersRequest>,
+    ) -> Result<Response<v1::ListPeersResponse>, Status> {
+        let address = match request.into_inner().address.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| status(SpeakerError::NoSuchPeer))?),
+        };
+        let peers = self.speaker.peers(address).await.map_err(status)?;
+        Ok(Response::new(v1::ListPeersResponse { peers }))
+    }
+
+    async fn list_routes(
+        &self,
+        request: Request<v1::ListRoutesRequest>,
+    ) -> Result<Response<Self::ListRoutesStream>, Status> {
+        let mut routes = self.speaker.routes(request.get_ref()).map_err(status)?;
+        // Errors of the first chunk are the call's.
+        let first = routes.next().await.map_err(status)?;
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        tokio::spawn(async move {
+            let mut next = Ok(first);
+            loop {
+                let item = match next {
+                    Ok(Some(chunk)) => Ok(chunk),
+                    Ok(None) => break,
+                    Err(error) => Err(status(error)),
+                };
+                let last = item.is_err();
+                // A reader that went away needs nothing more.
+                if sender.send(item).await.is_err() || last {
+                    break;
+                }
+                next = routes.next().await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn list_fib(
+        &self,
+        request: Request<v1::ListFibRequest>,
+    ) -> Result<Response<Self::ListFibStream>, Status> {
+        let chunks = self.speaker.fib_routes(request.get_ref()).await;
+        let chunks = chunks.map_err(status)?.into_iter().map(Ok);
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<v1::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let wanted = request.into_inner();
+        let mut events = self.speaker.watch();
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        tokio::spawn(async move {
+            loop {
+                let event = tokio::select! {
+                    event = events.recv() => event,
+                    () = sender.closed() => break,
+                };
+                let event = match event {
+                    Ok(event) if matches(&wanted, &event) => event,
+                    Ok(_) => continue,
+                    Err(broadcast::error::RecvError::Lagged(lost)) => v1::WatchEvent {
+                        time_ms: crate::session::status::now_ms(),
+                        event: Some(v1::watch_event::Event::Lagged(lost)),
+                    },
+                    Err(broadcast::error::RecvError::Closed) => break,
+                };
+                if sender.send(Ok(event)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn get_config(
+        &self,
+        request: Request<v1::GetConfigRequest>,
+    ) -> Result<Response<v1::ConfigText>, Status> {
+        let text = self.speaker.config_text(request.into_inner()).await;
+        text.map(Response::new).map_err(status)
+    }
+
+    async fn apply_lines(
+        &self,
+        request: Request<v1::ApplyLinesRequest>,
+    ) -> Result<Response<v1::ApplyLinesResponse>, Status> {
+        let applied = self.speaker.apply_lines(request.get_ref()).await;
+        applied.map(Response::new).map_err(status)
+    }
+
+    async fn replace_config(
+        &self,
+        request: Request<v1::ReplaceConfigRequest>,
+    ) -> Result<Response<v1::ReplaceConfigResponse>, Status> {
+        let replaced = self.speaker.replace(request.get_ref()).await;
+        replaced.map(Response::new).map_err(status)
+    }
+
+    async fn write_config(
+        &self,
+        _: Request<v1::WriteConfigRequest>,
+    ) -> Result<Response<v1::WriteConfigResponse>, Status> {
+        let path = self.speaker.write_config().await.map_err(status)?;
+        Ok(Response::new(v1::WriteConfigResponse { path }))
+    }
+
+    async fn clear(
+        &self,
+        request: Request<v1::ClearRequest>,
+    ) -> Result<Response<v1::ClearResponse>, Status> {
+        let peers = self.speaker.clear(request.into_inner()).await;
+        let peers = peers.map_err(status)?;
+        Ok(Response::new(v1::ClearResponse { peers }))
+    }
+}
+
+/// Whether a watcher asked for this event.
+fn matches(wanted: &v1::WatchRequest, event: &v1::WatchEvent) -> bool {
+    use v1::watch_event::Event;
+    let family = |of: i32| wanted.family() == v1::Family::Unspecified || wanted.family == of;
+    match &event.event {
+        Some(Event::Peer(_)) => wanted.peers,
+        Some(Event::Route(change)) => wanted.routes && family(change.family),
+        Some(Event::Fib(change)) => wanted.fib && family(change.family),
+        Some(Event::Lagged(_)) => true,
+        None => false,
+    }
+}

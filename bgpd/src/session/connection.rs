@@ -1,0 +1,180 @@
+//! One TCP connection of a session: its reading half, and the lanes that lead
+//! to its writer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_wire::{CodecContext, Decoder, Frame, Message, MessageKind, Notification};
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::outbound::{self, Outbound};
+use super::status::Status;
+use super::transport::canonical;
+use super::writer::{CONTROL_LANE, Control, DATA_LANE, Writer, WriterEvent};
+use crate::fsm::ConnId;
+
+/// Octets asked for in one read: a few messages of the largest size.
+const READ_SIZE: usize = 64 * 1024;
+
+/// How long a closed connection is still read, so that the kernel does not
+/// answer what the peer is sending with a reset that would overtake our
+/// NOTIFICATION.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A connection that is up.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its id in the state machine.
+    pub id: ConnId,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub remote: SocketAddr,
+    /// What messages are decoded with: the initial context until the session
+    /// on this connection is up.
+    pub context: CodecContext,
+    /// Whether the session runs on this connection.
+    pub established: bool,
+    /// Octets read and not yet taken apart.
+    pub buffer: BytesMut,
+    decoder: Decoder,
+    read: OwnedReadHalf,
+    control: mpsc::Sender<Control>,
+    events: mpsc::Receiver<WriterEvent>,
+    writer: JoinHandle<()>,
+}
+
+/// What came by a connection.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message.
+    Message(Message),
+    /// An UPDATE before the session was up.
+    EarlyUpdate,
+    /// A ROUTE-REFRESH before the session was up.
+    EarlyRefresh,
+}
+
+/// What a connection has to say.
+#[derive(Debug)]
+pub enum Happened {
+    /// This many octets were read; 0 at the end.
+    Read(io::Result<usize>),
+    /// The writer's word; none when it has ended.
+    Writer(Option<WriterEvent>),
+}
+
+impl Connection {
+    /// Takes over a connected socket and starts its writer.
+    pub fn new(
+        id: ConnId,
+        stream: TcpStream,
+        status: Arc<Status>,
+        send_hold: Duration,
+    ) -> io::Result<Connection> {
+        let ends = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
+        let (local, remote) = (ends(stream.local_addr()?), ends(stream.peer_addr()?));
+        let (read, write) = stream.into_split();
+        let (control, control_lane) = mpsc::channel(CONTROL_LANE);
+        let (event_lane, events) = mpsc::channel(1);
+        let writer = Writer {
+            socket: write,
+            control: control_lane,
+            events: event_lane,
+            status,
+            send_hold,
+        };
+        Ok(Connection {
+            id,
+            local,
+            remote,
+            context: outbound::initial_context(),
+            established: false,
+            buffer: BytesMut::new(),
+            decoder: Decoder::new(),
+            read,
+            control,
+            events,
+            writer: tokio::spawn(writer.run()),
+        })
+    }
+
+    /// Waits for the next thing to happen. May be dropped and called again.
+    pub async fn next(&mut self, reading: bool) -> (ConnId, Happened) {
+        self.buffer.reserve(READ_SIZE);
+        let happened = tokio::select! {
+            biased;
+            event = self.events.recv() => Happened::Writer(event),
+            read = self.read.read_buf(&mut self.buffer), if reading => Happened::Read(read),
+        };
+        (self.id, happened)
+    }
+
+    /// Reads what is there without waiting.
+    pub fn try_read(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_SIZE);
+        self.read.try_read_buf(&mut self.buffer)
+    }
+
+    /// The next whole message in the buffer.
+    ///
+    /// # Errors
+    /// What to tell the peer before the connection is closed.
+    pub fn next_message(&mut self) -> Result<Option<Incoming>, Notification> {
+        let Some(Frame { kind, bytes }) = self.decoder.decode(&mut self.buffer)? else {
+            return Ok(None);
+        };
+        // What only a running session can understand is not taken apart
+        // before: the machine refuses it by its kind (RFC 6608).
+        let early = !self.established;
+        match kind {
+            MessageKind::Update if early => Ok(Some(Incoming::EarlyUpdate)),
+            MessageKind::RouteRefresh if early => Ok(Some(Incoming::EarlyRefresh)),
+            _ => bgp_wire::decode_message(&self.context, &bytes)
+                .map(|message| Some(Incoming::Message(message))),
+        }
+    }
+
+    /// Sends by the control lane. False where the lane is full: the peer reads
+    /// nothing, and the connection is of no use.
+    pub fn send(&self, message: Message) -> bool {
+        self.control.try_send(Control::Send(message)).is_ok()
+    }
+
+    /// The session is up on this connection: opens the data lane.
+    pub fn establish(&mut self, context: CodecContext) -> mpsc::Sender<Outbound> {
+        let (sender, data) = mpsc::channel(DATA_LANE);
+        self.context = context;
+        self.decoder.set_extended_message(context.extended_message);
+        self.established = true;
+        // Where the lane is full the writer is stuck in a write that has to
+        // fail or expire; the session ends with it.
+        let _ = self
+            .control
+            .try_send(Control::Established { context, data });
+        sender
+    }
+
+    /// Sends what was given before, closes, and goes on reading for a moment.
+    /// The future ends when the connection is gone.
+    pub async fn close(mut self) {
+        let _ = self.control.try_send(Control::Close);
+        // Also ends a writer whose lane was full, once it looks.
+        drop(self.control);
+        let linger = async {
+            let _ = (&mut self.writer).await;
+            let mut scrap = [0u8; 4096];
+            while matches!(self.read.read(&mut scrap).await, Ok(n) if n > 0) {}
+        };
+        if tokio::time::timeout(LINGER, linger).await.is_err() {
+            self.writer.abort();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Sockets: listening, connecting, and the options BGP wants on them.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::md5;
+
+/// Connections that may wait to be accepted. A short backlog costs a router
+/// with many peers a cold start of seconds: SYNs are dropped and retried.
+const BACKLOG: i32 = 4096;
+
+/// DSCP CS6 (RFC 4271 does not say; RFC 4594 section 3.1 puts routing there).
+const TOS_CS6: u32 = 0xc0;
+
+/// TTL of sessions that may cross routers, internal ones among them.
+const TTL_MANY: u32 = 255;
+
+/// What a connection to or from a peer needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportParams {
+    /// The peer.
+    pub peer: IpAddr,
+    /// Its port, for connections that we open.
+    pub port: u16,
+    /// Address that connections start from; none leaves it to the kernel.
+    pub source: Option<IpAddr>,
+    /// MD5 key.
+    pub password: Option<String>,
+    /// Hops the peer may be away; none for as many as there are (internal).
+    pub hops: Option<u8>,
+    /// Index of the interface, for a link-local peer.
+    pub ifindex: u32,
+}
+
+fn domain(addr: IpAddr) -> Domain {
+    match addr {
+        IpAddr::V4(_) => Domain::IPV4,
+        IpAddr::V6(_) => Domain::IPV6,
+    }
+}
+
+fn options(socket: &Socket, params: &TransportParams) -> io::Result<()> {
+    let ttl = params.hops.map_or(TTL_MANY, u32::from);
+    match params.peer {
+        IpAddr::V4(_) => {
+            socket.set_ttl_v4(ttl)?;
+            socket.set_tos_v4(TOS_CS6)?;
+        }
+        IpAddr::V6(_) => {
+            socket.set_unicast_hops_v6(ttl)?;
+            socket.set_tclass_v6(TOS_CS6)?;
+        }
+    }
+    socket.set_tcp_nodelay(true)
+}
+
+fn socket_addr(addr: IpAddr, port: u16, ifindex: u32) -> SocketAddr {
+    match addr {
+        IpAddr::V4(addr) => SocketAddr::new(addr.into(), port),
+        IpAddr::V6(addr) => {
+            let scope = if addr.is_unicast_link_local() {
+                ifindex
+            } else {
+                0
+            };
+            std::net::SocketAddrV6::new(addr, port, 0, scope).into()
+        }
+    }
+}
+
+/// Opens a connection to a peer.
+///
+/// # Errors
+/// The system's: refused, unreachable, timed out, source address not ours.
+pub async fn connect(params: &TransportParams) -> io::Result<TcpStream> {
+    let socket = Socket::new(domain(params.peer), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    options(&socket, params)?;
+    if let Some(key) = &params.password {
+        md5::set_key(&socket, params.peer, key)?;
+    }
+    if let Some(source) = params.source {
+        let from = socket_addr(source, 0, params.ifindex);
+        socket.bind(&SockAddr::from(from))?;
+    }
+    let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(OwnedFd::from(socket)));
+    socket
+        .connect(socket_addr(params.peer, params.port, params.ifindex))
+        .await
+}
+
+/// Puts a peer's options on a connection that it opened.
+///
+/// # Errors
+/// The system's.
+pub fn adopt(stream: &TcpStream, params: &TransportParams) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    options(&socket, params)
+}
+
+/// Opens a listening socket. IPv6 sockets take IPv6 only, so that both
+/// families can be listened on side by side.
+///
+/// # Errors
+/// The system's: port in use, no right to a low port.
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(domain(addr.ip()), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(std::net::TcpListener::from(OwnedFd::from(socket)))
+}
+
+/// The sockets of a router that listens everywhere.
+pub fn any(port: u16) -> Vec<SocketAddr> {
+    vec![
+        SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+        SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port),
+    ]
+}
+
+/// An IPv4 address that came mapped into IPv6 is an IPv4 address.
+pub fn canonical(addr: IpAddr) -> IpAddr {
+    addr.to_canonical()
+}

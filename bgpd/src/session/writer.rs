@@ -1,0 +1,178 @@
+//! The writing half of a connection.
+//!
+//! Two lanes lead here. The control lane carries OPEN, KEEPALIVE,
+//! NOTIFICATION and ROUTE-REFRESH, and is served first; the data lane carries
+//! what the routing core wants announced, and is encoded here, so that
+//! neither waits for the other's sender.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_wire::{CodecContext, Message};
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::outbound::{self, Outbound};
+use super::status::Status;
+
+/// Control messages that may wait. The state machine sends one now and then;
+/// a lane that is full belongs to a peer that reads nothing.
+pub const CONTROL_LANE: usize = 32;
+
+/// Batches that may wait while one is being written: the core makes the next
+/// only when there is room, from what is true by then.
+pub const DATA_LANE: usize = 1;
+
+/// How long a closing connection may take to send its last words.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Octets gathered before they are handed to the kernel.
+const CHUNK: usize = 64 * 1024;
+
+/// What the control lane carries.
+#[derive(Debug)]
+pub enum Control {
+    /// Send this message.
+    Send(Message),
+    /// The session is up: announcements may come by this lane.
+    Established {
+        /// What was negotiated.
+        context: CodecContext,
+        /// The data lane.
+        data: mpsc::Receiver<Outbound>,
+    },
+    /// Nothing comes after this: send what waits, then close for writing.
+    Close,
+}
+
+/// What the writer tells its session.
+#[derive(Debug)]
+pub enum WriterEvent {
+    /// The socket failed.
+    Failed(io::Error),
+    /// Nothing could be written for the send hold time (RFC 9687).
+    SendHoldExpired,
+}
+
+/// Writes until told to close, or until the socket fails.
+#[derive(Debug)]
+pub struct Writer {
+    /// The socket.
+    pub socket: OwnedWriteHalf,
+    /// The control lane.
+    pub control: mpsc::Receiver<Control>,
+    /// Where to report.
+    pub events: mpsc::Sender<WriterEvent>,
+    /// Counters.
+    pub status: Arc<Status>,
+    /// RFC 9687: how long a write may make no progress.
+    pub send_hold: Duration,
+}
+
+impl Writer {
+    /// Runs to the end of the connection.
+    pub async fn run(mut self) {
+        let mut buffer = BytesMut::new();
+        let mut data: Option<(CodecContext, mpsc::Receiver<Outbound>)> = None;
+        loop {
+            let step = tokio::select! {
+                biased;
+                control = self.control.recv() => match control {
+                    Some(Control::Send(message)) => self.send(&message, data.as_ref().map(|d| &d.0), &mut buffer).await,
+                    Some(Control::Established { context, data: lane }) => {
+                        data = Some((context, lane));
+                        Ok(())
+                    }
+                    Some(Control::Close) | None => break,
+                },
+                batch = next(&mut data) => match data.as_ref().map(|d| d.0) {
+                    Some(context) => self.announce(batch, context, &mut buffer).await,
+                    None => Ok(()),
+                },
+            };
+            if let Err(event) = step {
+                // The session may be gone already; then nobody needs to know.
+                let _ = self.events.send(event).await;
+                return;
+            }
+        }
+        let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
+    }
+
+    async fn send(
+        &mut self,
+        message: &Message,
+        context: Option<&CodecContext>,
+        buffer: &mut BytesMut,
+    ) -> Result<(), WriterEvent> {
+        let context = context.copied().unwrap_or_else(outbound::initial_context);
+        if let Err(error) = message.encode(&context, buffer) {
+            tracing::error!(%error, "a control message could not be encoded");
+            buffer.clear();
+            return Ok(());
+        }
+        self.status.count_sent(message);
+        self.flush(buffer).await
+    }
+
+    /// Encodes a batch piece by piece, so that a keepalive waits for one chunk
+    /// at most.
+    async fn announce(
+        &mut self,
+        batch: Outbound,
+        context: CodecContext,
+        buffer: &mut BytesMut,
+    ) -> Result<(), WriterEvent> {
+        let mut encoder = outbound::Encoder::new(batch, context);
+        loop {
+            let more = encoder.fill(buffer, CHUNK, &self.status);
+            self.flush(buffer).await?;
+            if !more {
+                break;
+            }
+            while let Ok(control) = self.control.try_recv() {
+                match control {
+                    Control::Send(message) => self.send(&message, Some(&context), buffer).await?,
+                    Control::Established { .. } => {}
+                    Control::Close => {
+                        let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
+                        return Err(WriterEvent::Failed(io::ErrorKind::ConnectionAborted.into()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self, buffer: &mut BytesMut) -> Result<(), WriterEvent> {
+        let mut bytes: Bytes = buffer.split().freeze();
+        while !bytes.is_empty() {
+            match timeout(self.send_hold, self.socket.write_buf(&mut bytes)).await {
+                Ok(Ok(0)) => return Err(WriterEvent::Failed(io::ErrorKind::WriteZero.into())),
+                Ok(Ok(_)) => self.status.wrote(),
+                Ok(Err(error)) => return Err(WriterEvent::Failed(error)),
+                Err(_) => return Err(WriterEvent::SendHoldExpired),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next batch, or never while there is no data lane.
+async fn next(data: &mut Option<(CodecContext, mpsc::Receiver<Outbound>)>) -> Outbound {
+    match data {
+        Some((_, lane)) => match lane.recv().await {
+            Some(batch) => {
+                batch.ready.notify_one();
+                batch
+            }
+            // The core has let go of this session; its end comes by control.
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,302 @@
+//! Applying a configuration: what differs is done, the rest is left alone.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::PoisonError;
+
+use bgp_wire::{Cease, Family};
+use holdfast_api::v1;
+use holdfast_config::model::{AfConfig, Bgp, Config, RedistributeSource};
+use holdfast_fib::Source;
+use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, RibConfig};
+use ipnet::IpNet;
+
+use super::SpeakerError;
+use super::core::Core;
+use super::peers::Peer;
+use crate::fsm::{Event, Reset, ResetCause};
+use crate::session::status::now_ms;
+use crate::session::{Command, md5};
+
+impl Core {
+    /// Takes a configuration that was validated. Returns a line per change.
+    pub(super) fn configure(&mut self, config: Config) -> Vec<String> {
+        if config == self.config {
+            return Vec::new();
+        }
+        self.revision += 1;
+        let old = std::mem::replace(&mut self.config, config);
+        let mut changes = Vec::new();
+        if old.ip_forwarding != self.config.ip_forwarding
+            || old.ipv6_forwarding != self.config.ipv6_forwarding
+        {
+            self.apply_forwarding();
+        }
+        let asn = |config: &Config| config.bgp.as_ref().map(|bgp| bgp.asn);
+        if asn(&old) != asn(&self.config) {
+            changes.push(match asn(&self.config) {
+                Some(asn) => format!("router bgp {asn}"),
+                None => "no router bgp".to_owned(),
+            });
+        }
+        self.apply_instance();
+        changes.extend(self.apply_peers());
+        self.apply_keys();
+        let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
+        if policy(&old) != policy(&self.config) {
+            self.refresh_peers();
+            changes.push("policy: applied to all sessions".to_owned());
+        }
+        self.originate();
+        changes
+    }
+
+    /// The instance's own settings, as the table knows them.
+    pub(super) fn apply_instance(&mut self) {
+        let router_id = self.router_id();
+        let Some(bgp) = &self.config.bgp else {
+            return;
+        };
+        let rib = rib_config(bgp, router_id);
+        if rib != *self.rib.config() {
+            self.rib.set_config(rib);
+        }
+    }
+
+    /// The kernel's switches, where the configuration names them.
+    fn apply_forwarding(&self) {
+        if !self.options.kernel {
+            return;
+        }
+        let switches = [
+            ("/proc/sys/net/ipv4/ip_forward", self.config.ip_forwarding),
+            (
+                "/proc/sys/net/ipv6/conf/all/forwarding",
+                self.config.ipv6_forwarding,
+            ),
+        ];
+        for (path, wanted) in switches {
+            let Some(wanted) = wanted else { continue };
+            if let Err(error) = std::fs::write(path, if wanted { "1" } else { "0" }) {
+                tracing::warn!(path, %error, "forwarding not set");
+            }
+        }
+    }
+
+    /// A listener needs the key of every peer that may connect to it.
+    fn apply_keys(&mut self) {
+        let wanted: BTreeMap<IpAddr, String> = self
+            .peers
+            .values()
+            .filter_map(|p| Some((p.settings.address, p.settings.password.clone()?)))
+            .collect();
+        let before = std::mem::replace(&mut self.keys, wanted);
+        for address in before.keys().filter(|a| !self.keys.contains_key(a)) {
+            self.set_key(*address, "");
+        }
+        for (address, key) in &self.keys {
+            if before.get(address) != Some(key) {
+                self.set_key(*address, key);
+            }
+        }
+    }
+
+    fn set_key(&self, peer: IpAddr, key: &str) {
+        for listener in self.listeners.iter() {
+            let fits = listener
+                .local_addr()
+                .is_ok_and(|local| local.is_ipv4() == peer.is_ipv4());
+            if !fits {
+                continue;
+            }
+            if let Err(error) = md5::set_key(listener, peer, key) {
+                tracing::error!(%peer, %error, "MD5 key not set; the peer cannot connect");
+            }
+        }
+    }
+
+    // ===== routes of our own =====
+
+    /// Brings what is originated to what the configuration asks for and the
+    /// kernel has.
+    pub(super) fn originate(&mut self) {
+        let wanted = self.wanted_routes();
+        let gone: Vec<_> = self
+            .originated
+            .keys()
+            .filter(|key| !wanted.contains_key(key))
+            .copied()
+            .collect();
+        for (prefix, source) in gone {
+            self.rib.withdraw_local(prefix, source);
+        }
+        let now = now_ms();
+        for ((prefix, source), metric) in &wanted {
+            if self.originated.get(&(*prefix, *source)) != Some(metric) {
+                let route = LocalRoute::new(*source, None, *metric);
+                self.rib.originate(*prefix, route, now);
+            }
+        }
+        self.originated = wanted;
+    }
+
+    fn wanted_routes(&self) -> BTreeMap<(IpNet, LocalSource), u32> {
+        let mut wanted = BTreeMap::new();
+        let Some(bgp) = &self.config.bgp else {
+            return wanted;
+        };
+        let v4 = bgp.ipv4_unicast.networks.iter().copied().map(IpNet::V4);
+        let v6 = bgp.ipv6_unicast.networks.iter().copied().map(IpNet::V6);
+        for prefix in v4.chain(v6) {
+            if !bgp.network_import_check || !self.options.kernel || self.kernel_has(prefix) {
+                wanted.insert((prefix, LocalSource::Network), 0);
+            }
+        }
+        for ((prefix, source), metric) in &self.kernel_routes {
+            let configured = match prefix {
+                IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, *source),
+                IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, *source),
+            };
+            if let Some(configured) = configured {
+                let source = local_source(*source);
+                wanted.insert((*prefix, source), configured.unwrap_or(*metric));
+            }
+        }
+        wanted
+    }
+
+    fn kernel_has(&self, prefix: IpNet) -> bool {
+        [Source::Connected, Source::Static, Source::Kernel]
+            .into_iter()
+            .any(|source| self.kernel_routes.contains_key(&(prefix, source)))
+    }
+
+    // ===== clear =====
+
+    pub(super) fn clear(&mut self, request: &v1::ClearRequest) -> Result<u32, SpeakerError> {
+        let addresses = self.cleared(request)?;
+        for address in &addresses {
+            if let Some(peer) = self.peers.get(address) {
+                let families = families(request.family());
+                match request.kind() {
+                    v1::ClearKind::ClearHard => {
+                        peer.session.tell(Command::Event(Event::Reset(Reset {
+                            cause: ResetCause::UserReset,
+                            subcode: Cease::AdministrativeReset,
+                            message: None,
+                            hard: true,
+                        })));
+                    }
+                    v1::ClearKind::ClearSoft => {
+                        soft_in(&mut self.rib, peer, &families);
+                        soft_out(&mut self.rib, peer, &families);
+                    }
+                    v1::ClearKind::ClearSoftIn => soft_in(&mut self.rib, peer, &families),
+                    v1::ClearKind::ClearSoftOut => soft_out(&mut self.rib, peer, &families),
+                }
+            }
+        }
+        Ok(u32::try_from(addresses.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The peers that a `clear` is about.
+    fn cleared(&self, request: &v1::ClearRequest) -> Result<Vec<IpAddr>, SpeakerError> {
+        use v1::clear_request::Target;
+        if self.config.bgp.is_none() {
+            return Err(SpeakerError::NoBgp);
+        }
+        let target = request.target.as_ref().ok_or(SpeakerError::NoSuchPeer)?;
+        let external = holdfast_config::model::PeerKind::External;
+        let matches = |peer: &Peer| match target {
+            Target::All(_) => true,
+            Target::Address(address) => address.parse() == Ok(peer.settings.address),
+            Target::Asn(asn) => {
+                let up = peer.up.as_ref().map(|up| up.negotiated.remote_as);
+                up.or(peer.settings.remote.asn) == Some(*asn)
+            }
+            Target::External(_) => peer.settings.remote.kind == external,
+            Target::PeerGroup(name) => peer.settings.peer_group.as_ref() == Some(name),
+        };
+        let found: Vec<IpAddr> = self
+            .peers
+            .values()
+            .filter(|peer| matches(peer))
+            .map(|peer| peer.settings.address)
+            .collect();
+        let named = !matches!(target, Target::All(_) | Target::External(_));
+        if found.is_empty() && named {
+            return Err(SpeakerError::NoSuchPeer);
+        }
+        Ok(found)
+    }
+}
+
+fn families(family: v1::Family) -> Vec<Family> {
+    match family {
+        v1::Family::Unspecified => Family::ALL.to_vec(),
+        v1::Family::Ipv4Unicast => vec![Family::Ipv4Unicast],
+        v1::Family::Ipv6Unicast => vec![Family::Ipv6Unicast],
+    }
+}
+
+/// Policy is applied again to what is stored, and the peer is asked for what
+/// may have been missed.
+fn soft_in(rib: &mut holdfast_rib::Rib, peer: &Peer, families: &[Family]) {
+    rib.refresh_in(peer.id);
+    let negotiated = peer.up.as_ref().map(|up| &up.negotiated);
+    if let Some(negotiated) = negotiated.filter(|n| n.route_refresh) {
+        let families = families
+            .iter()
+            .copied()
+            .filter(|f| negotiated.families.contains(*f));
+        peer.session
+            .tell(Command::RequestRefresh(families.collect()));
+    }
+}
+
+fn soft_out(rib: &mut holdfast_rib::Rib, peer: &Peer, families: &[Family]) {
+    for family in families {
+        rib.refresh_out(peer.id, *family, true);
+    }
+}
+
+fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
+    let limits = |ebgp, ibgp| MaxPaths { ebgp, ibgp };
+    let (v4, v6) = (&bgp.ipv4_unicast, &bgp.ipv6_unicast);
+    RibConfig {
+        local_as: bgp.asn,
+        router_id,
+        cluster_id: bgp.cluster_id,
+        multipath_relax: bgp.multipath_relax,
+        always_compare_med: bgp.always_compare_med,
+        missing_as_worst: bgp.bestpath_med_missing_as_worst,
+        default_local_pref: bgp.default_local_preference,
+        max_paths_v4: limits(v4.maximum_paths, v4.maximum_paths_ibgp),
+        max_paths_v6: limits(v6.maximum_paths, v6.maximum_paths_ibgp),
+    }
+}
+
+/// Whether routes of this source are wanted, and the MED they get.
+fn redistribute<P: Ord>(af: &AfConfig<P>, source: Source) -> Option<Option<u32>> {
+    let source = match source {
+        Source::Connected => RedistributeSource::Connected,
+        Source::Static => RedistributeSource::Static,
+        Source::Kernel => RedistributeSource::Kernel,
+    };
+    af.redistribute.get(&source).map(|r| r.metric)
+}
+
+const fn local_source(source: Source) -> LocalSource {
+    match source {
+        Source::Connected => LocalSource::Connected,
+        Source::Static => LocalSource::Static,
+        Source::Kernel => LocalSource::Kernel,
+    }
+}
+
+/// The registry's lock cannot be poisoned for long: nobody panics holding it.
+pub(super) fn registry(
+    registry: &super::core::Registry,
+) -> std::sync::MutexGuard<'_, std::collections::HashMap<IpAddr, crate::session::SessionHandle>> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
+}

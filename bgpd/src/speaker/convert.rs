@@ -1,0 +1,452 @@
+//! From the core's types to the API's.
+
+use std::sync::atomic::Ordering;
+
+use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes, SegmentKind};
+use holdfast_api::v1;
+use holdfast_config::model::{Config, NextHopSelf, RemoteAs, Shutdown};
+use holdfast_rib::{
+    AdvertisedRoute, Invalid, PathSource, PathView, PrefixView, ReceivedRoute, Rejection, Rib,
+    Step, TableSummary,
+};
+use ipnet::IpNet;
+
+use super::peers::{Peer, config_family};
+use crate::fsm::{Direction, Negotiated, State};
+
+pub(super) const fn family(family: Family) -> v1::Family {
+    match family {
+        Family::Ipv4Unicast => v1::Family::Ipv4Unicast,
+        Family::Ipv6Unicast => v1::Family::Ipv6Unicast,
+    }
+}
+
+pub(super) const fn family_of(prefix: &IpNet) -> v1::Family {
+    match prefix {
+        IpNet::V4(_) => v1::Family::Ipv4Unicast,
+        IpNet::V6(_) => v1::Family::Ipv6Unicast,
+    }
+}
+
+pub(super) const fn state(state: State) -> v1::SessionState {
+    match state {
+        State::Idle => v1::SessionState::Idle,
+        State::Connect => v1::SessionState::Connect,
+        State::Active => v1::SessionState::Active,
+        State::OpenSent => v1::SessionState::OpenSent,
+        State::OpenConfirm => v1::SessionState::OpenConfirm,
+        State::Established => v1::SessionState::Established,
+    }
+}
+
+/// What FRR would show as `ribMemory`: an estimate from the number of entries.
+pub(super) const fn table_memory(summary: &TableSummary) -> u64 {
+    const PREFIX: u64 = 64;
+    const PATH: u64 = 48;
+    summary.prefixes as u64 * PREFIX + summary.paths as u64 * PATH
+}
+
+// ===== peers =====
+
+pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
+    let settings = &peer.settings;
+    let status = &peer.session.status;
+    let shown = status.shown().clone();
+    let (last_read_ms, last_write_ms, last_update_ms) = status.last_times();
+    let negotiated = shown.negotiated.as_deref();
+    let bgp = config.bgp.as_ref();
+    let remote_as = configured_remote_as(peer, config);
+    let mut out = v1::Peer {
+        address: settings.address.to_string(),
+        remote_as: negotiated
+            .map(|n| n.remote_as)
+            .or(settings.remote.asn)
+            .unwrap_or(0),
+        local_as: bgp.map_or(0, |b| b.asn),
+        external: settings.remote.kind == holdfast_config::model::PeerKind::External,
+        peer_group: settings.peer_group.clone().unwrap_or_default(),
+        description: settings.description.clone().unwrap_or_default(),
+        state: state(shown.state) as i32,
+        admin_down: matches!(settings.shutdown, Shutdown::On { .. }),
+        passive: settings.passive,
+        local_router_id: rib.config().router_id.to_string(),
+        established_ms: shown.established_ms,
+        connections_established: status.established.load(Ordering::Relaxed),
+        connections_dropped: status.dropped.load(Ordering::Relaxed),
+        last_read_ms,
+        last_write_ms,
+        last_update_ms,
+        configured_hold_time_secs: settings.timers.hold_secs.into(),
+        configured_keepalive_secs: settings.timers.keepalive_secs.into(),
+        hold_time_secs: settings.timers.hold_secs.into(),
+        keepalive_secs: settings.timers.keepalive_secs.into(),
+        connect_retry_secs: settings.connect_retry_secs.into(),
+        ebgp_multihop: settings.ebgp_multihop.unwrap_or(0).into(),
+        update_source: settings
+            .update_source
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        password_set: settings.password.is_some(),
+        sent: Some(status.sent.to_api()),
+        received: Some(status.received.to_api()),
+        shutdown_message: match &settings.shutdown {
+            Shutdown::On { message } => message.clone().unwrap_or_default(),
+            Shutdown::Off => String::new(),
+        },
+        remote_as_configured_external: remote_as == Some(RemoteAs::External),
+        remote_as_configured_internal: remote_as == Some(RemoteAs::Internal),
+        disable_connected_check: settings.disable_connected_check,
+        families: Family::ALL
+            .into_iter()
+            .filter(|f| peer.families().contains(*f))
+            .map(|f| peer_family(peer, rib, config, f))
+            .collect(),
+        history: shown
+            .history
+            .iter()
+            .map(|(entry, time_ms)| v1::HistoryEntry {
+                time_ms: *time_ms,
+                event: entry.event.to_owned(),
+                from: entry.from.to_string(),
+                to: entry.to.to_string(),
+                detail: entry.detail.clone(),
+            })
+            .collect(),
+        ..v1::Peer::default()
+    };
+    last_reset(&mut out, &shown);
+    if let Some(negotiated) = negotiated {
+        running(&mut out, negotiated);
+    }
+    if let Some((local, remote)) = shown.ends {
+        out.local_address = local.ip().to_string();
+        out.local_port = local.port().into();
+        out.foreign_address = remote.ip().to_string();
+        out.foreign_port = remote.port().into();
+    }
+    if let Some(up) = &peer.up {
+        let text = |addr: Option<String>| addr.unwrap_or_default();
+        out.next_hop_v4 = text(up.link.v4.map(|a| a.to_string()));
+        out.next_hop_v6_global = text(up.link.v6.map(|a| a.to_string()));
+        out.next_hop_v6_local = text(up.link.link_local.map(|a| a.to_string()));
+        out.shared_network = up.link.ifindex.is_some();
+    }
+    out
+}
+
+fn configured_remote_as(peer: &Peer, config: &Config) -> Option<RemoteAs> {
+    let bgp = config.bgp.as_ref()?;
+    let neighbor = bgp.neighbors.get(&peer.settings.address)?;
+    let group = neighbor
+        .peer_group
+        .as_ref()
+        .and_then(|g| bgp.peer_groups.get(g));
+    group
+        .and_then(|g| g.remote_as)
+        .or(neighbor.settings.remote_as)
+}
+
+fn last_reset(out: &mut v1::Peer, shown: &crate::session::status::Shown) {
+    let Some((reset, at_ms)) = &shown.last_reset else {
+        return;
+    };
+    out.last_reset_ms = *at_ms;
+    out.last_reset_reason = reset.cause.frr_words().to_owned();
+    out.last_reset_code = reset.cause.frr_code().into();
+    if let Some((direction, notification)) = &reset.notification {
+        out.last_notification = notification.to_string();
+        out.last_notification_sent = *direction == Direction::Sent;
+        out.last_notification_code = notification.code.into();
+        out.last_notification_subcode = notification.subcode.into();
+    }
+}
+
+fn running(out: &mut v1::Peer, negotiated: &Negotiated) {
+    let secs = |d: std::time::Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX);
+    out.remote_router_id = negotiated.remote_id.to_string();
+    out.hold_time_secs = secs(negotiated.hold_time);
+    out.keepalive_secs = secs(negotiated.keepalive);
+    if let Some(name) = &negotiated.hostname {
+        out.hostname = name.host.clone();
+        out.domain = name.domain.clone();
+    }
+    out.local_capabilities = Some(capabilities(&negotiated.local_capabilities));
+    out.remote_capabilities = Some(capabilities(&negotiated.remote_capabilities));
+}
+
+fn capabilities(list: &[Capability]) -> v1::Capabilities {
+    let known = |pair| Family::from_afi_safi(pair).map(|f| family(f) as i32);
+    let mut out = v1::Capabilities {
+        present: true,
+        ..v1::Capabilities::default()
+    };
+    for capability in list {
+        match capability {
+            Capability::Multiprotocol(pair) => out.multiprotocol.extend(known(*pair)),
+            Capability::RouteRefresh => out.route_refresh = true,
+            Capability::ExtendedNextHop(pairs) => out
+                .extended_next_hop
+                .extend(pairs.iter().filter_map(|(pair, _)| known(*pair))),
+            Capability::ExtendedMessage => out.extended_message = true,
+            Capability::GracefulRestart(restart) => {
+                let of = |only_kept: bool| {
+                    let families = restart.families.iter();
+                    families
+                        .filter(|(_, kept)| *kept || !only_kept)
+                        .filter_map(|(pair, _)| known(*pair))
+                        .collect()
+                };
+                out.graceful_restart = Some(v1::GracefulRestart {
+                    restarting: restart.restarting,
+                    notification: restart.notification,
+                    restart_time_secs: restart.restart_time_secs.into(),
+                    families: of(false),
+                    preserved: of(true),
+                });
+            }
+            Capability::FourOctetAs(_) => out.four_octet_as = true,
+            Capability::AddPath(pairs) => {
+                out.add_path.extend(pairs.iter().filter_map(|(pair, mode)| {
+                    Some(v1::AddPath {
+                        family: known(*pair)?,
+                        send: matches!(mode, AddPathMode::Send | AddPathMode::Both),
+                        receive: matches!(mode, AddPathMode::Receive | AddPathMode::Both),
+                    })
+                }))
+            }
+            Capability::EnhancedRouteRefresh => out.enhanced_route_refresh = true,
+            Capability::Fqdn { hostname, domain } => {
+                out.fqdn = true;
+                out.hostname = hostname.clone();
+                out.domain = domain.clone();
+            }
+            Capability::LongLivedGracefulRestart(_) => out.long_lived_graceful_restart = true,
+            Capability::Role(_) => out.other.push(9),
+            Capability::Unknown { code, .. } => out.other.push((*code).into()),
+        }
+    }
+    out
+}
+
+fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerFamily {
+    let settings = peer.settings.af(config_family(of));
+    let counters = rib.counters(peer.id, of);
+    let up = peer.up.as_ref();
+    let external = peer.settings.remote.kind == holdfast_config::model::PeerKind::External;
+    let required = config.bgp.as_ref().is_some_and(|b| b.ebgp_requires_policy);
+    let held_back = external && required;
+    v1::PeerFamily {
+        family: family(of) as i32,
+        active: settings.activate,
+        negotiated: up.is_some_and(|up| up.negotiated.families.contains(of)),
+        received: counters.received as u64,
+        accepted: counters.accepted as u64,
+        sent: counters.sent as u64,
+        end_of_rib_sent: up.is_some_and(|up| up.end_of_rib_sent.contains(of)),
+        end_of_rib_received: up.is_some_and(|up| up.end_of_rib_received.contains(of)),
+        inbound_policy_missing: held_back,
+        outbound_policy_missing: held_back,
+        next_hop_self: settings.next_hop_self != NextHopSelf::Off,
+        soft_reconfiguration_inbound: settings.soft_reconfiguration_inbound,
+        route_reflector_client: settings.route_reflector_client,
+        update_group: if up.is_some() { peer.id.0 + 1 } else { 0 },
+        table_version: if rib.pending(peer.id) {
+            0
+        } else {
+            rib.summary(of).version
+        },
+        stale: peer.stale.contains(of),
+        end_of_rib_after_update: up.is_some_and(|up| up.end_of_rib_after_update.contains(of)),
+    }
+}
+
+// ===== routes =====
+
+pub(super) fn advertised_to(peer: &Peer) -> v1::AdvertisedTo {
+    v1::AdvertisedTo {
+        address: peer.settings.address.to_string(),
+        hostname: hostname(peer),
+        peer_group: peer.settings.peer_group.clone().unwrap_or_default(),
+    }
+}
+
+fn hostname(peer: &Peer) -> String {
+    let up = peer.up.as_ref();
+    let name = up.and_then(|up| up.negotiated.hostname.as_ref());
+    name.map(|name| name.host.clone()).unwrap_or_default()
+}
+
+pub(super) fn route<'a>(
+    view: &PrefixView,
+    peer_of: impl Fn(PathSource) -> Option<&'a Peer>,
+) -> v1::Route {
+    v1::Route {
+        prefix: view.prefix.to_string(),
+        version: view.version,
+        paths: view
+            .paths
+            .iter()
+            .map(|path| self::path(path, view.reason, peer_of(path.source)))
+            .collect(),
+        advertised_to: Vec::new(),
+    }
+}
+
+fn path(path: &PathView, reason: Option<Step>, peer: Option<&Peer>) -> v1::Path {
+    let local = matches!(path.source, PathSource::Local(_));
+    v1::Path {
+        valid: path.invalid.is_none(),
+        best: path.best,
+        multipath: path.multipath,
+        stale: path.stale,
+        local,
+        sourced: local,
+        selection_reason: match reason {
+            Some(reason) if path.best => reason.reason().to_owned(),
+            _ => String::new(),
+        },
+        invalid_reason: match path.invalid {
+            None => String::new(),
+            Some(Invalid::Unresolved) => "next hop is not reachable".to_owned(),
+            Some(Invalid::NotConnected) => "next hop is not on a connected subnet".to_owned(),
+        },
+        weight: path.weight,
+        igp_metric: path.igp_metric.unwrap_or(0),
+        accessible: path.invalid.is_none(),
+        last_update_ms: path.last_update,
+        path_id: path.path_id,
+        attributes: Some(attributes(&path.attributes)),
+        ..from_peer(peer)
+    }
+}
+
+/// What a path shows of the peer that it came from.
+fn from_peer(peer: Option<&Peer>) -> v1::Path {
+    let Some(peer) = peer else {
+        return v1::Path::default();
+    };
+    let external = peer.settings.remote.kind == holdfast_config::model::PeerKind::External;
+    let negotiated = peer.up.as_ref().map(|up| &up.negotiated);
+    v1::Path {
+        external,
+        internal: !external,
+        peer: peer.settings.address.to_string(),
+        peer_router_id: negotiated
+            .map(|n| n.remote_id.to_string())
+            .unwrap_or_default(),
+        peer_hostname: hostname(peer),
+        peer_as: negotiated
+            .map(|n| n.remote_as)
+            .or(peer.settings.remote.asn)
+            .unwrap_or(0),
+        ..v1::Path::default()
+    }
+}
+
+pub(super) fn received_path(received: &ReceivedRoute, peer: &Peer) -> v1::Path {
+    let denied = matches!(received.rejected, Some(Rejection::Policy(_)));
+    v1::Path {
+        valid: true,
+        best: true,
+        stale: received.stale,
+        filtered: denied,
+        invalid_reason: received
+            .rejected
+            .map(|r| r.text().to_owned())
+            .unwrap_or_default(),
+        last_update_ms: received.last_update,
+        path_id: received.path_id,
+        attributes: Some(attributes(&received.attributes)),
+        ..from_peer(Some(peer))
+    }
+}
+
+pub(super) fn advertised_route(
+    advertised: &AdvertisedRoute,
+    view: Option<&PrefixView>,
+) -> v1::Route {
+    let best = view.and_then(|v| v.paths.iter().find(|p| p.best));
+    let local = best.is_some_and(|p| matches!(p.source, PathSource::Local(_)));
+    v1::Route {
+        prefix: advertised.prefix.to_string(),
+        version: view.map_or(0, |v| v.version),
+        paths: vec![v1::Path {
+            valid: true,
+            best: true,
+            local,
+            sourced: local,
+            weight: best.map_or(0, |p| p.weight),
+            attributes: Some(attributes(&advertised.attributes)),
+            ..v1::Path::default()
+        }],
+        advertised_to: Vec::new(),
+    }
+}
+
+fn attributes(attributes: &PathAttributes) -> v1::Attributes {
+    let (next_hop, next_hop_link_local) = match attributes.next_hop {
+        None => (String::new(), String::new()),
+        Some(NextHop::V4(addr)) => (addr.to_string(), String::new()),
+        Some(NextHop::V6 { global, link_local }) => (
+            global.to_string(),
+            link_local.map(|a| a.to_string()).unwrap_or_default(),
+        ),
+    };
+    fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+    v1::Attributes {
+        origin: match attributes.origin {
+            Origin::Igp => v1::Origin::Igp,
+            Origin::Egp => v1::Origin::Egp,
+            Origin::Incomplete => v1::Origin::Incomplete,
+        } as i32,
+        as_path: attributes
+            .as_path
+            .segments()
+            .map(|segment| v1::AsSegment {
+                kind: segment_kind(segment.kind) as i32,
+                asns: segment.asns.to_vec(),
+            })
+            .collect(),
+        as_path_text: attributes.as_path.to_string(),
+        as_path_length: u32::try_from(attributes.as_path.hop_count()).unwrap_or(u32::MAX),
+        next_hop,
+        next_hop_link_local,
+        med: attributes.med,
+        local_pref: attributes.local_pref,
+        atomic_aggregate: attributes.atomic_aggregate,
+        aggregator_as: attributes.aggregator.map_or(0, |a| a.asn),
+        aggregator_id: attributes
+            .aggregator
+            .map(|a| a.id.to_string())
+            .unwrap_or_default(),
+        communities: texts(&attributes.communities),
+        large_communities: texts(&attributes.large_communities),
+        extended_communities: texts(&attributes.extended_communities),
+        originator_id: attributes
+            .originator_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        cluster_list: texts(&attributes.cluster_list),
+        unknown: attributes
+            .unknown
+            .iter()
+            .map(|raw| v1::UnknownAttribute {
+                code: raw.code.into(),
+                flags: raw.flags.into(),
+                value: raw.value.to_vec(),
+            })
+            .collect(),
+    }
+}
+
+const fn segment_kind(kind: SegmentKind) -> v1::SegmentKind {
+    match kind {
+        SegmentKind::Set => v1::SegmentKind::SegmentSet,
+        SegmentKind::Sequence => v1::SegmentKind::SegmentSequence,
+        SegmentKind::ConfedSequence => v1::SegmentKind::SegmentConfedSequence,
+        SegmentKind::ConfedSet => v1::SegmentKind::SegmentConfedSet,
+    }
+}

@@ -1,0 +1,532 @@
+//! The routing core: one task that owns the table, the peers and what the
+//! kernel is to hold.
+//!
+//! It takes events in batches, then pumps what came of them: next hops to
+//! track, routes for the kernel, announcements for peers with room. It never
+//! waits for anybody: what a receiver has no room for stays in the table as
+//! "changed", and only its newest state is sent when there is room.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bgp_wire::NextHop;
+use holdfast_api::v1;
+use holdfast_config::model::Config;
+use holdfast_fib::{self as fib, FibError, FibHandle, TrackKey};
+use holdfast_rib::{
+    FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, TrackEvent,
+};
+use ipnet::IpNet;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+
+use super::peers::Peer;
+use super::request::Request;
+use super::{SpeakerError, SpeakerOptions};
+use crate::session::status::now_ms;
+use crate::session::{FromSession, SessionHandle};
+
+/// Messages taken from the sessions before what came of them is pumped. Large
+/// enough to pack prefixes well, small enough that a keystroke is answered.
+const BATCH: usize = 256;
+/// Prefixes looked at for one peer before the next one has its turn.
+const EXPORT_BUDGET: usize = 4_096;
+/// Routes handed to the FIB at a time.
+const FIB_BUDGET: usize = 8_192;
+/// Administrative distance of external and internal routes, as FRR's.
+const DISTANCE_EBGP: u32 = 20;
+const DISTANCE_IBGP: u32 = 200;
+
+/// Which sessions there are, for the listener.
+pub(super) type Registry = Arc<Mutex<HashMap<IpAddr, SessionHandle>>>;
+
+type InFlight = Pin<Box<dyn Future<Output = Result<(), FibError>> + Send>>;
+
+/// Everything the core owns.
+pub(super) struct Core {
+    pub(super) options: SpeakerOptions,
+    pub(super) config: Config,
+    /// Counts changes of the configuration.
+    pub(super) revision: u64,
+    pub(super) started_ms: u64,
+    /// The table; empty while BGP is not configured.
+    pub(super) rib: Rib,
+    pub(super) peers: BTreeMap<IpAddr, Peer>,
+    /// Addresses by peer number.
+    pub(super) ids: HashMap<PeerId, IpAddr>,
+    pub(super) next_id: u32,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) registry: Registry,
+    pub(super) listeners: Arc<[tokio::net::TcpListener]>,
+    /// MD5 keys that the listeners have.
+    pub(super) keys: BTreeMap<IpAddr, String>,
+    pub(super) reports: mpsc::Sender<FromSession>,
+    pub(super) ready: Arc<Notify>,
+    pub(super) fib: FibHandle,
+    pub(super) watchers: broadcast::Sender<v1::WatchEvent>,
+    /// What `redistribute` and `network` may take from the kernel.
+    pub(super) kernel_routes: BTreeMap<(IpNet, fib::Source), u32>,
+    /// What is originated now, with the MED it has.
+    pub(super) originated: BTreeMap<(IpNet, LocalSource), u32>,
+    /// Interface of link-local next hops, by the peer that sent them.
+    pub(super) link_local: HashMap<IpAddr, u32>,
+    /// What the FIB was asked to track, as it was asked.
+    tracked: HashMap<IpAddr, TrackKey>,
+    /// Deadlines of stale routes.
+    pub(super) stale: BTreeSet<(Instant, PeerId, StaleTimer)>,
+    /// Until when routes of an earlier run wait in the kernel; none when swept.
+    pub(super) adoption: Option<Instant>,
+    in_flight: Option<InFlight>,
+    more: bool,
+}
+
+/// What a deadline of stale routes is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StaleTimer {
+    /// The peer did not come back.
+    Restart,
+    /// The peer came back and did not finish.
+    EndOfRib,
+}
+
+/// The channels that lead to the core.
+pub(super) struct Lanes {
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) reports: mpsc::Receiver<FromSession>,
+    pub(super) fib: mpsc::Receiver<fib::Event>,
+}
+
+/// What the core is made of.
+pub(super) struct Parts {
+    pub(super) options: SpeakerOptions,
+    pub(super) fib: FibHandle,
+    pub(super) reports: mpsc::Sender<FromSession>,
+    pub(super) watchers: broadcast::Sender<v1::WatchEvent>,
+    pub(super) registry: Registry,
+    pub(super) listeners: Arc<[tokio::net::TcpListener]>,
+    pub(super) adoption: Option<Instant>,
+}
+
+enum Woken {
+    Request(Option<Request>),
+    Report(Option<FromSession>),
+    Fib(Option<fib::Event>),
+    Written(Result<(), FibError>),
+    Pump,
+    Deadline,
+    View,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Core {
+        let Parts {
+            options,
+            fib,
+            reports,
+            watchers,
+            registry,
+            listeners,
+            adoption,
+        } = parts;
+        Core {
+            options,
+            config: Config::default(),
+            revision: 0,
+            started_ms: now_ms(),
+            rib: Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED)),
+            peers: BTreeMap::new(),
+            ids: HashMap::new(),
+            next_id: 0,
+            addresses: Vec::new(),
+            registry,
+            listeners,
+            keys: BTreeMap::new(),
+            reports,
+            ready: Arc::new(Notify::new()),
+            fib,
+            watchers,
+            kernel_routes: BTreeMap::new(),
+            originated: BTreeMap::new(),
+            link_local: HashMap::new(),
+            tracked: HashMap::new(),
+            stale: BTreeSet::new(),
+            adoption,
+            in_flight: None,
+            more: false,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(super) async fn run(mut self, mut lanes: Lanes) {
+        let mut view = self.fib.watch_view();
+        let ready = Arc::clone(&self.ready);
+        self.view_changed();
+        loop {
+            let deadline = self.next_deadline();
+            let woken = tokio::select! {
+                request = lanes.requests.recv() => Woken::Request(request),
+                report = lanes.reports.recv() => Woken::Report(report),
+                event = lanes.fib.recv() => Woken::Fib(event),
+                result = poll_in_flight(&mut self.in_flight) => Woken::Written(result),
+                () = ready.notified() => Woken::Pump,
+                () = std::future::ready(()), if self.more => Woken::Pump,
+                () = sleep_until(deadline) => Woken::Deadline,
+                Ok(()) = view.changed() => Woken::View,
+            };
+            match woken {
+                Woken::Request(Some(Request::Stop { graceful, done })) => {
+                    self.stop(graceful, &mut lanes).await;
+                    let _ = done.send(());
+                    return;
+                }
+                Woken::Request(Some(request)) => self.request(request),
+                Woken::Request(None) => {
+                    self.stop(false, &mut lanes).await;
+                    return;
+                }
+                Woken::Report(Some(report)) => self.reports(report, &mut lanes.reports),
+                Woken::Fib(Some(event)) => self.fib_events(event, &mut lanes.fib),
+                Woken::Written(Ok(())) => self.in_flight = None,
+                Woken::Written(Err(error)) => {
+                    tracing::error!(%error, "the FIB is gone; routes do not reach the kernel");
+                    self.in_flight = None;
+                }
+                Woken::Deadline => self.deadlines(),
+                Woken::View => self.view_changed(),
+                // Neither lane ends while we hold a sender.
+                Woken::Report(None) | Woken::Fib(None) | Woken::Pump => {}
+            }
+            self.pump();
+            // A busy core lets the other tasks of a single-threaded runtime run.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn reports(&mut self, first: FromSession, lane: &mut mpsc::Receiver<FromSession>) {
+        self.report(first);
+        for _ in 1..BATCH {
+            match lane.try_recv() {
+                Ok(report) => self.report(report),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn fib_events(&mut self, first: fib::Event, lane: &mut mpsc::Receiver<fib::Event>) {
+        let mut originate = self.fib_event(first);
+        for _ in 1..BATCH {
+            match lane.try_recv() {
+                Ok(event) => originate |= self.fib_event(event),
+                Err(_) => break,
+            }
+        }
+        if originate {
+            self.originate();
+        }
+    }
+
+    /// Returns whether what is originated may have changed.
+    fn fib_event(&mut self, event: fib::Event) -> bool {
+        match event {
+            fib::Event::NextHopChanged { key, resolution } => {
+                let state = resolution.map(|r| NextHopState {
+                    metric: r.metric,
+                    connected: r.connected,
+                });
+                self.rib.next_hop_changed(key.address, state);
+                false
+            }
+            fib::Event::KernelRoute {
+                prefix,
+                source,
+                metric,
+            } => {
+                match metric {
+                    Some(metric) => self.kernel_routes.insert((prefix, source), metric),
+                    None => self.kernel_routes.remove(&(prefix, source)),
+                };
+                true
+            }
+            fib::Event::RouteFailed { prefix, error } => {
+                tracing::warn!(%prefix, %error, "route not in the kernel");
+                self.watch_fib(prefix);
+                false
+            }
+            fib::Event::RouteInstalled(prefix) | fib::Event::RouteRemoved(prefix) => {
+                self.watch_fib(prefix);
+                false
+            }
+            fib::Event::InterfaceChanged(_) | fib::Event::InterfaceRemoved { .. } => false,
+        }
+    }
+
+    // ===== the pump =====
+
+    /// Hands on what came of the last events.
+    pub(super) fn pump(&mut self) {
+        self.more = false;
+        self.pump_fib();
+        self.pump_exports();
+    }
+
+    fn pump_fib(&mut self) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        let tracking = self.rib.take_tracking();
+        let changes = self.rib.take_fib_changes(FIB_BUDGET);
+        if tracking.is_empty() && changes.is_empty() {
+            return;
+        }
+        let changes = self.fib_routes(changes);
+        let (mut track, mut untrack) = (Vec::new(), Vec::new());
+        for event in tracking {
+            match event {
+                TrackEvent::Track(address) => {
+                    let key = self.track_key(address);
+                    self.tracked.insert(address, key);
+                    track.push(key);
+                }
+                TrackEvent::Untrack(address) => untrack.extend(self.tracked.remove(&address)),
+            }
+        }
+        let fib = self.fib.clone();
+        self.in_flight = Some(Box::pin(async move {
+            if !track.is_empty() {
+                fib.track(track).await?;
+            }
+            if !untrack.is_empty() {
+                fib.untrack(untrack).await?;
+            }
+            if !changes.is_empty() {
+                fib.apply(changes).await?;
+            }
+            Ok(())
+        }));
+    }
+
+    fn track_key(&self, address: IpAddr) -> TrackKey {
+        TrackKey {
+            address,
+            ifindex: self.link_local.get(&address).copied(),
+        }
+    }
+
+    /// The table's routes in the FIB's terms. Equal ones are one allocation
+    /// there, and stay one here.
+    fn fib_routes(&self, changes: Vec<FibChange>) -> fib::Changes {
+        let mut known: HashMap<*const FibRoute, Arc<fib::Route>> = HashMap::new();
+        changes
+            .into_iter()
+            .map(|FibChange { prefix, route }| {
+                let route = route.map(|route| {
+                    let known = known.entry(Arc::as_ptr(&route));
+                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route))))
+                });
+                (prefix, route)
+            })
+            .collect()
+    }
+
+    fn fib_route(&self, route: &FibRoute) -> fib::Route {
+        let hops = route.next_hops.iter().map(|hop| {
+            let peer = self.peer_by_id(hop.peer);
+            let ifindex = peer.and_then(|p| p.shared_ifindex());
+            let gateway = match (hop.next_hop, ifindex) {
+                // On a shared link the link-local address is the one that is
+                // always there (RFC 2545 section 3).
+                (
+                    NextHop::V6 {
+                        link_local: Some(address),
+                        ..
+                    },
+                    Some(ifindex),
+                ) => fib::NextHop::on_interface(address.into(), ifindex),
+                (next_hop, Some(ifindex)) if is_link_local(next_hop.addr()) => {
+                    fib::NextHop::on_interface(next_hop.addr(), ifindex)
+                }
+                (next_hop, _) => fib::NextHop::new(next_hop.addr()),
+            };
+            fib::NextHop {
+                weight: hop.weight,
+                ..gateway
+            }
+        });
+        fib::Route {
+            metric: match route.kind {
+                FibKind::Ebgp => DISTANCE_EBGP,
+                FibKind::Ibgp => DISTANCE_IBGP,
+            },
+            kind: fib::RouteKind::Unicast(hops.collect()),
+            prefsrc: None,
+        }
+    }
+
+    fn pump_exports(&mut self) {
+        for peer in self.peers.values_mut() {
+            self.more |= peer.pump(&mut self.rib, EXPORT_BUDGET, &self.ready);
+        }
+    }
+
+    // ===== time =====
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let stale = self.stale.first().map(|(at, ..)| *at);
+        stale.into_iter().chain(self.adoption).min()
+    }
+
+    fn deadlines(&mut self) {
+        let now = Instant::now();
+        while let Some((at, id, timer)) = self.stale.first().copied() {
+            if at > now {
+                break;
+            }
+            self.stale.pop_first();
+            self.stale_expired(id, timer);
+        }
+        if self.adoption.is_some_and(|at| at <= now) {
+            self.adopted("time is up");
+        }
+    }
+
+    /// The first convergence is over: what an earlier run left in the kernel
+    /// and nobody announced again goes.
+    pub(super) fn adopted(&mut self, why: &str) {
+        if self.adoption.take().is_some() {
+            tracing::info!(
+                why,
+                "routes of the earlier run that were not learned again go"
+            );
+            let fib = self.fib.clone();
+            tokio::spawn(async move { fib.sweep_stale().await });
+        }
+    }
+
+    // ===== the end =====
+
+    async fn stop(&mut self, graceful: bool, lanes: &mut Lanes) {
+        self.registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        let mut ends = Vec::new();
+        for peer in self.peers.values() {
+            ends.push(peer.quit(graceful));
+        }
+        // The sessions' last reports must find room while they close.
+        let all = async {
+            for end in ends {
+                let _ = end.await;
+            }
+        };
+        tokio::pin!(all);
+        loop {
+            tokio::select! {
+                () = &mut all => break,
+                _ = lanes.reports.recv() => {}
+                _ = lanes.fib.recv() => {}
+            }
+        }
+        if let Some(in_flight) = self.in_flight.take() {
+            let _ = tokio::time::timeout(Duration::from_secs(5), in_flight).await;
+        }
+        let how = if graceful {
+            fib::OnShutdown::Leave
+        } else {
+            fib::OnShutdown::Withdraw
+        };
+        let fib = self.fib.clone();
+        let shutdown = fib.shutdown(how);
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                _ = &mut shutdown => break,
+                event = lanes.fib.recv() => if event.is_none() { break },
+            }
+        }
+    }
+
+    // ===== the host =====
+
+    /// Addresses or interfaces changed.
+    fn view_changed(&mut self) {
+        let view = self.fib.view();
+        let mut addresses: Vec<IpAddr> = view.local_addresses().collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        self.rib.set_local_addresses(&addresses);
+        self.addresses = addresses;
+        self.host_changed();
+    }
+
+    /// The identifier in force: the configured one, else the highest address of
+    /// a loopback, else the highest of all (as FRR chooses).
+    pub(super) fn router_id(&self) -> Ipv4Addr {
+        let configured = self.config.bgp.as_ref().and_then(|bgp| bgp.router_id);
+        configured.unwrap_or_else(|| {
+            let view = self.fib.view();
+            let highest = |loopback: bool| {
+                view.interfaces()
+                    .iter()
+                    .filter(|i| i.loopback == loopback && i.admin_up)
+                    .flat_map(|i| &i.addresses)
+                    .filter_map(|a| match a.net.addr() {
+                        IpAddr::V4(addr) if !addr.is_loopback() => Some(addr),
+                        _ => None,
+                    })
+                    .max()
+            };
+            highest(true)
+                .or_else(|| highest(false))
+                .unwrap_or(Ipv4Addr::UNSPECIFIED)
+        })
+    }
+
+    pub(super) fn peer_by_id(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(self.ids.get(&id)?)
+    }
+
+    pub(super) fn emit(&self, event: v1::watch_event::Event) {
+        // No watcher is no error.
+        let _ = self.watchers.send(v1::WatchEvent {
+            time_ms: now_ms(),
+            event: Some(event),
+        });
+    }
+
+    fn watch_fib(&self, prefix: IpNet) {
+        if self.watchers.receiver_count() == 0 {
+            return;
+        }
+        self.emit(v1::watch_event::Event::Fib(v1::FibChange {
+            family: super::convert::family_of(&prefix) as i32,
+            prefix: prefix.to_string(),
+            route: None,
+        }));
+    }
+}
+
+/// Whether packets to the address need an interface beside it.
+pub(super) fn is_link_local(addr: IpAddr) -> bool {
+    matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
+}
+
+async fn poll_in_flight(in_flight: &mut Option<InFlight>) -> Result<(), FibError> {
+    match in_flight {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Why the core did not do as asked.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, SpeakerError>>;

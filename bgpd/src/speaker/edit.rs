@@ -1,0 +1,231 @@
+//! Editing the running configuration: line by line, as a whole, and on disk.
+
+use std::io::Write;
+use std::path::Path;
+
+use holdfast_api::v1;
+use holdfast_config::frr;
+use holdfast_config::model::Config;
+use holdfast_config::{Leniency, Spelling, parse_str, validate};
+
+use super::request::Request;
+use super::{Speaker, SpeakerError};
+
+impl Speaker {
+    /// The running configuration and its revision.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn config(&self) -> Result<(Config, u64), SpeakerError> {
+        self.ask(Request::Config).await
+    }
+
+    /// Makes `config` the running configuration; what differs is applied.
+    /// Returns a line per change.
+    ///
+    /// # Errors
+    /// The configuration is not valid; then nothing changes.
+    pub async fn configure(&self, config: Config) -> Result<Vec<String>, SpeakerError> {
+        let _turn = self.editing.lock().await;
+        self.apply(config).await.map(|(changes, _)| changes)
+    }
+
+    async fn apply(&self, config: Config) -> Result<(Vec<String>, u64), SpeakerError> {
+        let problems = validate(&config);
+        if !problems.is_empty() {
+            let messages = problems.into_iter().map(|p| p.message);
+            return Err(SpeakerError::Config(messages.collect()));
+        }
+        self.ask(|answer| Request::Apply(Box::new(config), answer))
+            .await?
+    }
+
+    /// Applies configuration lines in FRR syntax, as typed after `configure
+    /// terminal`. Lines before one that is wrong take effect, that one and
+    /// those after it do not.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`]. Wrong lines are in the answer.
+    pub async fn apply_lines(
+        &self,
+        request: &v1::ApplyLinesRequest,
+    ) -> Result<v1::ApplyLinesResponse, SpeakerError> {
+        let _turn = self.editing.lock().await;
+        let (config, mut revision) = self.config().await?;
+        let mut session = frr::Session::new(config);
+        let mut results = Vec::new();
+        for line in &request.context {
+            if let Err(error) = session.apply_line(line) {
+                results.push(failed(&error.to_string()));
+                break;
+            }
+        }
+        let mut context = request.context.clone();
+        for line in &request.lines {
+            if results.iter().any(|r| !r.ok) {
+                break;
+            }
+            match session.apply_line(line) {
+                Ok(outcome) => {
+                    results.push(v1::LineResult {
+                        ok: true,
+                        error: String::new(),
+                    });
+                    context = context_after(&session, outcome);
+                }
+                Err(error) => results.push(failed(&error.to_string())),
+            }
+        }
+        // A neighbor without remote-as is no error while it is being typed:
+        // what cannot run yet does not, as in FRR.
+        let applied = self
+            .ask(|answer| Request::Apply(Box::new(session.into_config()), answer))
+            .await?;
+        if let Ok((_, now)) = applied {
+            revision = now;
+        }
+        Ok(v1::ApplyLinesResponse {
+            context,
+            results,
+            revision,
+        })
+    }
+
+    /// Replaces the running configuration by a text.
+    ///
+    /// # Errors
+    /// The text has errors: all of them, with line and column; then nothing
+    /// changes.
+    pub async fn replace(
+        &self,
+        request: &v1::ReplaceConfigRequest,
+    ) -> Result<v1::ReplaceConfigResponse, SpeakerError> {
+        let spelling = match request.format() {
+            v1::ConfigFormat::Frr => Spelling::Frr,
+            v1::ConfigFormat::Toml => Spelling::Toml,
+        };
+        let leniency = if request.lenient {
+            Leniency::Lenient
+        } else {
+            Leniency::Strict
+        };
+        let loaded = parse_str("config", &request.text, spelling, leniency).map_err(|errors| {
+            SpeakerError::Config(errors.iter().map(ToString::to_string).collect())
+        })?;
+        let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+        let _turn = self.editing.lock().await;
+        let (changes, revision) = if request.dry_run {
+            (Vec::new(), self.config().await?.1)
+        } else {
+            self.apply(loaded.config).await?
+        };
+        Ok(v1::ReplaceConfigResponse {
+            warnings,
+            changes,
+            revision,
+        })
+    }
+
+    /// The running configuration as text.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn config_text(
+        &self,
+        request: v1::GetConfigRequest,
+    ) -> Result<v1::ConfigText, SpeakerError> {
+        let (config, revision) = self.config().await?;
+        let text = match (request.format(), request.with_defaults) {
+            (v1::ConfigFormat::Frr, _) => frr::to_frr(&config),
+            (v1::ConfigFormat::Toml, false) => holdfast_config::to_toml(&config),
+            (v1::ConfigFormat::Toml, true) => holdfast_config::to_toml_with_defaults(&config),
+        };
+        Ok(v1::ConfigText { text, revision })
+    }
+
+    /// Writes the running configuration to its file, atomically. Returns the
+    /// path.
+    ///
+    /// # Errors
+    /// There is no file, or it cannot be written; then the old one is whole.
+    pub async fn write_config(&self) -> Result<String, SpeakerError> {
+        let path = self.options.config_path.clone();
+        let path = path.ok_or(SpeakerError::NoFile)?;
+        let (config, _) = self.config().await?;
+        let text = match self.options.spelling {
+            Spelling::Frr => frr::to_frr(&config),
+            Spelling::Toml => holdfast_config::to_toml(&config),
+        };
+        let file = std::path::PathBuf::from(&path);
+        let written = tokio::task::spawn_blocking(move || write_atomically(&file, &text)).await;
+        match written {
+            Ok(Ok(())) => Ok(path),
+            Ok(Err(error)) => Err(SpeakerError::Write { path, error }),
+            Err(_) => Err(SpeakerError::Stopped),
+        }
+    }
+}
+
+fn failed(error: &str) -> v1::LineResult {
+    v1::LineResult {
+        ok: false,
+        error: error.trim_start_matches("% ").to_owned(),
+    }
+}
+
+/// The lines that lead back to the mode a session is in.
+fn context_after(session: &frr::Session, outcome: frr::Outcome) -> Vec<String> {
+    if outcome == frr::Outcome::Left {
+        return Vec::new();
+    }
+    let bgp = session.config.bgp.as_ref();
+    let router = || bgp.map(|bgp| format!("router bgp {}", bgp.asn));
+    match session.mode {
+        frr::Mode::Config => Vec::new(),
+        frr::Mode::RouterBgp => router().into_iter().collect(),
+        frr::Mode::AddressFamily(family) => router()
+            .into_iter()
+            .chain([format!("address-family {}", family.as_str())])
+            .collect(),
+        frr::Mode::LineVty => vec!["line vty".to_owned()],
+    }
+}
+
+/// Writes beside the file, syncs, and renames over it: after a crash there is
+/// the old file or the new one, whole. Mode and owner stay as they were.
+pub fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
+    // A link is followed, so that it stays a link.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = directory.join(format!(".{name}.{}.new", std::process::id()));
+    let result = write_beside(&beside, &path, text);
+    if result.is_err() {
+        let _ = std::fs::remove_file(&beside);
+        return result;
+    }
+    std::fs::File::open(directory)?.sync_all()
+}
+
+fn write_beside(beside: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        // Passwords are in it.
+        .mode(0o640)
+        .open(beside)?;
+    file.write_all(text.as_bytes())?;
+    if let Ok(old) = std::fs::metadata(path) {
+        file.set_permissions(old.permissions())?;
+        let (uid, gid) = (Some(old.uid()), Some(old.gid()));
+        // Only root may give files away; others own them already.
+        let _ = std::os::unix::fs::fchown(&file, uid, gid);
+    }
+    file.sync_all()?;
+    std::fs::rename(beside, path)
+}

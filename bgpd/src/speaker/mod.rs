@@ -1,0 +1,441 @@
+//! The speaker: everything that makes a BGP router, as a library.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use bgpd::speaker::{Speaker, SpeakerOptions};
+//! use holdfast_config::{Leniency, Spelling, parse_str};
+//!
+//! let text = "router bgp 65000\n bgp router-id 192.0.2.1\n neighbor 192.0.2.2 remote-as 65001\n";
+//! let loaded = parse_str("example", text, Spelling::Frr, Leniency::Strict).map_err(|e| e[0].clone())?;
+//! let speaker = Speaker::start(SpeakerOptions::default()).await?;
+//! speaker.configure(loaded.config).await?;
+//! let peers = speaker.peers(None).await?;
+//! println!("{} peers", peers.len());
+//! speaker.stop(false).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod configure;
+mod convert;
+mod core;
+mod edit;
+mod listener;
+mod peers;
+mod request;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp_wire::Family;
+use holdfast_api::v1;
+use holdfast_config::Spelling;
+use holdfast_fib as fib;
+use ipnet::IpNet;
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+
+use crate::session::status::now_ms;
+use crate::session::transport;
+use request::{Request, RoutesQuery, Selection};
+
+/// The FRR whose formats are followed.
+pub const FRR_VERSION: &str = "8.4.4";
+
+/// Requests that may wait for the core.
+const REQUESTS: usize = 64;
+/// Reports of sessions that may wait for the core: enough for a burst, few
+/// enough that memory stays small when peers are faster than we are.
+const REPORTS: usize = 1024;
+/// Watch events kept for a watcher that is slow.
+const WATCH: usize = 4096;
+/// Routes of the FIB in one chunk.
+const FIB_CHUNK: usize = 512;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SpeakerError {
+    /// No `router bgp`.
+    #[error("BGP instance not found")]
+    NoBgp,
+    /// No peer like that.
+    #[error("no such neighbor")]
+    NoSuchPeer,
+    /// An address or prefix that is none.
+    #[error("\"{0}\" is not an address or prefix of the family")]
+    BadPrefix(String),
+    /// The configuration is wrong; one message per error.
+    #[error("{}", .0.join("\n"))]
+    Config(Vec<String>),
+    /// The file could not be written.
+    #[error("{path}: {error}")]
+    Write {
+        /// The file.
+        path: String,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// There is no file: the speaker is embedded, or was started without one.
+    #[error("there is no configuration file to write to")]
+    NoFile,
+    /// A listening socket could not be opened.
+    #[error("cannot listen on {addr}: {error}")]
+    Listen {
+        /// The socket.
+        addr: SocketAddr,
+        /// The system's error.
+        error: std::io::Error,
+    },
+    /// The kernel's FIB could not be opened.
+    #[error("cannot use the kernel's routing table: {0}")]
+    Fib(#[from] fib::FibError),
+    /// The speaker has stopped.
+    #[error("the speaker has stopped")]
+    Stopped,
+}
+
+/// How to start a speaker.
+#[derive(Debug, Clone)]
+pub struct SpeakerOptions {
+    /// Sockets to listen on; none for a speaker that only connects.
+    pub listen: Vec<SocketAddr>,
+    /// Whether routes go into the kernel. Without it every next hop counts as
+    /// reachable.
+    pub kernel: bool,
+    /// The kernel's table.
+    pub table: u32,
+    /// Keep forwarding by the routes of an earlier run for this long, while
+    /// they are learned anew; none removes them at the start.
+    pub adopt_stale: Option<Duration>,
+    /// The file that `write memory` writes.
+    pub config_path: Option<String>,
+    /// That file's spelling.
+    pub spelling: Spelling,
+}
+
+impl Default for SpeakerOptions {
+    /// No listening socket, no kernel, no file.
+    fn default() -> Self {
+        SpeakerOptions {
+            listen: Vec::new(),
+            kernel: false,
+            table: fib::MAIN_TABLE,
+            adopt_stale: None,
+            config_path: None,
+            spelling: Spelling::Frr,
+        }
+    }
+}
+
+/// A running speaker; cheap to clone. All calls may be made from anywhere; the
+/// types are those of the API.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    requests: mpsc::Sender<Request>,
+    fib: fib::FibHandle,
+    watchers: broadcast::Sender<v1::WatchEvent>,
+    options: Arc<SpeakerOptions>,
+    /// Edits of the configuration take turns.
+    editing: Arc<Mutex<()>>,
+}
+
+impl Speaker {
+    /// Opens the sockets and starts the tasks on the current runtime. Nothing
+    /// is configured yet.
+    ///
+    /// # Errors
+    /// A socket cannot be listened on, or the kernel does not let us in.
+    pub async fn start(options: SpeakerOptions) -> Result<Speaker, SpeakerError> {
+        let listeners: Arc<[_]> = options
+            .listen
+            .iter()
+            .map(|addr| {
+                transport::listen(*addr)
+                    .map_err(|error| SpeakerError::Listen { addr: *addr, error })
+            })
+            .collect::<Result<Vec<_>, _>>()?
+            .into();
+        let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
+        let (requests, request_lane) = mpsc::channel(REQUESTS);
+        let (reports, report_lane) = mpsc::channel(REPORTS);
+        let (watchers, _) = broadcast::channel(WATCH);
+        let registry = core::Registry::default();
+        for index in 0..listeners.len() {
+            let peers = Arc::clone(&registry);
+            tokio::spawn(listener::accept(Arc::clone(&listeners), index, peers));
+        }
+        let core = core::Core::new(core::Parts {
+            options: options.clone(),
+            fib: fib.clone(),
+            reports,
+            watchers: watchers.clone(),
+            registry,
+            listeners,
+            adoption: options.adopt_stale.map(|time| Instant::now() + time),
+        });
+        tokio::spawn(core.run(core::Lanes {
+            requests: request_lane,
+            reports: report_lane,
+            fib: fib_events,
+        }));
+        Ok(Speaker {
+            requests,
+            fib,
+            watchers,
+            options: Arc::new(options),
+            editing: Arc::default(),
+        })
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, SpeakerError> {
+        let (answer, waiting) = oneshot::channel();
+        self.requests
+            .send(request(answer))
+            .await
+            .map_err(|_| SpeakerError::Stopped)?;
+        waiting.await.map_err(|_| SpeakerError::Stopped)
+    }
+
+    /// What the speaker is and runs.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn global(&self) -> Result<v1::Global, SpeakerError> {
+        self.ask(Request::Global).await
+    }
+
+    /// All peers in address order, or one.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn peers(&self, address: Option<IpAddr>) -> Result<Vec<v1::Peer>, SpeakerError> {
+        self.ask(|answer| Request::Peers(address, answer)).await
+    }
+
+    /// Routes in prefix order, a chunk at a time; the core is free between
+    /// two chunks. The first chunk always comes.
+    ///
+    /// # Errors
+    /// The request names a prefix that is none, or a table that needs a peer
+    /// and names none.
+    pub fn routes(&self, request: &v1::ListRoutesRequest) -> Result<Routes, SpeakerError> {
+        let family = family(request.family())?;
+        let peer = match request.peer.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| SpeakerError::NoSuchPeer)?),
+        };
+        Ok(Routes {
+            speaker: self.clone(),
+            query: Some(RoutesQuery {
+                family,
+                table: request.table(),
+                peer,
+                selection: selection(family, &request.prefix, request.longer)?,
+                after: None,
+            }),
+        })
+    }
+
+    /// What the kernel holds for us, in prefix order, in chunks.
+    ///
+    /// # Errors
+    /// A prefix that is none, or [`SpeakerError::Stopped`].
+    pub async fn fib_routes(
+        &self,
+        request: &v1::ListFibRequest,
+    ) -> Result<Vec<v1::FibChunk>, SpeakerError> {
+        let family = family(request.family())?;
+        let wanted = selection(family, &request.prefix, false)?;
+        let table = match family {
+            Family::Ipv4Unicast => fib::Family::V4,
+            Family::Ipv6Unicast => fib::Family::V6,
+        };
+        let mut rows = self.fib.routes(table).await?;
+        match wanted {
+            Selection::All | Selection::Longer(_) => {}
+            Selection::Prefix(prefix) => rows.retain(|row| row.prefix == prefix),
+            Selection::Longest(address) => {
+                let best = rows
+                    .iter()
+                    .map(|row| row.prefix)
+                    .filter(|prefix| prefix.contains(&address))
+                    .max_by_key(IpNet::prefix_len);
+                rows.retain(|row| Some(row.prefix) == best);
+            }
+        }
+        let view = self.fib.view();
+        let mut chunks = Vec::new();
+        for rows in rows.chunks(FIB_CHUNK) {
+            let prefixes = rows.iter().map(|row| row.prefix).collect();
+            let meds = self.ask(|answer| Request::Meds(prefixes, answer)).await?;
+            let routes = rows
+                .iter()
+                .zip(meds)
+                .map(|(row, med)| fib_route(row, med, self.options.table, &view));
+            chunks.push(v1::FibChunk {
+                routes: routes.collect(),
+            });
+        }
+        Ok(chunks)
+    }
+
+    /// Changes as they happen, from now on.
+    pub fn watch(&self) -> broadcast::Receiver<v1::WatchEvent> {
+        self.watchers.subscribe()
+    }
+
+    /// Resets or refreshes sessions; returns how many.
+    ///
+    /// # Errors
+    /// [`SpeakerError::NoSuchPeer`], [`SpeakerError::NoBgp`].
+    pub async fn clear(&self, request: v1::ClearRequest) -> Result<u32, SpeakerError> {
+        self.ask(|answer| Request::Clear(request, answer)).await?
+    }
+
+    /// Ends sessions (gracefully: without a NOTIFICATION, leaving the kernel's
+    /// routes in place; else with Cease and without routes), then all tasks.
+    pub async fn stop(&self, graceful: bool) {
+        // One that has stopped already needs no stopping.
+        let _ = self.ask(|done| Request::Stop { graceful, done }).await;
+    }
+}
+
+/// An answer in chunks.
+#[derive(Debug)]
+pub struct Routes {
+    speaker: Speaker,
+    query: Option<RoutesQuery>,
+}
+
+impl Routes {
+    /// The next chunk; none at the end.
+    ///
+    /// # Errors
+    /// [`SpeakerError::NoSuchPeer`] and the like, with the first chunk.
+    pub async fn next(&mut self) -> Result<Option<v1::RouteChunk>, SpeakerError> {
+        let Some(mut query) = self.query.take() else {
+            return Ok(None);
+        };
+        let asked = query.clone();
+        let page = self
+            .speaker
+            .ask(|answer| Request::Routes(asked, answer))
+            .await??;
+        if page.next.is_some() {
+            query.after = page.next;
+            self.query = Some(query);
+        }
+        Ok(Some(page.chunk))
+    }
+}
+
+fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {
+    fib::FibOptions {
+        kernel: if options.kernel {
+            fib::Kernel::On
+        } else {
+            fib::Kernel::Off
+        },
+        table: options.table,
+        stale: match options.adopt_stale {
+            Some(time) => fib::Stale::Keep(time),
+            None => fib::Stale::Sweep,
+        },
+        ..fib::FibOptions::default()
+    }
+}
+
+fn family(family: v1::Family) -> Result<Family, SpeakerError> {
+    match family {
+        v1::Family::Ipv4Unicast => Ok(Family::Ipv4Unicast),
+        v1::Family::Ipv6Unicast => Ok(Family::Ipv6Unicast),
+        v1::Family::Unspecified => Err(SpeakerError::BadPrefix(String::new())),
+    }
+}
+
+fn selection(family: Family, text: &str, longer: bool) -> Result<Selection, SpeakerError> {
+    let bad = || SpeakerError::BadPrefix(text.to_owned());
+    let fits = |v4: bool| v4 == (family == Family::Ipv4Unicast);
+    if text.is_empty() {
+        return Ok(Selection::All);
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return match fits(address.is_ipv4()) {
+            true => Ok(Selection::Longest(address)),
+            false => Err(bad()),
+        };
+    }
+    let prefix: IpNet = text.parse().map_err(|_| bad())?;
+    let prefix = prefix.trunc();
+    if !fits(matches!(prefix, IpNet::V4(_))) {
+        return Err(bad());
+    }
+    Ok(if longer {
+        Selection::Longer(prefix)
+    } else {
+        Selection::Prefix(prefix)
+    })
+}
+
+fn fib_route(row: &fib::RouteStatus, med: u32, table: u32, view: &fib::KernelView) -> v1::FibRoute {
+    let ago = u64::try_from(row.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let distance = match (&row.route, &row.resolved) {
+        (Some(route), _) => route.metric,
+        (None, Some(resolved)) => resolved.metric,
+        (None, None) => 0,
+    };
+    v1::FibRoute {
+        prefix: row.prefix.to_string(),
+        distance,
+        metric: med,
+        selected: row.installed,
+        installed: row.installed,
+        error: row
+            .error
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        table,
+        since_ms: now_ms().saturating_sub(ago),
+        next_hops: fib_next_hops(row, view),
+        nexthop_group: 0,
+    }
+}
+
+/// The next hops that packets take; where none resolves, those asked for.
+fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibNextHop> {
+    let name = |ifindex: u32| {
+        let interface = view.interface(ifindex);
+        interface.map(|i| i.name.clone()).unwrap_or_default()
+    };
+    if let Some(resolved) = &row.resolved {
+        let hops = resolved.hops().iter().map(|hop| v1::FibNextHop {
+            address: hop.gateway.map(|g| g.to_string()).unwrap_or_default(),
+            via: String::new(),
+            ifindex: hop.ifindex,
+            interface: name(hop.ifindex),
+            active: true,
+            weight: hop.weight.into(),
+        });
+        return hops.collect();
+    }
+    match row.route.as_deref().map(|route| &route.kind) {
+        Some(fib::RouteKind::Unicast(hops)) => hops
+            .iter()
+            .map(|hop| v1::FibNextHop {
+                address: hop.gateway.to_string(),
+                via: String::new(),
+                ifindex: hop.ifindex.unwrap_or(0),
+                interface: hop.ifindex.map(name).unwrap_or_default(),
+                active: false,
+                weight: hop.weight.into(),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+pub use edit::write_atomically;

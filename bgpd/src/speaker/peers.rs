@@ -1,0 +1,699 @@
+//! Peers: from the configuration to sessions, and from sessions to the table.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use bgp_wire::{Cease, Family, FamilySet, GracefulRestart, PeerKind, RouteRefreshKind, Update};
+use holdfast_api::v1;
+use holdfast_config::model::{
+    Bgp, EffectivePeer, Family as ConfigFamily, NextHopSelf, PeerKind as ConfigPeerKind, Shutdown,
+    UpdateSource,
+};
+use holdfast_fib::KernelView;
+use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
+use holdfast_rib::{PeerId, PeerInfo, Policy, Rib};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::convert;
+use super::core::{Core, StaleTimer, is_link_local};
+use crate::fsm::{
+    Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs, Reset, ResetCause, State, Stop,
+};
+use crate::session::outbound::Outbound;
+use crate::session::status::now_ms;
+use crate::session::transport::TransportParams;
+use crate::session::{Command, FromSession, Report, SessionConfig, SessionHandle};
+
+/// A configured peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    pub(super) settings: EffectivePeer,
+    pub(super) session: SessionHandle,
+    /// What the session was last told.
+    config: SessionConfig,
+    pub(super) up: Option<Up>,
+    /// Families in which routes of the session before are kept.
+    pub(super) stale: FamilySet,
+}
+
+/// A session that is up, as the core sees it.
+#[derive(Debug)]
+pub(super) struct Up {
+    generation: Generation,
+    pub(super) negotiated: Box<Negotiated>,
+    pub(super) link: Link,
+    data: mpsc::Sender<Outbound>,
+    /// Families whose refresh has to be announced with the next batch.
+    begin_refresh: FamilySet,
+    pub(super) end_of_rib_sent: FamilySet,
+    /// Those of them that followed routes, not an empty table.
+    pub(super) end_of_rib_after_update: FamilySet,
+    pub(super) end_of_rib_received: FamilySet,
+}
+
+/// The interface that is shared with a peer, and our addresses on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) ifindex: Option<u32>,
+    pub(super) v4: Option<Ipv4Addr>,
+    pub(super) v6: Option<Ipv6Addr>,
+    pub(super) link_local: Option<Ipv6Addr>,
+    subnets: Vec<ipnet::IpNet>,
+}
+
+impl Link {
+    /// Our side of a session that runs from `local` to `remote`.
+    fn new(view: &KernelView, local: SocketAddr, remote: IpAddr) -> Link {
+        let scope = match local {
+            SocketAddr::V6(addr) if addr.scope_id() != 0 => Some(addr.scope_id()),
+            _ => None,
+        };
+        let interface = scope
+            .and_then(|index| view.interface(index))
+            .or_else(|| view.connected_interface(remote));
+        let mut link = Link::default();
+        if let Some(interface) = interface {
+            let like = |like: IpAddr| view.global_address(interface.ifindex, like);
+            link.ifindex = Some(interface.ifindex);
+            link.link_local = view.link_local(interface.ifindex);
+            link.v4 = like(Ipv4Addr::UNSPECIFIED.into()).and_then(v4);
+            link.v6 = like(Ipv6Addr::UNSPECIFIED.into()).and_then(v6);
+            link.subnets = interface.addresses.iter().map(|a| a.subnet()).collect();
+        }
+        match local.ip() {
+            IpAddr::V4(addr) => link.v4 = Some(addr),
+            IpAddr::V6(addr) if !addr.is_unicast_link_local() => link.v6 = Some(addr),
+            IpAddr::V6(addr) => link.link_local = Some(addr),
+        }
+        link
+    }
+}
+
+fn v4(addr: IpAddr) -> Option<Ipv4Addr> {
+    match addr {
+        IpAddr::V4(addr) => Some(addr),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn v6(addr: IpAddr) -> Option<Ipv6Addr> {
+    match addr {
+        IpAddr::V6(addr) => Some(addr),
+        IpAddr::V4(_) => None,
+    }
+}
+
+impl Peer {
+    /// Interface shared with the peer while the session is up.
+    pub(super) fn shared_ifindex(&self) -> Option<u32> {
+        self.up.as_ref().and_then(|up| up.link.ifindex)
+    }
+
+    /// Gives the writer what it has room for. Returns whether there is more
+    /// than the budget allowed, and room for it.
+    pub(super) fn pump(&mut self, rib: &mut Rib, budget: usize, ready: &Arc<Notify>) -> bool {
+        let Some(up) = &mut self.up else {
+            return false;
+        };
+        if !rib.pending(self.id) && up.begin_refresh.is_empty() {
+            return false;
+        }
+        // Full: the writer notifies when it takes the next batch. Closed: the
+        // session's end is on its way to us.
+        let Ok(permit) = up.data.try_reserve() else {
+            return false;
+        };
+        let batch = rib.export(self.id, budget);
+        for family in batch.end_of_rib.iter() {
+            up.end_of_rib_sent.insert(family);
+            if rib.counters(self.id, family).sent > 0 {
+                up.end_of_rib_after_update.insert(family);
+            }
+        }
+        let outbound = Outbound {
+            begin_refresh: std::mem::take(&mut up.begin_refresh),
+            enhanced_refresh: up.negotiated.enhanced_route_refresh,
+            batch,
+            ready: Arc::clone(ready),
+        };
+        if !outbound.is_empty() {
+            permit.send(outbound);
+        }
+        rib.pending(self.id) && up.data.capacity() > 0
+    }
+
+    /// Ends the session for good.
+    pub(super) fn quit(&self, graceful: bool) -> oneshot::Receiver<()> {
+        self.quit_with(if graceful {
+            Event::GracefulStop
+        } else {
+            Event::ManualStop(Stop::shutdown())
+        })
+    }
+
+    fn quit_with(&self, event: Event) -> oneshot::Receiver<()> {
+        let (done, waiting) = oneshot::channel();
+        self.session.tell(Command::Quit(event, done));
+        waiting
+    }
+
+    /// The families active in the configuration.
+    pub(super) fn families(&self) -> FamilySet {
+        families(&self.settings)
+    }
+}
+
+pub(super) fn config_family(family: Family) -> ConfigFamily {
+    match family {
+        Family::Ipv4Unicast => ConfigFamily::Ipv4Unicast,
+        Family::Ipv6Unicast => ConfigFamily::Ipv6Unicast,
+    }
+}
+
+fn families(settings: &EffectivePeer) -> FamilySet {
+    families_where(settings, |af| af.activate)
+}
+
+fn families_where(
+    settings: &EffectivePeer,
+    wanted: impl Fn(&holdfast_config::model::EffectiveAf) -> bool,
+) -> FamilySet {
+    Family::ALL
+        .into_iter()
+        .filter(|f| wanted(settings.af(config_family(*f))))
+        .collect()
+}
+
+// ===== from the configuration =====
+
+impl Core {
+    /// Brings the sessions to what the configuration says: peers that are gone
+    /// quit, new ones start, changed ones are told, and reset only where they
+    /// need it. Returns a line per change.
+    pub(super) fn apply_peers(&mut self) -> Vec<String> {
+        let wanted: HashMap<IpAddr, EffectivePeer> = self
+            .config
+            .bgp
+            .iter()
+            .flat_map(Bgp::effective_peers)
+            .map(|p| (p.address, p))
+            .collect();
+        let mut changes = Vec::new();
+        let gone: Vec<IpAddr> = self
+            .peers
+            .keys()
+            .filter(|address| !wanted.contains_key(address))
+            .copied()
+            .collect();
+        for address in gone {
+            self.remove_peer(address);
+            changes.push(format!("neighbor {address}: removed"));
+        }
+        let mut wanted: Vec<EffectivePeer> = wanted.into_values().collect();
+        wanted.sort_unstable_by_key(|p| p.address);
+        for settings in wanted {
+            changes.extend(self.apply_peer(settings));
+        }
+        changes
+    }
+
+    fn remove_peer(&mut self, address: IpAddr) {
+        self.registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&address);
+        if let Some(peer) = self.peers.remove(&address) {
+            self.rib.peer_down(peer.id, FamilySet::EMPTY);
+            self.ids.remove(&peer.id);
+            // Nobody waits for the answer: the session says goodbye by itself.
+            drop(peer.quit_with(Event::ManualStop(Stop {
+                subcode: Cease::PeerDeconfigured,
+                message: None,
+                hard: true,
+            })));
+        }
+    }
+
+    fn apply_peer(&mut self, settings: EffectivePeer) -> Option<String> {
+        let config = self.session_config(&settings);
+        let address = settings.address;
+        if !self.peers.contains_key(&address) {
+            self.add_peer(settings, config);
+            return Some(format!("neighbor {address}: added"));
+        }
+        let peer = self.peers.get_mut(&address)?;
+        if peer.settings == settings && peer.config == config {
+            return None;
+        }
+        let old = std::mem::replace(&mut peer.settings, settings);
+        let mut said = "changed";
+        if peer.config != config {
+            let reset = reset_cause(&peer.config, &config).map(Reset::configuration);
+            if reset.is_some() {
+                said = "session reset";
+            }
+            peer.config = config.clone();
+            peer.session
+                .tell(Command::Configure(Box::new(config), reset));
+        }
+        if old.shutdown != peer.settings.shutdown {
+            said = match &peer.settings.shutdown {
+                Shutdown::On { message } => {
+                    peer.session.tell(Command::Event(Event::ManualStop(Stop {
+                        message: message.clone(),
+                        ..Stop::shutdown()
+                    })));
+                    "shut down"
+                }
+                Shutdown::Off => {
+                    peer.session.tell(Command::Event(Event::ManualStart));
+                    "started"
+                }
+            };
+        }
+        self.refresh_peer(address);
+        Some(format!("neighbor {address}: {said}"))
+    }
+
+    fn add_peer(&mut self, settings: EffectivePeer, config: SessionConfig) {
+        let id = PeerId(self.next_id);
+        self.next_id += 1;
+        let address = settings.address;
+        let session = SessionHandle::spawn(id, config.clone(), self.reports.clone());
+        let start = matches!(settings.shutdown, Shutdown::Off);
+        self.registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(address, session.clone());
+        if start {
+            session.tell(Command::Event(Event::ManualStart));
+        }
+        self.ids.insert(id, address);
+        self.peers.insert(
+            address,
+            Peer {
+                id,
+                settings,
+                session,
+                config,
+                up: None,
+                stale: FamilySet::EMPTY,
+            },
+        );
+    }
+
+    /// Settings of a running session changed that need no new one.
+    fn refresh_peer(&mut self, address: IpAddr) {
+        let policy = self.policy();
+        let local_as = self.rib.config().local_as;
+        if let Some(peer) = self.peers.get(&address)
+            && let Some(up) = &peer.up
+        {
+            let info = peer_info(&peer.settings, up, local_as);
+            let id = peer.id;
+            self.rib.set_peer(id, info);
+            self.rib.set_policy(id, policy);
+        }
+    }
+
+    /// Tells every session what of the host or the instance it depends on.
+    pub(super) fn refresh_peers(&mut self) {
+        let addresses: Vec<IpAddr> = self.peers.keys().copied().collect();
+        for address in addresses {
+            self.refresh_peer(address);
+        }
+    }
+
+    fn policy(&self) -> Arc<dyn Policy> {
+        match &self.config.bgp {
+            Some(bgp) if !bgp.ebgp_requires_policy => Arc::new(AcceptAll),
+            _ => Arc::new(EbgpRequiresPolicy),
+        }
+    }
+
+    fn session_config(&self, settings: &EffectivePeer) -> SessionConfig {
+        SessionConfig {
+            params: self.peer_params(settings),
+            transport: self.transport_params(settings),
+        }
+    }
+
+    fn peer_params(&self, settings: &EffectivePeer) -> PeerParams {
+        let local_as = self.config.bgp.as_ref().map_or(0, |bgp| bgp.asn);
+        let remote_as = match (settings.remote.asn, settings.remote.kind) {
+            (Some(asn), _) => RemoteAs::Number(asn),
+            (None, ConfigPeerKind::Internal) => RemoteAs::Internal,
+            (None, ConfigPeerKind::External) => RemoteAs::External,
+        };
+        let mut params = PeerParams::new(local_as, self.router_id(), remote_as);
+        params.hold_time_secs = settings.timers.hold_secs;
+        params.keepalive_secs = settings.timers.keepalive_secs;
+        params.timing.connect_retry = Duration::from_secs(settings.connect_retry_secs.into());
+        params.passive = settings.passive;
+        params.families = families(settings);
+        if settings.extended_nexthop {
+            params.extended_next_hop.insert(Family::Ipv4Unicast);
+        }
+        params.graceful_restart = Some(self.graceful_restart(settings));
+        params.restarting = self.adoption.is_some();
+        params.hostname = self.hostname().map(|host| Hostname {
+            host,
+            domain: String::new(),
+        });
+        params
+    }
+
+    /// A helper announces no families; a restarter those whose routes stay in
+    /// the kernel while it is away (RFC 4724 section 3).
+    fn graceful_restart(&self, settings: &EffectivePeer) -> GracefulRestart {
+        let configured = self.config.bgp.as_ref().map(|bgp| bgp.graceful_restart);
+        let configured = configured.unwrap_or_default();
+        let preserved = configured.preserve_fw_state || self.options.kernel;
+        GracefulRestart {
+            restarting: false,
+            notification: true,
+            restart_time_secs: configured.restart_time_secs,
+            families: families(settings)
+                .iter()
+                .filter(|_| configured.enabled)
+                .map(|family| (family.afi_safi(), preserved))
+                .collect(),
+        }
+    }
+
+    pub(super) fn hostname(&self) -> Option<String> {
+        self.config.hostname.clone().or_else(|| {
+            let name = nix::unistd::gethostname().ok()?;
+            name.into_string().ok()
+        })
+    }
+
+    fn transport_params(&self, settings: &EffectivePeer) -> TransportParams {
+        let view = self.fib.view();
+        let source = match &settings.update_source {
+            None => None,
+            Some(UpdateSource::Address(address)) => Some(*address),
+            Some(UpdateSource::Interface(name)) => view
+                .interface_named(name)
+                .and_then(|i| view.global_address(i.ifindex, settings.address)),
+        };
+        TransportParams {
+            peer: settings.address,
+            port: settings.port,
+            source,
+            password: settings.password.clone(),
+            hops: match settings.remote.kind {
+                ConfigPeerKind::Internal => None,
+                ConfigPeerKind::External => Some(settings.ebgp_multihop.unwrap_or(1)),
+            },
+            ifindex: 0,
+        }
+    }
+
+    /// Interfaces or addresses changed: update sources, router id and shared
+    /// links may have.
+    pub(super) fn host_changed(&mut self) {
+        if self.config.bgp.is_some() {
+            self.apply_instance();
+            self.apply_peers();
+        }
+    }
+}
+
+/// Why a session has to be built anew for these settings.
+fn reset_cause(old: &SessionConfig, new: &SessionConfig) -> Option<ResetCause> {
+    old.params.needs_reset(&new.params).or_else(|| {
+        let (old, new) = (&old.transport, &new.transport);
+        if old.password != new.password || old.port != new.port {
+            // FRR names no cause of its own for these.
+            Some(ResetCause::UserReset)
+        } else if old.source != new.source {
+            Some(ResetCause::UpdateSourceChanged)
+        } else if old.hops != new.hops {
+            Some(ResetCause::MultihopChanged)
+        } else {
+            None
+        }
+    })
+}
+
+fn peer_info(settings: &EffectivePeer, up: &Up, local_as: u32) -> PeerInfo {
+    let negotiated = &up.negotiated;
+    let internal = negotiated.peer_kind() == PeerKind::Internal;
+    let mut info = PeerInfo::new(
+        negotiated.peer_kind(),
+        local_as,
+        negotiated.remote_as,
+        settings.address,
+    );
+    info.router_id = negotiated.remote_id;
+    info.local_v4 = up.link.v4;
+    info.local_v6 = up.link.v6;
+    info.local_link_local = up.link.link_local;
+    info.shared_subnets = up.link.subnets.clone();
+    info.families = negotiated.families;
+    info.extended_next_hop = negotiated.extended_next_hop;
+    info.next_hop_self = families_where(settings, |af| af.next_hop_self != NextHopSelf::Off);
+    info.next_hop_self_force =
+        families_where(settings, |af| af.next_hop_self == NextHopSelf::Force);
+    if internal {
+        info.reflector_client = families_where(settings, |af| af.route_reflector_client);
+    }
+    info.ebgp_multihop =
+        settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
+    info
+}
+
+// ===== from the sessions =====
+
+impl Core {
+    pub(super) fn report(&mut self, message: FromSession) {
+        let FromSession { peer: id, report } = message;
+        let Some(address) = self.ids.get(&id).copied() else {
+            // A peer that was removed has its last words.
+            return;
+        };
+        match report {
+            Report::Up {
+                generation,
+                negotiated,
+                local,
+                data,
+            } => {
+                let link = Link::new(&self.fib.view(), local, address);
+                let up = Up {
+                    generation,
+                    negotiated,
+                    link,
+                    data,
+                    begin_refresh: FamilySet::EMPTY,
+                    end_of_rib_sent: FamilySet::EMPTY,
+                    end_of_rib_after_update: FamilySet::EMPTY,
+                    end_of_rib_received: FamilySet::EMPTY,
+                };
+                self.session_up(address, up);
+            }
+            Report::Update { generation, update } => {
+                if self.runs(address, generation) {
+                    self.update(address, *update);
+                }
+            }
+            Report::Refresh {
+                generation,
+                refresh,
+            } => {
+                let family = Family::from_afi_safi(refresh.family);
+                if let Some(family) = family.filter(|_| self.runs(address, generation)) {
+                    self.refresh_asked(address, family, refresh.kind);
+                }
+            }
+            Report::Down {
+                generation,
+                keep_routes,
+            } => {
+                if self.runs(address, generation) {
+                    self.session_down(address, keep_routes);
+                }
+            }
+            Report::State { from, to, reason } => self.state_changed(address, from, to, &reason),
+        }
+    }
+
+    /// Every event carries the session it belongs to; one of an earlier
+    /// session must not touch this one's routes.
+    fn runs(&self, address: IpAddr, generation: Generation) -> bool {
+        self.peers
+            .get(&address)
+            .and_then(|p| p.up.as_ref())
+            .is_some_and(|up| up.generation == generation)
+    }
+
+    fn session_up(&mut self, address: IpAddr, up: Up) {
+        let policy = self.policy();
+        let local_as = self.rib.config().local_as;
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return;
+        };
+        if is_link_local(address)
+            && let Some(ifindex) = up.link.ifindex
+        {
+            self.link_local.insert(address, ifindex);
+        }
+        let info = peer_info(&peer.settings, &up, local_as);
+        self.rib.peer_up(peer.id, info, policy);
+        let stale = std::mem::replace(&mut peer.stale, FamilySet::EMPTY);
+        let kept = preserved(up.negotiated.graceful_restart.as_ref());
+        peer.up = Some(up);
+        let id = peer.id;
+        self.stale.retain(|(_, of, _)| *of != id);
+        // What the peer did not preserve goes at once, the rest when it has
+        // said everything, or has had the time to (RFC 4724 section 4.2).
+        for family in stale.iter().filter(|f| !kept.contains(*f)) {
+            self.rib.sweep_stale(id, family);
+        }
+        if !stale.intersection(kept).is_empty() {
+            let time = self.stalepath_time();
+            self.stale
+                .insert((Instant::now() + time, id, StaleTimer::EndOfRib));
+        }
+    }
+
+    fn session_down(&mut self, address: IpAddr, keep_routes: bool) {
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return;
+        };
+        let Some(up) = peer.up.take() else { return };
+        let id = peer.id;
+        let restart = up.negotiated.graceful_restart.as_ref();
+        let keep = if keep_routes {
+            announced(restart).intersection(up.negotiated.families)
+        } else {
+            FamilySet::EMPTY
+        };
+        peer.stale = keep;
+        self.stale.retain(|(_, of, _)| *of != id);
+        self.rib.peer_down(id, keep);
+        if !keep.is_empty() {
+            let secs = restart.map_or(0, |r| r.restart_time_secs);
+            let at = Instant::now() + Duration::from_secs(secs.into());
+            self.stale.insert((at, id, StaleTimer::Restart));
+        }
+    }
+
+    pub(super) fn stale_expired(&mut self, id: PeerId, timer: StaleTimer) {
+        tracing::info!(peer = ?self.ids.get(&id), ?timer, "stale routes go");
+        for family in Family::ALL {
+            self.rib.sweep_stale(id, family);
+        }
+        if let Some(peer) = self.ids.get(&id).and_then(|a| self.peers.get_mut(a)) {
+            peer.stale = FamilySet::EMPTY;
+        }
+    }
+
+    fn stalepath_time(&self) -> Duration {
+        let configured = self.config.bgp.as_ref().map(|bgp| bgp.graceful_restart);
+        let configured = configured.unwrap_or_default();
+        Duration::from_secs(configured.stalepath_time_secs.into())
+    }
+
+    fn update(&mut self, address: IpAddr, update: Update) {
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return;
+        };
+        let id = peer.id;
+        if let Some(family) = update.end_of_rib {
+            if let Some(up) = &mut peer.up {
+                up.end_of_rib_received.insert(family);
+            }
+            self.rib.end_of_rib(id, family);
+            self.check_adoption();
+            return;
+        }
+        let summary = self.rib.update(id, update, now_ms());
+        if let Some(why) = summary.first_rejection {
+            tracing::debug!(peer = %address, count = summary.rejected, why = why.text(), "routes not used");
+        }
+    }
+
+    /// After a graceful restart of our own: once every peer that is up has said
+    /// everything, and every configured peer is up, what was not heard again is
+    /// old.
+    fn check_adoption(&mut self) {
+        if self.adoption.is_none() {
+            return;
+        }
+        let complete = self.peers.values().all(|peer| match &peer.up {
+            Some(up) => up.end_of_rib_received == up.negotiated.families,
+            None => matches!(peer.settings.shutdown, Shutdown::On { .. }),
+        });
+        if complete {
+            self.adopted("every peer sent its End-of-RIB");
+        }
+    }
+
+    fn refresh_asked(&mut self, address: IpAddr, family: Family, kind: RouteRefreshKind) {
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return;
+        };
+        let id = peer.id;
+        let enhanced = peer
+            .up
+            .as_ref()
+            .is_some_and(|up| up.negotiated.enhanced_route_refresh);
+        match kind {
+            RouteRefreshKind::Request => {
+                if let Some(up) = peer.up.as_mut().filter(|_| enhanced) {
+                    up.begin_refresh.insert(family);
+                }
+                self.rib.refresh_out(id, family, true);
+            }
+            // RFC 7313 section 4: what is not sent again between the two marks
+            // is gone.
+            RouteRefreshKind::Begin if enhanced => self.rib.mark_stale(id, family),
+            RouteRefreshKind::End if enhanced => self.rib.sweep_stale(id, family),
+            _ => {}
+        }
+    }
+
+    fn state_changed(&mut self, address: IpAddr, from: State, to: State, reason: &str) {
+        let log_changes = self
+            .config
+            .bgp
+            .as_ref()
+            .is_some_and(|b| b.log_neighbor_changes);
+        let notable = from == State::Established || to == State::Established;
+        if notable && log_changes {
+            tracing::info!(neighbor = %address, %from, %to, reason, "session");
+        } else {
+            tracing::debug!(neighbor = %address, %from, %to, reason, "session");
+        }
+        self.emit(v1::watch_event::Event::Peer(v1::PeerChange {
+            address: address.to_string(),
+            from: convert::state(from) as i32,
+            to: convert::state(to) as i32,
+            reason: reason.to_owned(),
+        }));
+    }
+}
+
+/// Families that a peer's graceful restart is about.
+fn announced(restart: Option<&GracefulRestart>) -> FamilySet {
+    families_of(restart, |_| true)
+}
+
+/// Families whose forwarding the peer kept (F bit).
+fn preserved(restart: Option<&GracefulRestart>) -> FamilySet {
+    families_of(restart, |kept| kept)
+}
+
+fn families_of(restart: Option<&GracefulRestart>, wanted: impl Fn(bool) -> bool) -> FamilySet {
+    restart
+        .iter()
+        .flat_map(|r| &r.families)
+        .filter(|(_, kept)| wanted(*kept))
+        .filter_map(|(pair, _)| Family::from_afi_safi(*pair))
+        .collect()
+}

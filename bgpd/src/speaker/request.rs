@@ -1,0 +1,248 @@
+//! What the speaker asks the core. Answers that can be long come in pages, so
+//! that no question holds the core up.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bgp_wire::Family;
+use holdfast_api::v1;
+use holdfast_config::model::Config;
+use holdfast_rib::{Page, PathSource, PrefixView};
+use ipnet::IpNet;
+use tokio::sync::oneshot;
+
+use super::SpeakerError;
+use super::convert;
+use super::core::{Answer, Core};
+use super::peers::Peer;
+
+/// Prefixes in one page.
+const PAGE: usize = 512;
+
+/// A question or an order.
+pub(super) enum Request {
+    Global(oneshot::Sender<v1::Global>),
+    Peers(Option<IpAddr>, oneshot::Sender<Vec<v1::Peer>>),
+    Routes(RoutesQuery, Answer<RoutesPage>),
+    /// MEDs of the best paths of these prefixes, 0 where there is none.
+    Meds(Vec<IpNet>, oneshot::Sender<Vec<u32>>),
+    Config(oneshot::Sender<(Config, u64)>),
+    /// Validated already; answers with a line per change and the revision.
+    Apply(Box<Config>, Answer<(Vec<String>, u64)>),
+    Clear(v1::ClearRequest, Answer<u32>),
+    Stop {
+        graceful: bool,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Which routes.
+#[derive(Debug, Clone)]
+pub(super) struct RoutesQuery {
+    pub(super) family: Family,
+    pub(super) table: v1::Table,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) selection: Selection,
+    /// Where the page before ended.
+    pub(super) after: Option<IpNet>,
+}
+
+/// Which part of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Selection {
+    All,
+    Prefix(IpNet),
+    Longest(IpAddr),
+    Longer(IpNet),
+}
+
+/// A page of routes.
+pub(super) struct RoutesPage {
+    pub(super) chunk: v1::RouteChunk,
+    pub(super) next: Option<IpNet>,
+}
+
+impl Core {
+    pub(super) fn request(&mut self, request: Request) {
+        // An asker that went away misses its answer; that is its affair.
+        match request {
+            Request::Global(answer) => drop(answer.send(self.global())),
+            Request::Peers(address, answer) => drop(answer.send(self.list_peers(address))),
+            Request::Routes(query, answer) => drop(answer.send(self.routes(&query))),
+            Request::Meds(prefixes, answer) => drop(answer.send(self.meds(&prefixes))),
+            Request::Config(answer) => drop(answer.send((self.config.clone(), self.revision))),
+            Request::Apply(config, answer) => {
+                let changes = self.configure(*config);
+                drop(answer.send(Ok((changes, self.revision))));
+            }
+            Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
+            Request::Stop { .. } => {}
+        }
+    }
+
+    fn global(&self) -> v1::Global {
+        let bgp = self.config.bgp.as_ref();
+        let rib = self.rib.config();
+        v1::Global {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            frr_version: super::FRR_VERSION.to_owned(),
+            hostname: self.hostname().unwrap_or_default(),
+            bgp_configured: bgp.is_some(),
+            asn: bgp.map_or(0, |b| b.asn),
+            router_id: rib.router_id.to_string(),
+            default_local_pref: rib.default_local_pref,
+            multipath_relax: rib.multipath_relax,
+            ebgp_requires_policy: bgp.is_some_and(|b| b.ebgp_requires_policy),
+            graceful_restart: bgp.is_some_and(|b| b.graceful_restart.enabled),
+            started_ms: self.started_ms,
+            tables: Family::ALL
+                .into_iter()
+                .map(|f| self.table_info(f))
+                .collect(),
+            config_path: self.options.config_path.clone().unwrap_or_default(),
+            kernel: self.options.kernel,
+            peer_groups: bgp
+                .map(|b| b.peer_groups.keys().cloned().collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn table_info(&self, family: Family) -> v1::TableInfo {
+        let summary = self.rib.summary(family);
+        v1::TableInfo {
+            family: convert::family(family) as i32,
+            version: summary.version,
+            prefixes: summary.prefixes as u64,
+            paths: summary.paths as u64,
+            memory_bytes: convert::table_memory(&summary),
+        }
+    }
+
+    fn list_peers(&self, address: Option<IpAddr>) -> Vec<v1::Peer> {
+        let of = |peer: &Peer| convert::peer(peer, &self.rib, &self.config);
+        match address {
+            Some(address) => self.peers.get(&address).map(of).into_iter().collect(),
+            None => self.peers.values().map(of).collect(),
+        }
+    }
+
+    fn meds(&self, prefixes: &[IpNet]) -> Vec<u32> {
+        let med = |prefix: &IpNet| {
+            let view = self.rib.prefix(*prefix)?;
+            let best = view.paths.iter().find(|p| p.best)?;
+            best.attributes.med
+        };
+        prefixes.iter().map(|p| med(p).unwrap_or(0)).collect()
+    }
+
+    // ===== routes =====
+
+    fn routes(&self, query: &RoutesQuery) -> Result<RoutesPage, SpeakerError> {
+        if self.config.bgp.is_none() {
+            return Err(SpeakerError::NoBgp);
+        }
+        let page = match query.table {
+            v1::Table::LocRib => self.loc_rib(query),
+            v1::Table::Received => self.received(query, self.of_peer(query)?),
+            v1::Table::Accepted => self.accepted(query, self.of_peer(query)?),
+            v1::Table::Advertised => self.advertised(query, self.of_peer(query)?),
+        };
+        let summary = self.rib.summary(query.family);
+        let rib = self.rib.config();
+        Ok(RoutesPage {
+            chunk: v1::RouteChunk {
+                table_version: summary.version,
+                router_id: rib.router_id.to_string(),
+                local_as: rib.local_as,
+                default_local_pref: rib.default_local_pref,
+                routes: page.items,
+                total_prefixes: summary.prefixes as u64,
+                total_paths: summary.paths as u64,
+            },
+            next: page.next,
+        })
+    }
+
+    fn of_peer(&self, query: &RoutesQuery) -> Result<&Peer, SpeakerError> {
+        let address = query.peer.ok_or(SpeakerError::NoSuchPeer)?;
+        self.peers.get(&address).ok_or(SpeakerError::NoSuchPeer)
+    }
+
+    fn loc_rib(&self, query: &RoutesQuery) -> Page<v1::Route> {
+        let one = |view: Option<PrefixView>| {
+            let route = view.map(|view| {
+                let to = self.rib.advertised_to(view.prefix);
+                let to = to.into_iter().filter_map(|id| self.peer_by_id(id));
+                let advertised_to = to.map(convert::advertised_to).collect();
+                v1::Route {
+                    advertised_to,
+                    ..self.route(&view)
+                }
+            });
+            Page {
+                items: route.into_iter().collect(),
+                next: None,
+            }
+        };
+        match query.selection {
+            Selection::Prefix(prefix) => one(self.rib.prefix(prefix)),
+            Selection::Longest(address) => one(self.rib.longest_match(address)),
+            Selection::Longer(prefix) => {
+                self.convert_page(self.rib.longer(prefix, query.after, PAGE))
+            }
+            Selection::All => self.convert_page(self.rib.table(query.family, query.after, PAGE)),
+        }
+    }
+
+    fn convert_page(&self, page: Page<PrefixView>) -> Page<v1::Route> {
+        Page {
+            items: page.items.iter().map(|view| self.route(view)).collect(),
+            next: page.next,
+        }
+    }
+
+    fn route(&self, view: &PrefixView) -> v1::Route {
+        convert::route(view, |source| match source {
+            PathSource::Local(_) => None,
+            PathSource::Peer(id) => self.peer_by_id(id),
+        })
+    }
+
+    fn received(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
+        let page = self.rib.received(peer.id, query.family, query.after, PAGE);
+        let mut by_prefix: BTreeMap<IpNet, v1::Route> = BTreeMap::new();
+        for received in &page.items {
+            let route = by_prefix
+                .entry(received.prefix)
+                .or_insert_with(|| v1::Route {
+                    prefix: received.prefix.to_string(),
+                    ..v1::Route::default()
+                });
+            route.paths.push(convert::received_path(received, peer));
+        }
+        Page {
+            items: by_prefix.into_values().collect(),
+            next: page.next,
+        }
+    }
+
+    fn accepted(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
+        self.convert_page(self.rib.accepted(peer.id, query.family, query.after, PAGE))
+    }
+
+    fn advertised(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
+        let page = self
+            .rib
+            .advertised(peer.id, query.family, query.after, PAGE);
+        let items = page.items.iter().map(|advertised| {
+            // Weight is ours and does not travel; it is shown as the table
+            // has it.
+            let view = self.rib.prefix(advertised.prefix);
+            convert::advertised_route(advertised, view.as_ref())
+        });
+        Page {
+            items: items.collect(),
+            next: page.next,
+        }
+    }
+}
