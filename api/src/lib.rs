@@ -13,7 +13,7 @@ pub use v1::holdfast_client::HoldfastClient;
 pub use v1::holdfast_server::{Holdfast, HoldfastServer};
 
 /// Where the daemon listens unless told otherwise.
-pub const DEFAULT_SOCKET: &str = "/run/holdfast/bgpd.sock";
+pub const DEFAULT_SOCKET: &str = "/run/holdfast/api.sock";
 
 /// A client of the daemon's API.
 pub type Client = HoldfastClient<tonic::transport::Channel>;
