@@ -54,7 +54,27 @@ impl Chaos {
         self.ids[(count - 1 - back) as usize]
     }
 
+    /// What brings a live connection on, so that there is something to disturb.
+    fn next_event(&mut self) -> Option<Event> {
+        let conns: Vec<_> = self.rig.fsm.connections().collect();
+        if conns.is_empty() {
+            return None;
+        }
+        let info = conns[self.chance.below(conns.len() as u64) as usize];
+        Some(match info.state {
+            ConnState::Connecting => self.up_event(info.conn, Role::Outbound),
+            ConnState::OpenSent => self.open_event(info.conn),
+            ConnState::OpenConfirm => Event::Keepalive(info.conn),
+            ConnState::Established => Event::Update(info.conn),
+        })
+    }
+
     fn some_event(&mut self) -> Event {
+        if self.chance.one_in(2)
+            && let Some(event) = self.next_event()
+        {
+            return event;
+        }
         let conn = self.some_id();
         match self.chance.below(30) {
             0 => Event::ManualStart,

@@ -211,6 +211,7 @@ fn an_attempt_that_hangs_is_cancelled_when_the_session_comes_up() {
     rig.open(theirs, peer_open(LOW_ID));
     let actions = rig.event(Event::Keepalive(theirs));
     assert!(actions.contains(&Action::CancelConnect { conn: ours }));
+    assert_eq!(rig.fsm.timers().connect_retry, None);
     assert_eq!(only_connection(&rig).0, theirs);
     // It completes all the same, but it is dead.
     assert!(rig.outbound(ours).is_empty());
