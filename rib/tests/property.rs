@@ -150,8 +150,8 @@ impl Harness {
                 };
             }
             Event::Originate(prefix, route) => {
-                rib.originate(*prefix, route.clone(), 1);
-                model.originate(*prefix, route.clone());
+                rib.originate(*prefix, (**route).clone(), 1);
+                model.originate(*prefix, (**route).clone());
             }
             Event::WithdrawLocal(prefix, source) => {
                 rib.withdraw_local(*prefix, *source);
