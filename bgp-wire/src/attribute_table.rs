@@ -99,12 +99,32 @@ pub(crate) static TABLE: &[Descriptor] = rows! {
     ONLY_TO_CUSTOMER "Only to Customer (OTC)" OPTIONAL_TRANSITIVE All TreatAsWithdraw only_to_customer only_to_customer;
 };
 
-/// The row of a code.
+/// The row of a code. Looked up for every attribute received: no search.
 pub(crate) fn descriptor(code: u8) -> Option<&'static Descriptor> {
-    TABLE.iter().find(|row| row.code == code)
+    let index = match code {
+        ORIGIN..=CLUSTER_LIST => code - ORIGIN,
+        MP_REACH_NLRI..=AS4_AGGREGATOR => code - MP_REACH_NLRI + 10,
+        IPV6_EXTENDED_COMMUNITIES => 15,
+        LARGE_COMMUNITIES => 16,
+        ONLY_TO_CUSTOMER => 17,
+        _ => return None,
+    };
+    TABLE.get(usize::from(index)).filter(|row| row.code == code)
 }
 
 /// The name of an attribute that we interpret, as in IANA's registry.
 pub fn code_name(code: u8) -> Option<&'static str> {
     descriptor(code).map(|row| row.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_and_nothing_else() {
+        let found = (0..=u8::MAX).filter_map(descriptor).map(|row| row.code);
+        assert!(found.eq(TABLE.iter().map(|row| row.code)));
+        assert!(TABLE.is_sorted_by_key(|row| row.code));
+    }
 }

@@ -14,5 +14,5 @@ mod packing;
 mod roundtrip;
 mod stability;
 mod strategies;
-//mod tshark;
+mod tshark;
 mod vectors;

@@ -324,18 +324,22 @@ fn route_refreshes() -> impl Strategy<Value = RouteRefresh> {
     (afi_safis(), kinds).prop_map(|(family, kind)| RouteRefresh { family, kind })
 }
 
+/// Messages that a session can carry.
+pub(crate) fn messages_of(ctx: CodecContext) -> BoxedStrategy<Message> {
+    let families = prop_oneof![Just(Family::Ipv4Unicast), Just(Family::Ipv6Unicast)];
+    let markers = families.prop_map(|f| Message::Update(Box::new(Update::end_of_rib(f))));
+    prop_oneof![
+        2 => opens().prop_map(Message::Open),
+        6 => updates(ctx).prop_map(|u| Message::Update(Box::new(u))),
+        1 => markers,
+        1 => notifications().prop_map(Message::Notification),
+        1 => Just(Message::Keepalive),
+        1 => route_refreshes().prop_map(Message::RouteRefresh),
+    ]
+    .boxed()
+}
+
 /// A session and a message that it can carry.
 pub(crate) fn messages() -> impl Strategy<Value = (CodecContext, Message)> {
-    contexts().prop_flat_map(|ctx| {
-        let message = prop_oneof![
-            2 => opens().prop_map(Message::Open),
-            6 => updates(ctx).prop_map(|u| Message::Update(Box::new(u))),
-            1 => prop_oneof![Just(Family::Ipv4Unicast), Just(Family::Ipv6Unicast)]
-                .prop_map(|f| Message::Update(Box::new(Update::end_of_rib(f)))),
-            1 => notifications().prop_map(Message::Notification),
-            1 => Just(Message::Keepalive),
-            1 => route_refreshes().prop_map(Message::RouteRefresh),
-        ];
-        (Just(ctx), message)
-    })
+    contexts().prop_flat_map(|ctx| (Just(ctx), messages_of(ctx)))
 }
