@@ -287,7 +287,10 @@ pub(super) fn route<'a>(
         paths: view
             .paths
             .iter()
-            .map(|path| self::path(path, view.reason, peer_of(path.source)))
+            .map(|path| v1::Path {
+                attributes: Some(path_attributes(&path.attributes, &view.prefix)),
+                ..self::path(path, view.reason, peer_of(path.source))
+            })
             .collect(),
         advertised_to: Vec::new(),
     }
@@ -316,7 +319,6 @@ fn path(path: &PathView, reason: Option<Step>, peer: Option<&Peer>) -> v1::Path 
         accessible: path.invalid.is_none(),
         last_update_ms: path.last_update,
         path_id: path.path_id,
-        attributes: Some(attributes(&path.attributes)),
         ..from_peer(peer)
     }
 }
@@ -382,6 +384,20 @@ pub(super) fn advertised_route(
         }],
         advertised_to: Vec::new(),
     }
+}
+
+/// The attributes of a path; a route of our own shows the unspecified address
+/// of its family as the next hop.
+fn path_attributes(attributes: &PathAttributes, prefix: &IpNet) -> v1::Attributes {
+    let mut out = self::attributes(attributes);
+    if attributes.next_hop.is_none() {
+        out.next_hop = match prefix {
+            IpNet::V4(_) => "0.0.0.0",
+            IpNet::V6(_) => "::",
+        }
+        .to_owned();
+    }
+    out
 }
 
 fn attributes(attributes: &PathAttributes) -> v1::Attributes {
