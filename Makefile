@@ -21,6 +21,7 @@ test:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) build -p holdfast-bgpd -p vtysh --bins
+	@[ "$$(id -u)" -eq 0 ] || echo 'Not root: tests that need network namespaces will be skipped.'
 	$(CARGO) test --workspace
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 

@@ -304,7 +304,7 @@ fn end_of_rib_is_sent_and_understood() {
 
 #[test]
 fn md5_lets_in_the_right_password_only() {
-    need!("/usr/lib/frr/bgpd");
+    need!("/usr/lib/frr/bgpd", "/usr/lib/frr/frr-reload.py");
     let topology = Topology::new();
     let (source, middle, observer) = links(&topology);
     let passwords = " neighbor 10.1.0.2 password right\n neighbor 2001:db8:1::2 password right

@@ -271,9 +271,9 @@ fn a_message_out_of_turn_is_answered_by_the_state_it_came_in() {
         broken("KEEPALIVE in OpenSent", wire::keepalive(), 5, 1),
         broken("UPDATE in OpenSent", end_of_rib.clone(), 5, 1),
         broken("ROUTE-REFRESH in OpenSent", refresh.clone(), 5, 1),
-        broken("OPEN in OpenConfirm", open.clone(), 5, 2).after(&[open.clone()]),
-        broken("UPDATE in OpenConfirm", end_of_rib, 5, 2).after(&[open.clone()]),
-        broken("ROUTE-REFRESH in OpenConfirm", refresh, 5, 2).after(&[open.clone()]),
+        broken("OPEN in OpenConfirm", open.clone(), 5, 2).after(std::slice::from_ref(&open)),
+        broken("UPDATE in OpenConfirm", end_of_rib, 5, 2).after(std::slice::from_ref(&open)),
+        broken("ROUTE-REFRESH in OpenConfirm", refresh, 5, 2).after(std::slice::from_ref(&open)),
         broken("OPEN in Established", open, 5, 3).after(&up),
     ];
     // FRR closes the connection without a word.
