@@ -19,6 +19,15 @@
 //!   table that [`FibOptions::table`] names.
 //! - A next hop resolves through routes of others only, so nothing resolves through itself.
 //! - Nothing the kernel sees depends on hash order.
+//! - One table has one owner: routes with `proto bgp` that nobody applied are deleted.
+//!
+//! What to know:
+//! - Next-hop sets are written with each route (`RTA_MULTIPATH`), not as nexthop objects. They
+//!   are resolved and kept once per set, in `class`, which is where an object's number would go.
+//! - A route of others that names a nexthop object and nothing else (as with
+//!   `net.ipv4.nexthop_compat_mode=0`) resolves nothing.
+//! - Deleting is the kernel's slowest operation on a full table; `net.ipv4.fib_sync_mem` says
+//!   how often it has to stop and free memory on the way.
 #![cfg_attr(
     not(test),
     deny(

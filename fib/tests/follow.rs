@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_fib::{
-    Event, Family, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError, RouteKind, Source,
-    TrackKey, spawn,
+    Event, Family, FibError, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError, RouteKind,
+    Source, TrackKey, spawn,
 };
 use support::{Net, drops, event, eventually, gateways, ip, net, set, via};
 use tokio::sync::mpsc::Receiver;
@@ -535,4 +535,43 @@ async fn without_a_kernel_everything_resolves() {
     let quick = tokio::time::timeout(Duration::from_secs(5), fib.shutdown(OnShutdown::Withdraw));
     quick.await.unwrap().unwrap();
     assert!(fib.settled().await.is_err());
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_not_there_is_an_error() {
+    let netns = Some("hf-fib-never-made".to_owned());
+    let options = holdfast_fib::FibOptions {
+        netns,
+        ..Default::default()
+    };
+    let error = spawn(options).await.map(drop).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FibError::Socket {
+                what: "enter the namespace",
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn routes_stay_when_all_handles_are_gone() {
+    let Some(ns) = Net::with_links("orphan", 1) else {
+        return;
+    };
+    let (fib, mut events) = ns.fib().await;
+    fib.apply(set(&[("192.0.2.0/24", &via(&["10.0.1.2"]))]))
+        .await
+        .unwrap();
+    // Not settled: what was applied is written nevertheless.
+    drop(fib);
+    while tokio::time::timeout(support::PATIENCE, events.recv())
+        .await
+        .unwrap()
+        .is_some()
+    {}
+    assert_eq!(ns.count(), 1);
 }
