@@ -99,8 +99,12 @@ pub(crate) fn as_path(sink: &mut Sink<'_>, value: Reader<'_>) -> Result<(), Reas
 /// Reads segments (RFC 7606 section 7.2): their type must exist, they are not
 /// empty and end with the attribute, and no AS number is 0 (RFC 7607).
 fn read_as_path(mut value: Reader<'_>, four_octet_as: bool) -> Result<AsPath, Reason> {
-    let width = if four_octet_as { 4 } else { 2 };
-    let mut builder = Builder::with_capacity(value.len() / width);
+    // Room for just what a path of one segment takes, as nearly all are.
+    let (width, words) = match four_octet_as {
+        true => (4, value.len() / 4 + 1),
+        false => (2, value.len() / 2),
+    };
+    let mut builder = Builder::with_capacity(if value.is_empty() { 0 } else { words });
     while !value.is_empty() {
         let kind = value.u8().map_err(|_| Reason::SegmentOverrun)?;
         let kind = SegmentKind::from_wire(kind).ok_or(Reason::SegmentType(kind))?;

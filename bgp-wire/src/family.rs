@@ -173,10 +173,13 @@ impl AddressFamily for V4 {
     }
 
     fn from_wire(octets: &[u8], len: u8) -> Option<Ipv4Net> {
-        let mut address = [0; 4];
-        for (to, from) in address.iter_mut().zip(octets) {
-            *to = *from;
-        }
+        let address = match *octets {
+            [] => [0; 4],
+            [a] => [a, 0, 0, 0],
+            [a, b] => [a, b, 0, 0],
+            [a, b, c] => [a, b, c, 0],
+            [a, b, c, d, ..] => [a, b, c, d],
+        };
         let mask = u32::MAX
             .checked_shl(32 - u32::from(len.min(32)))
             .unwrap_or(0);
@@ -216,9 +219,9 @@ impl AddressFamily for V6 {
 
     fn from_wire(octets: &[u8], len: u8) -> Option<Ipv6Net> {
         let mut address = [0; 16];
-        for (to, from) in address.iter_mut().zip(octets) {
-            *to = *from;
-        }
+        let count = octets.len().min(16);
+        let (to, from) = (address.get_mut(..count)?, octets.get(..count)?);
+        to.copy_from_slice(from);
         let mask = u128::MAX
             .checked_shl(128 - u32::from(len.min(128)))
             .unwrap_or(0);

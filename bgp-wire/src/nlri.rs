@@ -60,12 +60,11 @@ pub fn encode<F: AddressFamily>(nlri: &Nlri<F::Prefix>, add_path: bool, out: &mu
     if add_path {
         out.put_u32(nlri.path_id);
     }
+    // Length and address at once: each write to the buffer has its price.
     let len = F::prefix_len(&nlri.prefix);
-    out.put_u8(len);
-    let octets = F::octets(&nlri.prefix);
-    out.put_slice(
-        octets
-            .get(..usize::from(len).div_ceil(8))
-            .unwrap_or(&octets),
-    );
+    let mut octets = [len; 17];
+    let [_, address @ ..] = &mut octets;
+    *address = F::octets(&nlri.prefix);
+    let count = 1 + usize::from(len).div_ceil(8);
+    out.put_slice(octets.get(..count).unwrap_or(&octets));
 }
