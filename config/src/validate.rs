@@ -138,8 +138,7 @@ fn check_group(bgp: &Bgp, name: &str, group: &PeerSettings, problems: &mut Probl
         format!("\"{name}\" cannot name a peer group: it must be one word, and no address")
     });
     check_settings(group, problems);
-    let external = bgp.group_kind(name, None) == Some(PeerKind::External);
-    check_reflection(group, external, problems);
+    check_reflection(group, bgp.group_kind(name, None), problems);
 }
 
 fn check_neighbor(bgp: &Bgp, address: IpAddr, neighbor: &Neighbor, problems: &mut Problems) {
@@ -148,8 +147,7 @@ fn check_neighbor(bgp: &Bgp, address: IpAddr, neighbor: &Neighbor, problems: &mu
     });
     let own = &neighbor.settings;
     check_settings(own, problems);
-    let external = bgp.neighbor_kind(address) == Some(PeerKind::External);
-    check_reflection(own, external, problems);
+    check_reflection(own, bgp.neighbor_kind(address), problems);
     let group = bgp.group_of(neighbor);
     if let (Some(name), None) = (&neighbor.peer_group, group) {
         let message = format!("neighbor {address} is in peer group {name}, which is not defined");
@@ -212,10 +210,10 @@ fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
     }
 }
 
-fn check_reflection(settings: &PeerSettings, external: bool, problems: &mut Problems) {
+fn check_reflection(settings: &PeerSettings, kind: Option<PeerKind>, problems: &mut Problems) {
     let client = |family| settings.af(family).route_reflector_client == Some(true);
     let reflects = Family::ALL.into_iter().any(client);
-    problems.check(!(external && reflects), || {
+    problems.check(!reflects || kind == Some(PeerKind::Internal), || {
         "only internal peers can be route-reflector clients".to_owned()
     });
 }

@@ -238,7 +238,7 @@ fn route_reflector_client<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
         None => bgp.group_kind(args.found.text("peer").unwrap_or_default(), None),
     };
     let target = target(bgp, args)?;
-    if args.on && kind == Some(PeerKind::External) {
+    if args.on && kind != Some(PeerKind::Internal) {
         return Err(Rejection::at(
             "peer",
             "Invalid command. Not an internal neighbor",

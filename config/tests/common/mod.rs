@@ -1,0 +1,323 @@
+//! Random configurations that are valid and in their normal form.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use holdfast_config::{
+    AfConfig, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel, Neighbor, NextHopSelf,
+    PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs,
+    Shutdown, Timers, UpdateSource, validate,
+};
+use ipnet::{Ipv4Net, Ipv6Net};
+use proptest::collection::{btree_map, btree_set};
+use proptest::option;
+use proptest::prelude::*;
+
+const GROUPS: [&str; 3] = ["CILIUM", "spines", "g-1.x_y"];
+
+fn word() -> impl Strategy<Value = String> {
+    "[a-zA-Z][a-zA-Z0-9_.-]{0,8}"
+}
+
+fn line() -> impl Strategy<Value = String> {
+    "[!-~]{1,6}( [!-~]{1,6}){0,2}|[äß中]{1,4}"
+}
+
+fn path() -> impl Strategy<Value = PathBuf> {
+    "/[a-z]{1,6}/[a-z.]{1,6}".prop_map(PathBuf::from)
+}
+
+fn timers() -> impl Strategy<Value = Timers> {
+    (any::<u16>(), prop_oneof![Just(0_u16), 3..=u16::MAX]).prop_map(
+        |(keepalive_secs, hold_secs)| Timers {
+            keepalive_secs,
+            hold_secs,
+        },
+    )
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        (1_u8..=4).prop_map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))),
+        (1_u16..=4).prop_map(|last| IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last))),
+    ]
+}
+
+fn remote_as() -> impl Strategy<Value = RemoteAs> {
+    prop_oneof![
+        (1_u32..=3).prop_map(RemoteAs::Number),
+        any::<u32>().prop_map(|asn| RemoteAs::Number(asn.max(1))),
+        Just(RemoteAs::Internal),
+        Just(RemoteAs::External),
+    ]
+}
+
+fn level() -> impl Strategy<Value = LogLevel> {
+    prop::sample::select(LogLevel::ALL.to_vec())
+}
+
+fn log() -> impl Strategy<Value = Log> {
+    let file = (path(), level()).prop_map(|(path, level)| LogFile { path, level });
+    (
+        option::of(level()),
+        option::of(level()),
+        option::of(file),
+        option::of(0_u8..=12),
+    )
+        .prop_map(|(syslog, stdout, file, timestamp_precision)| Log {
+            syslog,
+            stdout,
+            file,
+            timestamp_precision,
+        })
+}
+
+fn peer_af() -> impl Strategy<Value = PeerAf> {
+    let next_hop_self =
+        prop::sample::select(vec![NextHopSelf::Off, NextHopSelf::On, NextHopSelf::Force]);
+    let flag = || option::of(any::<bool>());
+    (flag(), option::of(next_hop_self), flag(), flag()).prop_map(|parts| PeerAf {
+        activate: parts.0,
+        next_hop_self: parts.1,
+        soft_reconfiguration_inbound: parts.2,
+        route_reflector_client: parts.3,
+    })
+}
+
+/// What is said about a peer or group.
+pub(crate) fn settings() -> impl Strategy<Value = PeerSettings> {
+    let shutdown = prop_oneof![
+        Just(Shutdown::Off),
+        option::of(line()).prop_map(|message| Shutdown::On { message })
+    ];
+    let source = prop_oneof![
+        address().prop_map(UpdateSource::Address),
+        word().prop_map(UpdateSource::Interface)
+    ];
+    let flag = || option::of(any::<bool>());
+    let session = (
+        option::of(remote_as()),
+        option::of(line()),
+        option::of(timers()),
+        option::of(1..=u16::MAX),
+        option::of(1..=u8::MAX),
+        option::of(source),
+        option::of(shutdown),
+        option::of("[!-~]{1,12}"),
+    );
+    let rest = (
+        option::of(1..=u16::MAX),
+        flag(),
+        flag(),
+        flag(),
+        peer_af(),
+        peer_af(),
+    );
+    (session, rest).prop_map(|(session, rest)| PeerSettings {
+        remote_as: session.0,
+        description: session.1,
+        timers: session.2,
+        connect_retry_secs: session.3,
+        ebgp_multihop: session.4,
+        update_source: session.5,
+        shutdown: session.6,
+        password: session.7,
+        port: rest.0,
+        passive: rest.1,
+        extended_nexthop: rest.2,
+        disable_connected_check: rest.3,
+        ipv4_unicast: rest.4,
+        ipv6_unicast: rest.5,
+    })
+}
+
+fn neighbor() -> impl Strategy<Value = Neighbor> {
+    (
+        option::of(prop::sample::select(GROUPS.to_vec())),
+        settings(),
+    )
+        .prop_map(|(group, settings)| Neighbor {
+            peer_group: group.map(str::to_owned),
+            settings,
+        })
+}
+
+fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfConfig<P>> {
+    let source = prop::sample::select(RedistributeSource::ALL.to_vec());
+    let options = option::of(any::<u32>()).prop_map(|metric| Redistribute { metric });
+    (
+        btree_set(prefix, 0..4),
+        btree_map(source, options, 0..3),
+        1_u16..=256,
+        1_u16..=256,
+    )
+        .prop_map(
+            |(networks, redistribute, maximum_paths, maximum_paths_ibgp)| AfConfig {
+                networks,
+                redistribute,
+                maximum_paths,
+                maximum_paths_ibgp,
+            },
+        )
+}
+
+fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
+    let ipv4 = (any::<u32>(), 0_u8..=32)
+        .prop_map(|(bits, length)| Ipv4Net::new(bits.into(), length).unwrap().trunc());
+    let ipv6 = (any::<u128>(), 0_u8..=128)
+        .prop_map(|(bits, length)| Ipv6Net::new(bits.into(), length).unwrap().trunc());
+    (af(ipv4), af(ipv6))
+}
+
+fn graceful_restart() -> impl Strategy<Value = GracefulRestart> {
+    (any::<bool>(), 1_u16..=4095, 1_u16..=4095, any::<bool>()).prop_map(
+        |(enabled, restart_time_secs, stalepath_time_secs, preserve_fw_state)| GracefulRestart {
+            enabled,
+            restart_time_secs,
+            stalepath_time_secs,
+            preserve_fw_state,
+        },
+    )
+}
+
+fn bgp() -> impl Strategy<Value = Bgp> {
+    let numbers = (
+        1_u32..=3,
+        option::of(1..=u32::MAX),
+        option::of(1..=u32::MAX),
+        any::<u32>(),
+        timers(),
+        1..=u16::MAX,
+    );
+    let peers = (
+        btree_map(
+            prop::sample::select(GROUPS.to_vec()),
+            settings(),
+            GROUPS.len(),
+        ),
+        btree_map(address(), neighbor(), 0..6),
+    );
+    let flags = any::<[bool; 9]>();
+    (numbers, flags, graceful_restart(), peers, families()).prop_map(
+        |(numbers, flags, graceful_restart, (groups, neighbors), (ipv4, ipv6))| Bgp {
+            asn: numbers.0,
+            router_id: numbers.1.map(Ipv4Addr::from),
+            cluster_id: numbers.2.map(Ipv4Addr::from),
+            default_local_preference: numbers.3,
+            timers: numbers.4,
+            connect_retry_secs: numbers.5,
+            ebgp_requires_policy: flags[0],
+            multipath_relax: flags[1],
+            default_ipv4_unicast: flags[2],
+            log_neighbor_changes: flags[3],
+            network_import_check: flags[4],
+            deterministic_med: flags[5],
+            always_compare_med: flags[6],
+            bestpath_compare_routerid: flags[7],
+            bestpath_med_missing_as_worst: flags[8],
+            graceful_restart,
+            peer_groups: groups
+                .into_iter()
+                .map(|(name, group)| (name.to_owned(), group))
+                .collect(),
+            neighbors,
+            ipv4_unicast: ipv4,
+            ipv6_unicast: ipv6,
+        },
+    )
+}
+
+/// Makes the peers of a random instance fit together.
+fn fit(bgp: &mut Bgp) {
+    let is_internal =
+        |asn: u32, remote| matches!(remote, RemoteAs::Internal) || remote == RemoteAs::Number(asn);
+    let asn = bgp.asn;
+    let mut reflectors = BTreeSet::new();
+    for neighbor in bgp.neighbors.values_mut() {
+        let settings = &mut neighbor.settings;
+        let group = neighbor
+            .peer_group
+            .as_ref()
+            .map(|name| &bgp.peer_groups[name]);
+        match group.map(|group| group.remote_as) {
+            Some(Some(_)) => settings.remote_as = None,
+            // The members of a group without AS are of one kind: internal.
+            Some(None) => settings.remote_as = Some(RemoteAs::Internal),
+            None => settings.remote_as = settings.remote_as.or(Some(RemoteAs::External)),
+        }
+    }
+    for (address, neighbor) in &bgp.neighbors {
+        if bgp.effective(*address).unwrap().remote.kind == PeerKind::Internal {
+            reflectors.insert(*address);
+        }
+        assert!(
+            neighbor
+                .peer_group
+                .as_ref()
+                .is_none_or(|name| bgp.peer_groups.contains_key(name))
+        );
+    }
+    let members: BTreeSet<String> = bgp
+        .neighbors
+        .values()
+        .filter_map(|neighbor| neighbor.peer_group.clone())
+        .collect();
+    let groups = bgp
+        .peer_groups
+        .iter_mut()
+        .filter(|(name, group)| match group.remote_as {
+            Some(remote) => !is_internal(asn, remote),
+            None => !members.contains(*name),
+        })
+        .map(|(_, group)| group);
+    let external = bgp
+        .neighbors
+        .iter_mut()
+        .filter(|(address, _)| !reflectors.contains(address));
+    for settings in groups.chain(external.map(|(_, neighbor)| &mut neighbor.settings)) {
+        settings.ipv4_unicast.route_reflector_client = None;
+        settings.ipv6_unicast.route_reflector_client = None;
+    }
+}
+
+/// A whole configuration.
+pub(crate) fn config() -> impl Strategy<Value = Config> {
+    let version = option::of(prop_oneof![Just("8.4.4"), Just("7.3"), Just("10.2-dev x")]);
+    let names = (
+        version,
+        option::of(word()),
+        option::of(path()),
+        option::of(word()),
+    );
+    let flags = (
+        any::<bool>(),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
+        any::<bool>(),
+    );
+    (names, flags, log(), option::weighted(0.9, bgp())).prop_map(|(names, flags, log, bgp)| {
+        let mut config = Config {
+            frr_version: names.0.map(str::to_owned),
+            frr_defaults: if flags.0 {
+                Profile::Datacenter
+            } else {
+                Profile::Traditional
+            },
+            hostname: names.1,
+            log,
+            ip_forwarding: flags.1,
+            ipv6_forwarding: flags.2,
+            integrated_vtysh: flags.3,
+            api: Api {
+                socket: names.2,
+                group: names.3,
+            },
+            bgp,
+        };
+        config.bgp.iter_mut().for_each(fit);
+        config.normalize();
+        assert_eq!(validate(&config), [], "{config:#?}");
+        config
+    })
+}

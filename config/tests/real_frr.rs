@@ -1,0 +1,250 @@
+//! Real FRR reads what is printed here, and what it prints is read here.
+//!
+//! Needs root, FRR and iproute2; without them the test says so and passes.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use common::config;
+use holdfast_config::frr::to_frr;
+use holdfast_config::{
+    Bgp, Config, Family, Leniency, NextHopSelf, PeerKind, PeerSettings, Shutdown, Spelling,
+    parse_str,
+};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+const ZEBRA: &str = "/usr/lib/frr/zebra";
+const BGPD: &str = "/usr/lib/frr/bgpd";
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|e| panic!("{program}: {e}"))
+}
+
+/// Why real FRR cannot be run here, if it cannot.
+fn missing() -> Option<String> {
+    for path in [ZEBRA, BGPD, "/usr/bin/vtysh"] {
+        if !Path::new(path).exists() {
+            return Some(format!("{path} is not installed"));
+        }
+    }
+    let uid = Command::new("id").arg("-u").output().ok()?;
+    if uid.stdout != b"0\n" {
+        return Some("not root".to_owned());
+    }
+    match Command::new("ip").args(["netns", "list"]).output() {
+        Ok(output) if output.status.success() => None,
+        _ => Some("no network namespaces".to_owned()),
+    }
+}
+
+/// zebra and bgpd in a network namespace and path space of their own.
+struct Frr {
+    name: String,
+    folder: tempfile::TempDir,
+}
+
+impl Frr {
+    fn start() -> Self {
+        let name = format!("hfconf{}", std::process::id());
+        let folder = tempfile::tempdir().unwrap();
+        let frr = Self { name, folder };
+        assert!(run("ip", &["netns", "add", &frr.name]).status.success());
+        for path in [frr.state(), frr.etc()] {
+            std::fs::create_dir_all(&path).unwrap();
+            assert!(
+                run("chown", &["frr:frr", path.to_str().unwrap()])
+                    .status
+                    .success()
+            );
+        }
+        assert!(
+            run("chmod", &["777", frr.folder.path().to_str().unwrap()])
+                .status
+                .success()
+        );
+        std::fs::write(frr.etc().join("vtysh.conf"), "").unwrap();
+        for (program, more) in [(ZEBRA, &[][..]), (BGPD, &["-p", "0"][..])] {
+            let pid = frr.pid_file(program);
+            let mut arguments = vec!["netns", "exec", &frr.name, program, "-d", "-N", &frr.name];
+            arguments.extend(["-i", pid.to_str().unwrap()]);
+            arguments.extend(more);
+            let output = run("ip", &arguments);
+            assert!(output.status.success(), "{program}: {output:?}");
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !frr
+            .vtysh(&["-c", "show running-config"])
+            .contains("frr version")
+        {
+            assert!(Instant::now() < deadline, "FRR does not answer");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        frr
+    }
+
+    fn state(&self) -> PathBuf {
+        Path::new("/var/run/frr").join(&self.name)
+    }
+
+    fn etc(&self) -> PathBuf {
+        Path::new("/etc/frr").join(&self.name)
+    }
+
+    fn pid_file(&self, program: &str) -> PathBuf {
+        let name = Path::new(program).file_name().unwrap();
+        self.folder.path().join(name).with_extension("pid")
+    }
+
+    fn vtysh(&self, arguments: &[&str]) -> String {
+        let output = run("vtysh", &[&["-N", self.name.as_str()], arguments].concat());
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Replaces the instance by the one in `text`; gives FRR's complaints.
+    fn load(&self, text: &str) -> String {
+        self.vtysh(&["-c", "configure terminal", "-c", "no router bgp"]);
+        let path = self.folder.path().join("frr.conf");
+        std::fs::write(&path, text).unwrap();
+        self.vtysh(&["-f", path.to_str().unwrap()])
+    }
+
+    fn running_config(&self) -> String {
+        let text = self.vtysh(&["-c", "show running-config"]);
+        let (_, config) = text.split_once("Current configuration:\n!\n").unwrap();
+        config.to_owned()
+    }
+}
+
+impl Drop for Frr {
+    fn drop(&mut self) {
+        for program in [BGPD, ZEBRA] {
+            if let Ok(pid) = std::fs::read_to_string(self.pid_file(program)) {
+                run("kill", &["-9", pid.trim()]);
+            }
+        }
+        run("ip", &["netns", "del", &self.name]);
+        // Nothing is left to be done about a folder that stays.
+        let _ = std::fs::remove_dir_all(self.state());
+        let _ = std::fs::remove_dir_all(self.etc());
+    }
+}
+
+/// The instance alone, without what has no spelling in FRR, and without what
+/// FRR takes and then drops.
+fn for_frr(config: Config) -> Option<Config> {
+    let mut bgp = config.bgp?;
+    for settings in bgp.peer_groups.values_mut() {
+        no_pipes(settings);
+    }
+    for neighbor in bgp.neighbors.values_mut() {
+        no_pipes(&mut neighbor.settings);
+    }
+    let plain = Config {
+        frr_version: Some("8.4.4".to_owned()),
+        ..Config::default()
+    };
+    bgp.connect_retry_secs = plain.defaults().connect_retry_secs;
+    let peers: Vec<_> = bgp.effective_peers().collect();
+    for peer in peers {
+        let Some(neighbor) = bgp.neighbors.get_mut(&peer.address) else {
+            continue;
+        };
+        drop_off(&mut neighbor.settings);
+        if peer.remote.kind == PeerKind::Internal {
+            neighbor.settings.ebgp_multihop = None;
+        }
+    }
+    for group in bgp.peer_groups.values_mut() {
+        group.port = None;
+        group.ebgp_multihop = None;
+    }
+    let mut config = Config {
+        bgp: Some(bgp),
+        ..plain
+    };
+    config.normalize();
+    Some(config)
+}
+
+/// To vtysh, what follows `|` is a filter for what the line prints.
+fn no_pipes(settings: &mut PeerSettings) {
+    let plain = |text: &mut String| *text = text.replace('|', "/");
+    settings.description.iter_mut().for_each(plain);
+    if let Some(Shutdown::On {
+        message: Some(message),
+    }) = &mut settings.shutdown
+    {
+        plain(message);
+    }
+}
+
+/// A member of a group cannot have less than its group in FRR.
+fn drop_off(own: &mut PeerSettings) {
+    for flag in [
+        &mut own.passive,
+        &mut own.extended_nexthop,
+        &mut own.disable_connected_check,
+    ] {
+        *flag = flag.filter(|on| *on);
+    }
+    own.shutdown = own
+        .shutdown
+        .take()
+        .filter(|shutdown| *shutdown != Shutdown::Off);
+    for family in Family::ALL {
+        let af = own.af_mut(family);
+        for flag in [
+            &mut af.soft_reconfiguration_inbound,
+            &mut af.route_reflector_client,
+        ] {
+            *flag = flag.filter(|on| *on);
+        }
+        af.next_hop_self = af.next_hop_self.filter(|value| *value != NextHopSelf::Off);
+    }
+}
+
+fn instance(text: &str) -> Bgp {
+    let loaded = parse_str("running-config", text, Spelling::Frr, Leniency::Lenient);
+    loaded
+        .unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
+        .config
+        .bgp
+        .unwrap()
+}
+
+#[test]
+fn frr_takes_what_is_printed_and_prints_the_same() {
+    if let Some(reason) = missing() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let frr = Frr::start();
+    let mut runner = TestRunner::deterministic();
+    let mut tried = 0;
+    while tried < 20 {
+        let random = config().new_tree(&mut runner).unwrap().current();
+        let Some(config) = for_frr(random) else {
+            continue;
+        };
+        tried += 1;
+        let text = to_frr(&config);
+        let complaints = frr.load(&text);
+        assert!(!complaints.contains("line "), "{complaints}\n{text}");
+        let running = frr.running_config();
+        let block = |text: &str| {
+            let from = text.find("router bgp").unwrap();
+            let to = text.find("\nexit\n").unwrap();
+            text[from..to].to_owned()
+        };
+        assert_eq!(block(&running), block(&text));
+        assert_eq!(Some(instance(&running)), config.bgp);
+    }
+}
