@@ -48,10 +48,22 @@ impl<'a> UpdateParts<'a> {
     }
 
     /// The path attributes as they came. Two messages of a session with equal
-    /// blocks have equal attributes where both have NLRI, and none of the MP
-    /// attributes in them.
+    /// blocks have equal attributes where both have NLRI and the block has no MP
+    /// attributes ([`UpdateParts::has_mp_attributes`]).
     pub const fn attribute_block(&self) -> &'a [u8] {
         self.attributes.as_slice()
+    }
+
+    /// Whether MP_REACH_NLRI or MP_UNREACH_NLRI is in the block: then it holds
+    /// prefixes and says more than attributes. Stops at what is malformed.
+    pub fn has_mp_attributes(&self) -> bool {
+        let mut block = self.attributes;
+        while let Ok(attribute) = Attribute::next(&mut block) {
+            if matches!(attribute.code, code::MP_REACH_NLRI | code::MP_UNREACH_NLRI) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether the NLRI field has prefixes (that of MP_REACH_NLRI is another).
@@ -179,6 +191,10 @@ impl<'a> Attribute<'a> {
         }
     }
 }
+
+/// AIGP (RFC 7311) and BGP-LS (RFC 9552): not transitive by definition, whatever
+/// the flags of this one say, and both ask for attribute discard.
+const NEVER_PASSED_ON: [u8; 2] = [26, 29];
 
 /// The NOTIFICATION for an error of an attribute (RFC 4271 section 6.3).
 fn notification(reason: Reason, whole: &[u8]) -> Notification {
@@ -353,7 +369,8 @@ impl<'a, 'c> Scan<'a, 'c> {
         if attribute.flags & OPTIONAL == 0 {
             return Err(notification(Reason::UnknownWellKnown, attribute.whole));
         }
-        if attribute.flags & TRANSITIVE != 0 {
+        let stays = NEVER_PASSED_ON.contains(&attribute.code);
+        if attribute.flags & TRANSITIVE != 0 && !stays {
             self.sink.attributes.unknown.push(RawAttribute {
                 flags: attribute.flags & (OPTIONAL | TRANSITIVE | PARTIAL),
                 code: attribute.code,

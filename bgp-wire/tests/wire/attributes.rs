@@ -232,7 +232,7 @@ fn parts_show_the_block_and_read_the_prefixes_alone() {
     let bytes = update(&hex("08 0a"), &mandatory(EXTERNAL), &NLRI);
     let parts = UpdateParts::split(Reader::at(&bytes[19..], 19)).expect("fine");
     assert_eq!(parts.attribute_block(), mandatory(EXTERNAL).concat());
-    assert!(parts.has_nlri());
+    assert!(parts.has_nlri() && !parts.has_mp_attributes());
     let (withdrawn, nlri) = parts.prefixes(&context(EXTERNAL)).expect("fine");
     assert_eq!(texts(&withdrawn), ["10.0.0.0/8"]);
     assert_eq!(texts(&nlri), ["203.0.113.0/24"]);
@@ -254,4 +254,59 @@ fn a_block_alone_can_be_read_and_written() {
     let (attributes, _) = decode_attributes(&ctx, &mp_reach()).expect("fine");
     let addr = attributes.next_hop.expect("that of MP_REACH_NLRI").addr();
     assert_eq!(addr.to_string(), "2001:db8::1");
+}
+
+#[test]
+fn a_block_with_mp_attributes_says_so() {
+    let unreach = attribute(0x80, 15, &[0, 2, 1]);
+    for mp in [mp_reach(), unreach] {
+        let attributes = [origin(), mp];
+        let bytes = update(&[], &attributes, &[]);
+        let parts = UpdateParts::split(Reader::at(&bytes[19..], 19)).expect("fine");
+        assert!(parts.has_mp_attributes());
+    }
+}
+
+#[test]
+fn aigp_and_bgp_ls_are_never_passed_on() {
+    for code in [26, 29] {
+        for flags in [0x80, 0xc0] {
+            let mut attributes = mandatory(EXTERNAL);
+            attributes.push(attribute(flags, code, &[1, 0]));
+            let decoded = decode(&context(EXTERNAL), &update(&[], &attributes, &NLRI));
+            let decoded = decoded.expect("fine");
+            assert_eq!(announced(&decoded), ["203.0.113.0/24"]);
+            assert!(decoded.attributes.unknown.is_empty());
+        }
+    }
+}
+
+#[test]
+fn two_ipv4_announcements_fit_into_one_message() {
+    let ctx = context(EXTERNAL);
+    let reach = attribute(0x80, 14, &hex("0001 01 04 c0000202 00 18 c63364"));
+    let mut attributes = mandatory(EXTERNAL);
+    attributes.push(reach);
+    let decoded = decode(&ctx, &update(&[], &attributes, &NLRI)).expect("fine");
+    // MP_REACH_NLRI's first.
+    assert_eq!(announced(&decoded), ["198.51.100.0/24", "203.0.113.0/24"]);
+    let mut out = BytesMut::new();
+    decoded.encode(&ctx, &mut out).expect("fits");
+    assert_eq!(decode(&ctx, &out), Ok(decoded));
+}
+
+#[test]
+fn what_one_message_cannot_say_is_refused() {
+    let ctx = context(EXTERNAL);
+    let good = decode(&ctx, &update(&NLRI, &mandatory(EXTERNAL), &NLRI)).expect("fine");
+    let mut three = good.clone();
+    three.announced = vec![good.announced[0].clone(); 3];
+    let mut twice = good.clone();
+    twice.withdrawn.push(good.withdrawn[0].clone());
+    let mut marker = good.clone();
+    marker.end_of_rib = Some(Family::Ipv4Unicast);
+    for bad in [three, twice, marker] {
+        let error = bad.encode(&ctx, &mut BytesMut::new());
+        assert_eq!(error, Err(bgp_wire::EncodeError::NotOneUpdate));
+    }
 }
