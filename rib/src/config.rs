@@ -15,7 +15,8 @@ pub struct RibConfig {
     pub router_id: Ipv4Addr,
     /// CLUSTER_ID (RFC 4456 section 7); none means the router ID.
     pub cluster_id: Option<Ipv4Addr>,
-    /// Multipath members need equally long AS paths only, not equal ones.
+    /// Multipath members need equally long AS paths only; otherwise external
+    /// ones also need the same neighbouring AS, internal ones equal AS paths.
     pub multipath_relax: bool,
     /// Compare MED between different neighbouring ASes too.
     pub always_compare_med: bool,

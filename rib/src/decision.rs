@@ -95,6 +95,8 @@ pub struct Candidate<'a> {
     pub med: u32,
     /// Learned from an external peer.
     pub external: bool,
+    /// The AS of the peer, 0 for a route of our own.
+    pub peer_as: u32,
     /// Metric to the next hop.
     pub igp_metric: u32,
     /// ORIGINATOR_ID, or the peer's router ID.
@@ -124,6 +126,7 @@ impl<'a> Candidate<'a> {
             neighbor_as: attributes.neighbor_as(),
             med: attributes.med.unwrap_or(missing_med),
             external: false,
+            peer_as: 0,
             igp_metric: 0,
             router_id: Ipv4Addr::UNSPECIFIED,
             cluster_len: attributes.cluster_list.len(),
@@ -314,8 +317,9 @@ impl<'a> Contest<'a> {
             .iter()
             .enumerate()
             .filter(|(place, path)| {
-                let alike = relax || path.as_path == chosen.as_path;
-                alike && self.equal_merit(*place, best) && self.survives_med(*place)
+                (relax || alike(path, chosen))
+                    && self.equal_merit(*place, best)
+                    && self.survives_med(*place)
             })
             .map(|(place, _)| place)
             .collect();
@@ -338,5 +342,16 @@ impl<'a> Contest<'a> {
             .iter()
             .filter(|winner| self.group(**winner) == self.group(place))
             .all(|winner| self.equal_merit(place, *winner))
+    }
+}
+
+/// Whether two equally long paths may be used together though multipath is not
+/// relaxed: the same neighbouring AS on external sessions, which is what FRR
+/// goes by, and the same AS path on internal ones.
+fn alike(a: &Candidate<'_>, b: &Candidate<'_>) -> bool {
+    if b.external {
+        a.peer_as == b.peer_as
+    } else {
+        a.as_path == b.as_path
     }
 }

@@ -85,6 +85,7 @@ impl Path {
             let info = &shared.peer(id)?.info;
             candidate.local = false;
             candidate.external = info.is_external();
+            candidate.peer_as = info.remote_as;
             candidate.router_id = attributes.originator_id.unwrap_or(info.router_id);
             candidate.peer_address = info.address;
         }

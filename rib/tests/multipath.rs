@@ -57,12 +57,32 @@ fn one_path_is_used_unless_told_otherwise() {
 }
 
 #[test]
-fn paths_with_the_same_as_path_are_used_together() {
+fn external_paths_of_one_neighbouring_as_are_used_together() {
     let mut rib = rib(8, 1, false);
     peer(&mut rib, 1, 65001);
     peer(&mut rib, 2, 65001);
     peer(&mut rib, 3, 65003);
     assert_eq!(used(&rib), ["192.0.2.1", "192.0.2.2"]);
+    // Measured with FRR 8.4.4: the rest of the AS path may differ.
+    let route = attributes(&[65001, 65099], "192.0.2.2");
+    announce(&mut rib, 2, PREFIX, route);
+    assert_eq!(used(&rib), ["192.0.2.1", "192.0.2.2"]);
+    let longer = attributes(&[65001, 65099, 65098], "192.0.2.2");
+    announce(&mut rib, 2, PREFIX, longer);
+    assert!(used(&rib).is_empty());
+}
+
+#[test]
+fn internal_paths_need_the_same_as_path_unless_relaxed() {
+    for (relax, count) in [(false, 0), (true, 2)] {
+        let mut rib = rib(1, 8, relax);
+        for (number, asn) in [(1, 65010), (2, 65011)] {
+            let address = format!("10.0.0.{number}");
+            rib.peer_up(PeerId(number), internal(&address), accept());
+            announce(&mut rib, number, PREFIX, attributes(&[asn], &address));
+        }
+        assert_eq!(used(&rib).len(), count);
+    }
 }
 
 #[test]

@@ -398,8 +398,17 @@ impl Model {
             (PathSource::Peer(_), false) => usize::from(max.ibgp),
         };
         if !self.config.multipath_relax {
-            let path = &paths[best].attributes.as_path;
-            equal.retain(|i| paths[*i].attributes.as_path == *path);
+            let peer_as = |i: usize| match paths[i].source {
+                PathSource::Peer(peer) => self.peers[&peer].info.remote_as,
+                PathSource::Local(_) => 0,
+            };
+            equal.retain(|i| {
+                if paths[best].external {
+                    peer_as(*i) == peer_as(best)
+                } else {
+                    paths[*i].attributes.as_path == paths[best].attributes.as_path
+                }
+            });
         }
         let mut members = BTreeSet::new();
         while members.len() < limit && !equal.is_empty() {
