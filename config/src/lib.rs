@@ -1,4 +1,25 @@
 //! The configuration model, its TOML and FRR spellings, validation and diff.
+//!
+//! ```
+//! use holdfast_config::frr::{Session, to_frr};
+//! use holdfast_config::{Leniency, Spelling, diff, parse_str, to_toml, validate};
+//!
+//! let text = "router bgp 65000\n neighbor 10.0.0.1 remote-as external\n";
+//! let loaded = parse_str("frr.conf", text, Spelling::Frr, Leniency::Strict).unwrap();
+//! assert!(to_toml(&loaded.config).contains("[bgp.neighbor.\"10.0.0.1\"]"));
+//!
+//! // An edit, line by line as in `configure terminal`, and what it would do.
+//! let mut session = Session::new(loaded.config.clone());
+//! session.apply_line("router bgp 65000").unwrap();
+//! session.apply_line("neighbor 10.0.0.1 timers 3 9").unwrap();
+//! let candidate = session.into_config();
+//! assert!(validate(&candidate).is_empty());
+//! let plan = diff(&loaded.config, &candidate);
+//! assert_eq!(plan.to_string(), "neighbor 10.0.0.1: session is reset (timers)\n");
+//! assert!(to_frr(&candidate).contains(" neighbor 10.0.0.1 timers 3 9\n"));
+//! ```
+//!
+//! Only [`load`] does I/O, and only by reading the file it is given.
 #![cfg_attr(
     not(test),
     deny(
