@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::IpAddr;
 
-use crate::attribute::code_name;
+use crate::attribute::{code, code_name};
 use crate::nlri::NlriError;
 use crate::notification::UpdateError;
 use crate::reader::Truncated;
@@ -107,8 +107,9 @@ pub enum Reason {
 impl Reason {
     /// The UPDATE Message Error subcode of an error that resets the session,
     /// and whether its data is the attribute (RFC 4271 section 6.3).
-    pub(crate) const fn subcode(self) -> (UpdateError, bool) {
+    pub(crate) const fn subcode(self, attribute: u8) -> (UpdateError, bool) {
         match self {
+            Reason::AsZero if attribute == code::AS_PATH => (UpdateError::MalformedAsPath, false),
             Reason::Flags(_) => (UpdateError::AttributeFlags, true),
             Reason::Length(_) => (UpdateError::AttributeLength, true),
             Reason::OriginValue(_) => (UpdateError::InvalidOrigin, true),

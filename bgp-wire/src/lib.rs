@@ -4,6 +4,21 @@
 //! travels. Decoding an UPDATE never fails as a whole for an error that
 //! RFC 7606 lets a speaker survive: the errors come back beside what could
 //! be read, each with the action it asks for.
+//!
+//! ```text
+//! bytes -> Decoder -> Frame -> decode_message -> Message
+//!                                  | Err: the NOTIFICATION to send
+//! Message -> encode -> bytes;  routes -> encode_announcements -> many UPDATEs
+//! ```
+//!
+//! | to change | look into |
+//! | --- | --- |
+//! | which attributes exist, their flags, what an error in one costs | `attribute_table` |
+//! | how a value is read or written | `attribute_decode`, `attribute_encode` |
+//! | what attributes say together (missing, repeated, 2-octet AS numbers) | `update_decode` |
+//! | how prefixes are spread over messages | [`packing`] |
+//! | capabilities, the checks of an OPEN | [`capability`], [`open`] |
+//! | header errors, message lengths | [`frame`] |
 #![cfg_attr(
     not(test),
     deny(

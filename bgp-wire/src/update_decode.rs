@@ -198,7 +198,8 @@ const NEVER_PASSED_ON: [u8; 2] = [26, 29];
 
 /// The NOTIFICATION for an error of an attribute (RFC 4271 section 6.3).
 fn notification(reason: Reason, whole: &[u8]) -> Notification {
-    let (subcode, with_attribute) = reason.subcode();
+    let attribute = whole.get(1).copied().unwrap_or_default();
+    let (subcode, with_attribute) = reason.subcode(attribute);
     Notification::update(subcode, if with_attribute { whole } else { &[] })
 }
 

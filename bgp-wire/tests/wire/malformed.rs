@@ -376,6 +376,8 @@ fn an_error_without_routes_resets_with_its_own_subcode() {
         (0x40, 1, "0000", 5, true),
         (0xc0, 1, "00", 4, true),
         (0x40, 2, "0500", 11, false),
+        (0x40, 2, "020100000000", 11, false),
+        (0xc0, 35, "00000000", 9, true),
         (0x40, 3, "00000000", 8, true),
         (0xc0, 8, "", 5, true),
     ] {
