@@ -395,6 +395,26 @@ fn export_policy_can_deny_and_set_the_next_hop() {
     assert_eq!(announced_nets(&drain(&mut rib, 2)), [net(PREFIX)]);
 }
 
+#[test]
+fn a_weight_that_changes_is_shown_to_export_policy() {
+    let mut rib = between(from_external(), elsewhere());
+    rib.set_policy(PeerId(2), Arc::new(TestPolicy::DenyWeight(7)));
+    announce(&mut rib, 1, PREFIX, route());
+    assert_eq!(announced_nets(&drain(&mut rib, 2)), [net(PREFIX)]);
+    let policy = TestPolicy::Rewrite {
+        local_pref: 100,
+        weight: 7,
+    };
+    rib.set_policy(PeerId(1), Arc::new(policy));
+    assert_eq!(withdrawn_nets(&drain(&mut rib, 2)), [net(PREFIX)]);
+    let policy = TestPolicy::Rewrite {
+        local_pref: 100,
+        weight: 8,
+    };
+    rib.set_policy(PeerId(1), Arc::new(policy));
+    assert_eq!(announced_nets(&drain(&mut rib, 2)), [net(PREFIX)]);
+}
+
 // ===== Pulling =====
 
 #[test]

@@ -229,6 +229,8 @@ pub enum TestPolicy {
     },
     /// Denies routes with a community, in both directions.
     DenyCommunity(Community),
+    /// Denies routes of a weight on export.
+    DenyWeight(u32),
     /// Sets another next hop on export.
     NextHop(NextHop),
 }
@@ -257,7 +259,11 @@ impl TestPolicy {
                     Verdict::Accept
                 }
             }
-            TestPolicy::NextHop(_) if import => Verdict::Accept,
+            TestPolicy::NextHop(_) | TestPolicy::DenyWeight(_) if import => Verdict::Accept,
+            TestPolicy::DenyWeight(weight) if weight == route.weight => {
+                Verdict::Deny(DenyReason::Filtered)
+            }
+            TestPolicy::DenyWeight(_) => Verdict::Accept,
             TestPolicy::NextHop(next_hop) => {
                 let mut attributes = route.attributes.clone();
                 attributes.next_hop = Some(next_hop);
