@@ -359,7 +359,7 @@ impl<F: RibFamily> FamilyRib<F> {
                 entry.holds += u32::from(out.mark(slot));
             }
         }
-        release_if_idle(&mut self.table, &self.fib_dirty, slot);
+        release_if_idle(&mut self.table, slot);
     }
 }
 
@@ -431,12 +431,11 @@ fn forget(shared: &mut Shared, ins: &mut [AdjRibIn], path: &Path, family: Family
     }
 }
 
-/// Frees a slot that nobody needs to hear of any more.
-fn release_if_idle<F: RibFamily>(table: &mut Table<F>, fib_dirty: &SlotSet, slot: u32) {
-    let idle = table
-        .get(slot)
-        .is_some_and(|e| e.paths.is_empty() && e.holds == 0 && e.fib.is_none());
-    if idle && !fib_dirty.contains(slot) {
+/// Frees a slot that nobody needs to hear of any more. It may still be in the
+/// set of those whose forwarding is to be looked at: the look finds nothing.
+fn release_if_idle<F: RibFamily>(table: &mut Table<F>, slot: u32) {
+    let idle = |e: &Entry<F::Prefix>| e.paths.is_empty() && e.holds == 0 && e.fib.is_none();
+    if table.get(slot).is_some_and(idle) {
         table.release(slot);
     }
 }
@@ -465,7 +464,7 @@ impl<F: RibFamily> FamilyRib<F> {
             if let Some(entry) = self.table.get_mut(slot) {
                 entry.holds -= 1;
             }
-            release_if_idle(&mut self.table, &self.fib_dirty, slot);
+            release_if_idle(&mut self.table, slot);
         }
     }
 
@@ -573,7 +572,7 @@ impl<F: RibFamily> FamilyRib<F> {
                     groups.push(attributes, prefix);
                 }
             }
-            release_if_idle(&mut self.table, &self.fib_dirty, slot);
+            release_if_idle(&mut self.table, slot);
         }
         if !withdrawn.is_empty() {
             batch.withdrawn.push(F::prefixes(withdrawn));
@@ -607,7 +606,7 @@ impl<F: RibFamily> FamilyRib<F> {
                     });
                 }
             }
-            release_if_idle(&mut self.table, &self.fib_dirty, slot);
+            release_if_idle(&mut self.table, slot);
         }
     }
 }

@@ -57,11 +57,6 @@ impl SlotSet {
         true
     }
 
-    pub(crate) fn contains(&self, slot: u32) -> bool {
-        let (word, bit) = split(slot as usize);
-        self.words.get(word).is_some_and(|bits| bits & bit != 0)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -219,6 +219,18 @@ fn next_hops_are_tracked_as_long_as_a_path_uses_them() {
 }
 
 #[test]
+fn a_next_hop_that_came_and_went_is_not_mentioned() {
+    let mut rib = rib(from_external());
+    for _ in 0..2 {
+        rib.update(PeerId(1), announcement(&[(net(PREFIX), 0)], good()), 0);
+        withdraw(&mut rib, 1, PREFIX);
+        assert_eq!(rib.take_tracking(), []);
+    }
+    announce(&mut rib, 1, PREFIX, good());
+    assert!(rib.prefix(net(PREFIX)).unwrap().paths[0].best);
+}
+
+#[test]
 fn a_more_specific_prefix_withdrawn_leaves_the_less_specific_one() {
     let mut rib = rib(from_external());
     announce(&mut rib, 1, "203.0.112.0/20", good());
