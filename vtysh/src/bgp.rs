@@ -416,11 +416,12 @@ pub(crate) async fn neighbor_routes(
     };
     if style == TableStyle::Received && !in_family.soft_reconfiguration_inbound {
         let text = "Inbound soft reconfiguration not enabled";
-        return Ok(if as_json {
+        if as_json {
             writeln!(out, "{{ \"warning\": \"{text}\" }}")?;
         } else {
             writeln!(out, "% {text}")?;
-        });
+        }
+        return Ok(());
     }
     let request = v1::ListRoutesRequest {
         family: family.api() as i32,
@@ -487,10 +488,10 @@ pub(crate) async fn clear(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> R
         return Ok(writeln!(out, "No BGP process is configured")?);
     }
     let (target, unknown) = clear_target(line);
-    if let v1::clear_request::Target::PeerGroup(group) = &target {
-        if !global.peer_groups.contains(group) {
-            return Ok(writeln!(out, "{unknown}")?);
-        }
+    if let v1::clear_request::Target::PeerGroup(group) = &target
+        && !global.peer_groups.contains(group)
+    {
+        return Ok(writeln!(out, "{unknown}")?);
     }
     let kind = match (line.keyword("way"), line.has("soft")) {
         (Some("in"), _) => v1::ClearKind::ClearSoftIn,

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use holdfast_api::v1;
 use holdfast_config::frr::{self, Mode};
 use holdfast_config::grammar::{Grammar, MatchError};
+use holdfast_config::model::Family;
 
 use crate::commands::{self, Command};
 use crate::shell::{Line, Out, Result, Shell, Status, refuse};
@@ -39,6 +40,28 @@ fn moves(mode: Mode) -> &'static Grammar<Move> {
         Mode::AddressFamily(_) => &IN_FAMILY,
         _ => &ELSEWHERE,
     }
+}
+
+/// The mode that a line of a context leads to. The line was taken by the
+/// daemon, so only its beginning matters.
+pub(crate) fn entered(line: &str) -> Mode {
+    static ENTERING: LazyLock<Grammar<Mode>> = LazyLock::new(|| {
+        let builder = Grammar::builder().row("router bgp [LINE...]", Mode::RouterBgp);
+        let builder = builder.row("line vty", Mode::LineVty);
+        builder
+            .row(
+                "address-family ipv4 [LINE...]",
+                Mode::AddressFamily(Family::Ipv4Unicast),
+            )
+            .row(
+                "address-family ipv6 [LINE...]",
+                Mode::AddressFamily(Family::Ipv6Unicast),
+            )
+            .build()
+    });
+    ENTERING
+        .parse(line)
+        .map_or(Mode::Config, |found| *found.payload)
 }
 
 /// Whether the mode or one above it has the command.
@@ -90,7 +113,13 @@ pub(crate) async fn line(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<
         return Ok(Status::Done);
     }
     match check(mode, line) {
-        Err(error) => refuse(line, &error, suggestion(mode, line, &error), out),
+        Err(error) => {
+            let nearest = shell
+                .hints_at(&error)
+                .then(|| suggestion(mode, line))
+                .flatten();
+            refuse(line, &error, nearest, out)
+        }
         Ok(()) => apply(shell, line, out).await,
     }
 }
@@ -105,10 +134,7 @@ async fn enable_command(shell: &mut Shell, command: &str, out: Out<'_>) -> Resul
     })
 }
 
-fn suggestion(mode: Mode, line: &str, error: &MatchError) -> Option<&'static str> {
-    if !matches!(error, MatchError::Unknown { .. }) {
-        return None;
-    }
+fn suggestion(mode: Mode, line: &str) -> Option<&'static str> {
     std::iter::successors(Some(mode), |mode| mode.parent())
         .filter_map(|mode| frr::grammar(mode).suggest_ranked(line))
         .min_by_key(|(distance, _)| *distance)

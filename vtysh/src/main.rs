@@ -117,6 +117,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     if io::stdin().is_terminal() {
         let history = arguments.history.clone().or_else(default_history);
+        session.shell = session.shell.with_hints();
         editor::run(session, history.as_deref())?;
     } else {
         run_script(&mut session)?;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use holdfast_api::{Client, v1};
-use holdfast_config::frr::{Mode, Session};
+use holdfast_config::frr::Mode;
 use holdfast_config::grammar::{Candidate, HelpItem, Match, MatchError};
 use tonic::Code;
 
@@ -67,6 +67,7 @@ pub struct Shell {
     pub(crate) history: Vec<String>,
     pub(crate) paginate: bool,
     clock: Option<Clock>,
+    hints: bool,
 }
 
 impl Shell {
@@ -82,6 +83,7 @@ impl Shell {
             history: Vec::new(),
             paginate: false,
             clock: None,
+            hints: false,
         };
         shell.refresh_hostname().await?;
         Ok(shell)
@@ -92,6 +94,19 @@ impl Shell {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
+    }
+
+    /// Says what was probably meant below the error of an unknown command, as
+    /// a person likes it and a script does not.
+    #[must_use]
+    pub fn with_hints(mut self) -> Self {
+        self.hints = true;
+        self
+    }
+
+    /// Whether hints are wanted about this error.
+    pub(crate) fn hints_at(&self, error: &MatchError) -> bool {
+        self.hints && matches!(error, MatchError::Unknown { .. })
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -115,12 +130,11 @@ impl Shell {
     /// The configuration mode; `None` in the enable mode.
     pub(crate) fn mode(&self) -> Option<Mode> {
         let context = self.context.as_ref()?;
-        let mut session = Session::default();
-        for line in context {
-            // The context comes from lines that were taken.
-            let _ = session.apply_line(line);
-        }
-        Some(session.mode)
+        Some(
+            context
+                .last()
+                .map_or(Mode::Config, |line| config::entered(line)),
+        )
     }
 
     /// Returns to the enable mode, as Ctrl-Z does.
@@ -200,7 +214,8 @@ impl Shell {
         match grammar.parse(line) {
             Ok(found) => self.run(line, &found, out).await,
             Err(error) => {
-                let nearest = matches!(error, MatchError::Unknown { .. })
+                let nearest = self
+                    .hints_at(&error)
                     .then(|| grammar.suggest(line))
                     .flatten();
                 refuse(line, &error, nearest, out)

@@ -133,7 +133,9 @@ impl<'a> RouteTable<'a> {
               Origin codes:  i - IGP, e - EGP, ? - incomplete\n\
               RPKI validation codes: V valid, I invalid, N Not found\n\n",
         )?;
-        let (network, next_hop) = self.widths();
+        let (network, _) = self.widths();
+        // The heading ends where the numbers below it do.
+        let next_hop = if self.selection.wide { 38 } else { 16 };
         writeln!(
             out,
             "   {:network$}{:next_hop$}    Metric LocPrf Weight Path",
@@ -181,9 +183,10 @@ impl<'a> RouteTable<'a> {
         } else {
             write!(out, "{next_hop}\n{:36}", "")?;
         }
+        let metric = if self.selection.wide { 7 } else { 10 };
         match attributes.med {
-            Some(med) => write!(out, "{med:>10}")?,
-            None => write!(out, "{:10}", "")?,
+            Some(med) => write!(out, "{med:>metric$}")?,
+            None => write!(out, "{:metric$}", "")?,
         }
         match attributes.local_pref {
             Some(preference) => write!(out, "{preference:>7}")?,
@@ -295,7 +298,7 @@ impl<'a> RouteTable<'a> {
             pretty(out, value, 1, Slashes::Plain)?;
             out.write_all(b",\n")?;
         }
-        write!(out, "  \"{}\":{{\n", self.adjacent_key())
+        writeln!(out, "  \"{}\":{{", self.adjacent_key())
     }
 
     fn adjacent_key(&self) -> &'static str {
@@ -344,7 +347,7 @@ impl<'a> RouteTable<'a> {
         if self.started {
             out.write_all(b"\n")?;
         } else {
-            write!(out, "{{\n  \"{}\":{{\n", self.adjacent_key())?;
+            writeln!(out, "{{\n  \"{}\":{{", self.adjacent_key())?;
         }
         writeln!(
             out,

@@ -1,0 +1,97 @@
+//! Answers against what FRR 8.4.4 printed.
+
+use vtysh::{Clock, Shell, Status};
+
+use crate::recorded;
+use crate::server::{Daemon, Recorded};
+
+/// What a shell writes for one command at a time.
+async fn answer(daemon: &Daemon, now_secs: u64, command: &str) -> (Status, String) {
+    let clock = Clock {
+        now_ms: now_secs * 1000,
+        utc: true,
+    };
+    let shell = Shell::new(daemon.client().await).await.expect("a shell");
+    let mut out = Vec::new();
+    let status = shell
+        .with_clock(clock)
+        .execute(command, &mut out)
+        .await
+        .expect("an answer");
+    (status, String::from_utf8(out).expect("UTF-8"))
+}
+
+/// Compares every section of a golden file, and shows the first difference of
+/// each that differs.
+async fn compare(recorded: Recorded, name: &str) {
+    let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let daemon = Daemon::start(recorded);
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for (now, command, expected) in sections(&golden) {
+        let (_, got) = answer(&daemon, now, command).await;
+        count += 1;
+        if got != expected {
+            differences.push(difference(command, &got, &expected));
+        }
+    }
+    assert!(count > 10, "{path} has {count} sections");
+    assert!(
+        differences.is_empty(),
+        "{} of {count}:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+}
+
+/// The time, the command and the text of each section.
+fn sections(golden: &str) -> Vec<(u64, &str, String)> {
+    let mut sections: Vec<(u64, &str, String)> = Vec::new();
+    for line in golden.split_inclusive('\n') {
+        if let Some((now, command)) = line
+            .strip_prefix("=== [")
+            .and_then(|head| head.split_once("] "))
+        {
+            sections.push((
+                now.parse().expect("seconds"),
+                command.trim_end(),
+                String::new(),
+            ));
+        } else if let Some((_, _, text)) = sections.last_mut() {
+            text.push_str(line);
+        }
+    }
+    sections
+}
+
+fn difference(command: &str, got: &str, expected: &str) -> String {
+    let mut lines = got.lines().zip(expected.lines()).enumerate();
+    let at = lines.find(|(_, (got, expected))| got != expected);
+    let at = at.map_or(
+        got.lines().count().min(expected.lines().count()),
+        |(line, _)| line,
+    );
+    let line = |text: &str| text.lines().nth(at).map(|line| format!("{line:?}"));
+    format!(
+        "{command}: line {}\n  got      {}\n  expected {}",
+        at + 1,
+        line(got).unwrap_or_else(|| "the end".into()),
+        line(expected).unwrap_or_else(|| "the end".into())
+    )
+}
+
+#[tokio::test]
+async fn a_small_router_answers_as_frr() {
+    compare(recorded::r1(), "r1").await;
+}
+
+#[tokio::test]
+async fn every_sort_of_path_is_shown_as_frr_shows_it() {
+    compare(recorded::lab(), "lab").await;
+}
+
+#[tokio::test]
+async fn without_bgp_the_errors_are_frrs() {
+    compare(recorded::none(), "none").await;
+}

@@ -1,0 +1,14 @@
+//! The whole shell against a daemon that answers from recorded data.
+//!
+//! `tests/golden/*.txt` hold what FRR 8.4.4 printed. A section starts with
+//! `=== [now] command`, `now` in seconds since the Unix epoch. A few numbers of
+//! FRR's own making are ours there: a subgroup is its update group, an installed
+//! nexthop group is the group, and what never happened was 0 ms ago.
+
+mod answers;
+mod binary;
+mod frr_json;
+mod modes;
+mod recorded;
+mod server;
+mod terminal;
