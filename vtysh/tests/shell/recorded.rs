@@ -77,6 +77,72 @@ pub(crate) fn lab() -> Recorded {
     }
 }
 
+/// The same router, with RFC 8212 in force, one session shut by the peer and
+/// one by us.
+pub(crate) fn policy() -> Recorded {
+    const NOW: u64 = 1_795_247_084_000;
+    let mut lab = lab();
+    lab.global.tables = vec![table(V4, 32, 11), table(V6, 0, 0)];
+    lab.peers = frr_json::summary_peers(&frr_json::read("summary-policy")["ipv4Unicast"], NOW);
+    for peer in &mut lab.peers {
+        peer.last_reset_reason = match peer.address.as_str() {
+            "10.9.9.9" => "Waiting for NHT",
+            "10.0.14.99" => "Waiting for peer OPEN",
+            _ => "Admin. shutdown",
+        }
+        .into();
+    }
+    let mut down = frr_json::peers(&frr_json::read("neighbor-down"), NOW).remove(0);
+    down.established_ms = lab.peers[0].established_ms;
+    lab.peers[0] = down;
+    keep_paths(&mut lab, |path| path.local);
+    lab
+}
+
+/// The same router, one peer of which is restarting.
+pub(crate) fn stale() -> Recorded {
+    let mut lab = policy();
+    lab.global.tables = vec![table(V4, 38, 12), table(V6, 14, 0)];
+    lab.peers.retain(|peer| !peer.address.contains(':'));
+    keep_paths(&mut lab, |path| path.local);
+    let mut all = self::lab();
+    keep_paths(&mut all, |path| path.local || path.peer == "10.0.13.3");
+    for route in all.tables.iter_mut().flat_map(|(_, _, _, routes)| routes) {
+        for path in route.paths.iter_mut().filter(|path| !path.local) {
+            path.stale = true;
+            path.stale_until_ms = 1_795_247_230_000;
+            path.best = true;
+            path.multipath = false;
+            path.selection_reason = "First path received".into();
+            path.peer_router_id = "0.0.0.0".into();
+            path.last_update_ms = 1_795_247_109_000;
+            route.version = 38;
+            route.advertised_to.clear();
+        }
+    }
+    all.tables
+        .retain(|(family, table, _, _)| *family == V4 && *table == v1::Table::LocRib);
+    lab.tables = all.tables;
+    lab
+}
+
+/// Drops the other paths, and the prefixes and totals that go with them. The
+/// aggregate goes with its last contributor.
+fn keep_paths(recorded: &mut Recorded, keep: fn(&v1::Path) -> bool) {
+    let contributes = |route: &v1::Route| {
+        route.prefix.starts_with("100.64.") && route.paths.iter().any(|path| !path.local)
+    };
+    for (_, _, _, routes) in &mut recorded.tables {
+        for route in routes.iter_mut() {
+            route.paths.retain(keep);
+        }
+        let aggregated = routes.iter().any(contributes);
+        routes.retain(|route| {
+            !route.paths.is_empty() && (aggregated || route.prefix != "100.64.0.0/10")
+        });
+    }
+}
+
 fn table(family: v1::Family, version: u64, entries: u64) -> v1::TableInfo {
     v1::TableInfo {
         family: family as i32,
