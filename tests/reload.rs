@@ -14,6 +14,7 @@ const ROUTER: &str = "10.0.0.1";
 
 struct Bench {
     router: Box<dyn Router>,
+    namespace: Namespace,
     peers: Namespace,
     _topology: Topology,
 }
@@ -36,6 +37,7 @@ impl Bench {
         let router = router::start(&topology, &namespace, config);
         Self {
             router,
+            namespace,
             peers,
             _topology: topology,
         }
@@ -138,16 +140,19 @@ fn a_reload_withdraws_what_is_no_longer_announced() {
 }
 
 #[test]
-fn a_changed_route_map_is_applied_without_a_reset() {
+fn a_changed_metric_is_applied_without_a_reset() {
     need!();
     let with_metric = |metric: u32| {
         config(
             &[11],
-            &["192.0.2.0/24"],
-            "  neighbor 10.0.0.11 route-map OUT out\n",
-        ) + &format!("route-map OUT permit 10\n set metric {metric}\nexit\n")
+            &[],
+            &format!("  redistribute static metric {metric}\n"),
+        )
     };
     let mut bench = Bench::up(&with_metric(100));
+    bench
+        .namespace
+        .ip("route add blackhole 192.0.2.0/24 proto static");
     let session = bench.establish(11);
     let first = wait_announced(&session, "192.0.2.0/24");
     assert_eq!(first.attribute(4), Some(&100_u32.to_be_bytes()[..]));

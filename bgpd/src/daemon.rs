@@ -117,6 +117,8 @@ fn options(run: &Run, loaded: &Loaded) -> SpeakerOptions {
         kernel: !run.no_kernel,
         table: run.table,
         adopt_stale: restart.map(|gr| Duration::from_secs(gr.restart_time_secs.into())),
+        next_hop_v4: None,
+        next_hop_v6: None,
         config_path: run.file.as_ref().map(|file| file.display().to_string()),
         spelling: loaded.spelling,
     }

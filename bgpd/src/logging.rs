@@ -7,7 +7,6 @@ use std::sync::Mutex;
 
 use holdfast_config::model::{Log, LogLevel};
 use tracing::Level;
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -42,35 +41,42 @@ pub(crate) fn start(log: &Log, run: &Run) -> Result<(), Box<dyn std::error::Erro
     if let Some(level) = log.stdout {
         let layer = tracing_subscriber::fmt::layer().with_ansi(false);
         let layer = layer.with_writer(io::stdout);
-        layers.push(layer.with_filter(filter_of(level)).boxed());
+        layers.push(layer.with_filter(filter(filter_of(level))?).boxed());
     }
     if let Some(target) = &log.file {
         let file = File::options().create(true).append(true).open(&target.path);
         let file = file.map_err(|error| format!("{}: {error}", target.path.display()))?;
         let layer = tracing_subscriber::fmt::layer().with_ansi(false);
         let layer = layer.with_writer(Mutex::new(file));
-        layers.push(layer.with_filter(filter_of(target.level)).boxed());
+        layers.push(layer.with_filter(filter(filter_of(target.level))?).boxed());
     }
     if let Some(level) = log.syslog
         && let Some(syslog) = Syslog::connect()
     {
         let layer = tracing_subscriber::fmt::layer().with_ansi(false);
         let layer = layer.without_time().with_level(false).with_writer(syslog);
-        layers.push(layer.with_filter(filter_of(level)).boxed());
+        layers.push(layer.with_filter(filter(filter_of(level))?).boxed());
     }
     tracing_subscriber::registry().with(layers).init();
     Ok(())
 }
 
+/// The transport of the API tells of every frame when asked for more than
+/// warnings: it has to be named to be heard.
+const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,netlink_proto=warn";
+
+fn filter(wanted: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(format!("{QUIET},{wanted}"))
+        .map_err(|error| format!("--log-level \"{wanted}\": {error}"))
+}
+
 /// Our levels are five, syslog's eight.
-const fn filter_of(level: LogLevel) -> LevelFilter {
+const fn filter_of(level: LogLevel) -> &'static str {
     match level {
-        LogLevel::Emergencies | LogLevel::Alerts | LogLevel::Critical | LogLevel::Errors => {
-            LevelFilter::ERROR
-        }
-        LogLevel::Warnings => LevelFilter::WARN,
-        LogLevel::Notifications | LogLevel::Informational => LevelFilter::INFO,
-        LogLevel::Debugging => LevelFilter::DEBUG,
+        LogLevel::Emergencies | LogLevel::Alerts | LogLevel::Critical | LogLevel::Errors => "error",
+        LogLevel::Warnings => "warn",
+        LogLevel::Notifications | LogLevel::Informational => "info",
+        LogLevel::Debugging => "debug",
     }
 }
 

@@ -24,7 +24,7 @@ mod listener;
 mod peers;
 mod request;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -104,6 +104,11 @@ pub struct SpeakerOptions {
     pub kernel: bool,
     /// The kernel's table.
     pub table: u32,
+    /// What peers are told as our own IPv4 next hop, in place of the session's
+    /// address: for sessions over loopback or through address translation.
+    pub next_hop_v4: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub next_hop_v6: Option<Ipv6Addr>,
     /// Keep forwarding by the routes of an earlier run for this long, while
     /// they are learned anew; none removes them at the start.
     pub adopt_stale: Option<Duration>,
@@ -120,6 +125,8 @@ impl Default for SpeakerOptions {
             listen: Vec::new(),
             kernel: false,
             table: fib::MAIN_TABLE,
+            next_hop_v4: None,
+            next_hop_v6: None,
             adopt_stale: None,
             config_path: None,
             spelling: Spelling::Frr,

@@ -483,7 +483,9 @@ impl Core {
                 local,
                 data,
             } => {
-                let link = Link::new(&self.fib.view(), local, address);
+                let mut link = Link::new(&self.fib.view(), local, address);
+                link.v4 = self.options.next_hop_v4.or(link.v4);
+                link.v6 = self.options.next_hop_v6.or(link.v6);
                 let up = Up {
                     generation,
                     negotiated,
