@@ -28,14 +28,12 @@ type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 /// # Errors
 /// The filter is none, or the file cannot be written.
 pub(crate) fn start(log: &Log, run: &Run) -> Result<(), Box<dyn std::error::Error>> {
-    let filter = run.log_level.as_deref().unwrap_or("info");
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("--log-level \"{filter}\": {error}"))?;
+    let asked = filter(run.log_level.as_deref().unwrap_or("info"))?;
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let stderr: Boxed = if run.log_json {
-        layer.json().with_filter(filter).boxed()
+        layer.json().with_filter(asked).boxed()
     } else {
-        layer.with_ansi(false).with_filter(filter).boxed()
+        layer.with_ansi(false).with_filter(asked).boxed()
     };
     let mut layers = vec![stderr];
     if let Some(level) = log.stdout {
