@@ -73,11 +73,8 @@ async fn live(run: &Run, loaded: Loaded) -> Result<(), Box<dyn std::error::Error
         let _ = stopped.await;
     }));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %path.display(), "bgpd runs");
-    loop {
-        match signals.next().await {
-            Wanted::Reload => reload(run, &speaker).await,
-            Wanted::Stop => break,
-        }
+    while let Wanted::Reload = signals.next().await {
+        reload(run, &speaker).await;
     }
     let graceful = speaker
         .config()
