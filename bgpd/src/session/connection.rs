@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_wire::{CodecContext, Decoder, Frame, Message, MessageKind, Notification};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -22,6 +22,10 @@ use crate::fsm::ConnId;
 
 /// Octets asked for in one read: a few messages of the largest size.
 const READ_SIZE: usize = 64 * 1024;
+
+/// Places in the control lane that only a NOTIFICATION, the start of a session
+/// and the end of a connection may take.
+const RESERVED: usize = 4;
 
 /// How long a closed connection is still read, so that the kernel does not
 /// answer what the peer is sending with a reset that would overtake our
@@ -77,7 +81,7 @@ impl Connection {
         id: ConnId,
         stream: TcpStream,
         status: Arc<Status>,
-        send_hold: Duration,
+        send_hold: Option<Duration>,
     ) -> io::Result<Connection> {
         let ends = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
         let (local, remote) = (ends(stream.local_addr()?), ends(stream.peer_addr()?));
@@ -90,6 +94,7 @@ impl Connection {
             events: event_lane,
             status,
             send_hold,
+            rest: Bytes::new(),
         };
         Ok(Connection {
             id,
@@ -143,8 +148,14 @@ impl Connection {
     }
 
     /// Sends by the control lane. False where the lane is full: the peer reads
-    /// nothing, and the connection is of no use.
+    /// nothing. A KEEPALIVE is left out then, since what waits before it says
+    /// the same as soon as it is read: it is for the send hold timer to give
+    /// the connection up. The last places are for a NOTIFICATION and the end.
     pub fn send(&self, message: Message) -> bool {
+        let last = matches!(message, Message::Notification(_));
+        if !last && self.control.capacity() <= RESERVED {
+            return matches!(message, Message::Keepalive);
+        }
         self.control.try_send(Control::Send(message)).is_ok()
     }
 

@@ -77,6 +77,8 @@ pub struct Shown {
     pub ends: Option<(SocketAddr, SocketAddr)>,
     /// When the session came up, or when it was lost; 0 = never up.
     pub established_ms: u64,
+    /// When the next connection attempt is due; 0 = none is waited for.
+    pub next_connect_ms: u64,
     /// The last reset and when it was, in Unix milliseconds.
     pub last_reset: Option<(LastReset, u64)>,
     /// State changes, oldest first, with Unix milliseconds.
@@ -115,6 +117,7 @@ impl Default for Status {
                 negotiated: None,
                 ends: None,
                 established_ms: 0,
+                next_connect_ms: 0,
                 last_reset: None,
                 history: Vec::new(),
             }),

@@ -54,8 +54,11 @@ enum Woken {
     Attempt(ConnId, io::Result<TcpStream>),
     Connection(ConnId, Happened),
     Room,
+    /// A task of ours ended that nobody waits for.
     Closed,
     Deadline,
+    /// The core is gone.
+    Orphaned,
 }
 
 impl Session {
@@ -88,7 +91,9 @@ impl Session {
         while self.quit.is_none() {
             match self.wait(&mut commands).await {
                 Woken::Command(Some(command)) => self.command(command),
-                Woken::Command(None) => {
+                // Without a core nobody uses the peer's routes: it must not
+                // be kept believing that we forward by them.
+                Woken::Command(None) | Woken::Orphaned => {
                     self.handle(Event::ManualStop(crate::fsm::Stop::shutdown()));
                     break;
                 }
@@ -107,16 +112,20 @@ impl Session {
         let reading = self.waiting.is_empty();
         let has_connections = !self.connections.is_empty();
         let next_of_connections = async {
-            let each = self
-                .connections
-                .iter_mut()
-                .map(|c| Box::pin(c.next(reading)));
-            let ((id, happened), ..) = select_all(each).await;
+            let (id, happened) = match self.connections.as_mut_slice() {
+                // But for the moments around a session's start there is one.
+                [only] => only.next(reading).await,
+                several => {
+                    let each = several.iter_mut().map(|c| Box::pin(c.next(reading)));
+                    select_all(each).await.0
+                }
+            };
             Woken::Connection(id, happened)
         };
         tokio::select! {
             biased;
             command = commands.recv() => Woken::Command(command),
+            () = self.core.closed() => Woken::Orphaned,
             () = sleep_until(deadline) => Woken::Deadline,
             room = self.core.reserve(), if !reading => match room {
                 Ok(permit) => {
@@ -125,11 +134,14 @@ impl Session {
                     }
                     Woken::Room
                 }
-                // The core is gone: nothing is read any more, the speaker's
-                // end follows.
-                Err(_) => std::future::pending().await,
+                Err(_) => Woken::Orphaned,
             },
-            Some(Ok((id, result))) = self.attempts.join_next() => Woken::Attempt(id, result),
+            // One that was given up ends here too: were it not taken, the set
+            // would not be asked again before something else happens.
+            Some(ended) = self.attempts.join_next() => match ended {
+                Ok((id, result)) => Woken::Attempt(id, result),
+                Err(_) => Woken::Closed,
+            },
             Some(_) = self.closing.join_next() => Woken::Closed,
             woken = next_of_connections, if has_connections => woken,
         }
@@ -210,9 +222,7 @@ impl Session {
     }
 
     fn connected(&mut self, id: ConnId, role: Role, stream: TcpStream) {
-        let hold = Duration::from_secs(self.config.params.hold_time_secs.into());
-        let send_hold = SEND_HOLD_MIN.max(hold * 2);
-        match Connection::new(id, stream, Arc::clone(&self.status), send_hold) {
+        match Connection::new(id, stream, Arc::clone(&self.status), self.send_hold()) {
             Ok(connection) => {
                 let (local, remote) = (connection.local, connection.remote);
                 self.connections.push(connection);
@@ -228,6 +238,15 @@ impl Session {
                 error: error.to_string(),
             }),
         }
+    }
+
+    /// How long a write may make no progress; none for ever.
+    fn send_hold(&self) -> Option<Duration> {
+        let params = &self.config.params;
+        let hold = Duration::from_secs(params.hold_time_secs.into());
+        let time = params.timing.send_hold;
+        let time = time.unwrap_or_else(|| SEND_HOLD_MIN.max(hold * 2));
+        (!time.is_zero()).then_some(time)
     }
 
     fn happened(&mut self, id: ConnId, happened: Happened) {
@@ -353,8 +372,10 @@ impl Session {
     // ===== the machine =====
 
     fn handle(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
+        let mut next = Some(event);
+        // Most events have no follow-up: then nothing is allocated.
+        let mut events = VecDeque::new();
+        while let Some(event) = next.take().or_else(|| events.pop_front()) {
             let changes_shown = !matches!(
                 event,
                 Event::Update(_) | Event::Keepalive(_) | Event::RouteRefresh(_) | Event::Tick
@@ -517,6 +538,12 @@ impl Session {
         let history = self.fsm.history();
         let mut shown = self.status.shown();
         shown.state = self.fsm.state();
+        let timers = self.fsm.timers();
+        let next_connect = timers.connect_retry.or(timers.idle_hold);
+        shown.next_connect_ms = next_connect.map_or(0, |at| {
+            let left = at.saturating_duration_since(now).as_millis();
+            now_ms.saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
+        });
         shown.last_reset = self.fsm.last_reset().map(|r| (r.clone(), unix(r.when)));
         shown.history = history
             .major()

@@ -69,8 +69,10 @@ pub struct Writer {
     pub events: mpsc::Sender<WriterEvent>,
     /// Counters.
     pub status: Arc<Status>,
-    /// RFC 9687: how long a write may make no progress.
-    pub send_hold: Duration,
+    /// RFC 9687: how long a write may make no progress; none for ever.
+    pub send_hold: Option<Duration>,
+    /// What is left of the message that a write stopped in.
+    pub rest: Bytes,
 }
 
 impl Writer {
@@ -95,12 +97,37 @@ impl Writer {
                 },
             };
             if let Err(event) = step {
+                let stuck = matches!(event, WriterEvent::SendHoldExpired);
                 // The session may be gone already; then nobody needs to know.
                 let _ = self.events.send(event).await;
+                if stuck {
+                    self.last_words(buffer).await;
+                }
                 return;
             }
         }
         let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
+    }
+
+    /// The send hold time is over: the NOTIFICATION that follows is tried all
+    /// the same, behind the rest of the message that the peer has a part of.
+    async fn last_words(mut self, mut buffer: BytesMut) {
+        buffer.clear();
+        buffer.extend_from_slice(&self.rest);
+        while let Some(Control::Send(message)) = self.control.recv().await {
+            if matches!(message, Message::Notification(_))
+                && message
+                    .encode(&outbound::initial_context(), &mut buffer)
+                    .is_ok()
+            {
+                self.status.count_sent(&message);
+            }
+        }
+        let write = async {
+            self.socket.write_all(&buffer).await?;
+            self.socket.shutdown().await
+        };
+        let _ = timeout(CLOSE_TIMEOUT, write).await;
     }
 
     async fn send(
@@ -149,17 +176,40 @@ impl Writer {
     }
 
     async fn flush(&mut self, buffer: &mut BytesMut) -> Result<(), WriterEvent> {
-        let mut bytes: Bytes = buffer.split().freeze();
+        let whole: Bytes = buffer.split().freeze();
+        let mut bytes = whole.clone();
         while !bytes.is_empty() {
-            match timeout(self.send_hold, self.socket.write_buf(&mut bytes)).await {
+            let write = self.socket.write_buf(&mut bytes);
+            let written = match self.send_hold {
+                Some(time) => timeout(time, write).await,
+                None => Ok(write.await),
+            };
+            match written {
                 Ok(Ok(0)) => return Err(WriterEvent::Failed(io::ErrorKind::WriteZero.into())),
                 Ok(Ok(_)) => self.status.wrote(),
                 Ok(Err(error)) => return Err(WriterEvent::Failed(error)),
-                Err(_) => return Err(WriterEvent::SendHoldExpired),
+                Err(_) => {
+                    self.rest = rest_of_message(&whole, whole.len() - bytes.len());
+                    return Err(WriterEvent::SendHoldExpired);
+                }
             }
         }
         Ok(())
     }
+}
+
+/// What comes from `written` on until the end of the message that begins
+/// before it. `messages` begins with a message.
+fn rest_of_message(messages: &Bytes, written: usize) -> Bytes {
+    let mut end = 0;
+    while end < written {
+        let length = match messages.get(end + 16..end + 18) {
+            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+            _ => break,
+        };
+        end += length.max(1);
+    }
+    messages.slice(written..end.clamp(written, messages.len()))
 }
 
 /// The next batch, or never while there is no data lane.

@@ -6,8 +6,8 @@ use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes,
 use holdfast_api::v1;
 use holdfast_config::model::{Config, NextHopSelf, RemoteAs, Shutdown};
 use holdfast_rib::{
-    AdvertisedRoute, Invalid, PathSource, PathView, PrefixView, ReceivedRoute, Rejection, Rib,
-    Step, TableSummary,
+    AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PrefixView, ReceivedRoute,
+    Rejection, Rib, TableSummary,
 };
 use ipnet::IpNet;
 
@@ -48,6 +48,14 @@ pub(super) const fn table_memory(summary: &TableSummary) -> u64 {
 
 // ===== peers =====
 
+/// Estimate: what the tasks of a session hold, and the buffers of one that is
+/// connected.
+const fn session_memory(connected: bool) -> u64 {
+    const TASKS: u64 = 8 * 1024;
+    const BUFFERS: u64 = 2 * 64 * 1024;
+    if connected { TASKS + BUFFERS } else { TASKS }
+}
+
 pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
     let settings = &peer.settings;
     let status = &peer.session.status;
@@ -71,6 +79,8 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
         passive: settings.passive,
         local_router_id: rib.config().router_id.to_string(),
         established_ms: shown.established_ms,
+        next_connect_ms: shown.next_connect_ms,
+        memory_bytes: session_memory(negotiated.is_some()),
         connections_established: status.established.load(Ordering::Relaxed),
         connections_dropped: status.dropped.load(Ordering::Relaxed),
         last_read_ms,
@@ -287,25 +297,26 @@ pub(super) fn route<'a>(
         paths: view
             .paths
             .iter()
-            .map(|path| v1::Path {
-                attributes: Some(path_attributes(&path.attributes, &view.prefix)),
-                ..self::path(path, view.reason, peer_of(path.source))
-            })
+            .map(|path| self::path(path, view, peer_of(path.source)))
             .collect(),
         advertised_to: Vec::new(),
     }
 }
 
-fn path(path: &PathView, reason: Option<Step>, peer: Option<&Peer>) -> v1::Path {
-    let local = matches!(path.source, PathSource::Local(_));
+fn path(path: &PathView, view: &PrefixView, peer: Option<&Peer>) -> v1::Path {
+    let shown = from_peer(peer);
     v1::Path {
         valid: path.invalid.is_none(),
         best: path.best,
         multipath: path.multipath,
         stale: path.stale,
-        local,
-        sourced: local,
-        selection_reason: match reason {
+        stale_until_ms: match peer {
+            Some(peer) if path.stale => peer.stale_until_ms,
+            _ => 0,
+        },
+        local: path.source == PathSource::Local(LocalSource::Network),
+        sourced: matches!(path.source, PathSource::Local(_)),
+        selection_reason: match view.reason {
             Some(reason) if path.best => reason.reason().to_owned(),
             _ => String::new(),
         },
@@ -319,7 +330,8 @@ fn path(path: &PathView, reason: Option<Step>, peer: Option<&Peer>) -> v1::Path 
         accessible: path.invalid.is_none(),
         last_update_ms: path.last_update,
         path_id: path.path_id,
-        ..from_peer(peer)
+        attributes: Some(path_attributes(&path.attributes, &view.prefix)),
+        ..shown
     }
 }
 
@@ -369,15 +381,15 @@ pub(super) fn advertised_route(
     view: Option<&PrefixView>,
 ) -> v1::Route {
     let best = view.and_then(|v| v.paths.iter().find(|p| p.best));
-    let local = best.is_some_and(|p| matches!(p.source, PathSource::Local(_)));
+    let source = best.map(|p| p.source);
     v1::Route {
         prefix: advertised.prefix.to_string(),
         version: view.map_or(0, |v| v.version),
         paths: vec![v1::Path {
             valid: true,
             best: true,
-            local,
-            sourced: local,
+            local: source == Some(PathSource::Local(LocalSource::Network)),
+            sourced: matches!(source, Some(PathSource::Local(_))),
             weight: best.map_or(0, |p| p.weight),
             attributes: Some(attributes(&advertised.attributes)),
             ..v1::Path::default()

@@ -37,6 +37,8 @@ pub(super) struct Peer {
     pub(super) up: Option<Up>,
     /// Families in which routes of the session before are kept.
     pub(super) stale: FamilySet,
+    /// When they go unless they are heard again, in Unix milliseconds.
+    pub(super) stale_until_ms: u64,
 }
 
 /// A session that is up, as the core sees it.
@@ -301,6 +303,7 @@ impl Core {
                 config,
                 up: None,
                 stale: FamilySet::EMPTY,
+                stale_until_ms: 0,
             },
         );
     }
@@ -557,9 +560,7 @@ impl Core {
             self.rib.sweep_stale(id, family);
         }
         if !stale.intersection(kept).is_empty() {
-            let time = self.stalepath_time();
-            self.stale
-                .insert((Instant::now() + time, id, StaleTimer::EndOfRib));
+            self.stale_for(id, self.stalepath_time(), StaleTimer::EndOfRib);
         }
     }
 
@@ -580,8 +581,15 @@ impl Core {
         self.rib.peer_down(id, keep);
         if !keep.is_empty() {
             let secs = restart.map_or(0, |r| r.restart_time_secs);
-            let at = Instant::now() + Duration::from_secs(secs.into());
-            self.stale.insert((at, id, StaleTimer::Restart));
+            self.stale_for(id, Duration::from_secs(secs.into()), StaleTimer::Restart);
+        }
+    }
+
+    fn stale_for(&mut self, id: PeerId, time: Duration, timer: StaleTimer) {
+        self.stale.insert((Instant::now() + time, id, timer));
+        if let Some(peer) = self.ids.get(&id).and_then(|a| self.peers.get_mut(a)) {
+            let left = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            peer.stale_until_ms = now_ms().saturating_add(left);
         }
     }
 
