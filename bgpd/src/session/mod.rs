@@ -41,6 +41,10 @@ use transport::TransportParams;
 /// Commands that may wait for a session.
 const COMMANDS: usize = 64;
 
+/// Of these, places that accepted connections may not take: whoever can send
+/// from a peer's address must not crowd out what the operator says.
+const RESERVED: usize = 48;
+
 /// What a session needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -142,6 +146,15 @@ impl SessionHandle {
         let session = task::Session::new(peer, config, Arc::clone(&status), core);
         tokio::spawn(session.run(lane));
         SessionHandle { commands, status }
+    }
+
+    /// Hands over an accepted connection; one too many is closed.
+    pub fn offer(&self, stream: TcpStream) {
+        if self.commands.capacity() > RESERVED {
+            self.tell(Command::Inbound(stream));
+        } else {
+            tracing::info!("connection refused: too many at once from one neighbor");
+        }
     }
 
     /// Gives a command without waiting. A session that has not taken 64

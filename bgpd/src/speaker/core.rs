@@ -22,6 +22,7 @@ use holdfast_rib::{
 };
 use ipnet::IpNet;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::peers::Peer;
 use super::request::Request;
@@ -36,6 +37,8 @@ const BATCH: usize = 256;
 const EXPORT_BUDGET: usize = 4_096;
 /// Routes handed to the FIB at a time.
 const FIB_BUDGET: usize = 8_192;
+/// How long the end waits for what is on its way to the FIB.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Administrative distance of external and internal routes, as FRR's.
 const DISTANCE_EBGP: u32 = 20;
 const DISTANCE_IBGP: u32 = 200;
@@ -61,6 +64,8 @@ pub(super) struct Core {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) registry: Registry,
     pub(super) listeners: Arc<[tokio::net::TcpListener]>,
+    /// The tasks that accept on them; they end with the core.
+    accepting: JoinSet<()>,
     /// MD5 keys that the listeners have.
     pub(super) keys: BTreeMap<IpAddr, String>,
     pub(super) reports: mpsc::Sender<FromSession>,
@@ -80,6 +85,8 @@ pub(super) struct Core {
     /// Until when routes of an earlier run wait in the kernel; none when swept.
     pub(super) adoption: Option<Instant>,
     in_flight: Option<InFlight>,
+    /// The FIB's task has ended.
+    fib_gone: bool,
     more: bool,
 }
 
@@ -107,6 +114,7 @@ pub(super) struct Parts {
     pub(super) watchers: broadcast::Sender<v1::WatchEvent>,
     pub(super) registry: Registry,
     pub(super) listeners: Arc<[tokio::net::TcpListener]>,
+    pub(super) accepting: JoinSet<()>,
     pub(super) adoption: Option<Instant>,
 }
 
@@ -129,6 +137,7 @@ impl Core {
             watchers,
             registry,
             listeners,
+            accepting,
             adoption,
         } = parts;
         Core {
@@ -143,6 +152,7 @@ impl Core {
             addresses: Vec::new(),
             registry,
             listeners,
+            accepting,
             keys: BTreeMap::new(),
             reports,
             ready: Arc::new(Notify::new()),
@@ -155,6 +165,7 @@ impl Core {
             stale: BTreeSet::new(),
             adoption,
             in_flight: None,
+            fib_gone: false,
             more: false,
         }
     }
@@ -169,7 +180,8 @@ impl Core {
             let woken = tokio::select! {
                 request = lanes.requests.recv() => Woken::Request(request),
                 report = lanes.reports.recv() => Woken::Report(report),
-                event = lanes.fib.recv() => Woken::Fib(event),
+                // A lane that has ended is always ready.
+                event = lanes.fib.recv(), if !self.fib_gone => Woken::Fib(event),
                 result = poll_in_flight(&mut self.in_flight) => Woken::Written(result),
                 () = ready.notified() => Woken::Pump,
                 () = std::future::ready(()), if self.more => Woken::Pump,
@@ -190,18 +202,22 @@ impl Core {
                 Woken::Report(Some(report)) => self.reports(report, &mut lanes.reports),
                 Woken::Fib(Some(event)) => self.fib_events(event, &mut lanes.fib),
                 Woken::Written(Ok(())) => self.in_flight = None,
-                Woken::Written(Err(error)) => {
-                    tracing::error!(%error, "the FIB is gone; routes do not reach the kernel");
-                    self.in_flight = None;
-                }
+                Woken::Written(Err(_)) | Woken::Fib(None) => self.fib_ended(),
                 Woken::Deadline => self.deadlines(),
                 Woken::View => self.view_changed(),
-                // Neither lane ends while we hold a sender.
-                Woken::Report(None) | Woken::Fib(None) | Woken::Pump => {}
+                // The lane does not end while we hold a sender.
+                Woken::Report(None) | Woken::Pump => {}
             }
             self.pump();
             // A busy core lets the other tasks of a single-threaded runtime run.
             tokio::task::yield_now().await;
+        }
+    }
+
+    fn fib_ended(&mut self) {
+        self.in_flight = None;
+        if !std::mem::replace(&mut self.fib_gone, true) {
+            tracing::error!("the FIB is gone; routes do not reach the kernel");
         }
     }
 
@@ -273,7 +289,7 @@ impl Core {
     }
 
     fn pump_fib(&mut self) {
-        if self.in_flight.is_some() {
+        if self.in_flight.is_some() || self.fib_gone {
             return;
         }
         let tracking = self.rib.take_tracking();
@@ -408,43 +424,38 @@ impl Core {
     // ===== the end =====
 
     async fn stop(&mut self, graceful: bool, lanes: &mut Lanes) {
+        // The ports are free again when this returns.
+        self.accepting.shutdown().await;
+        self.listeners = Arc::new([]);
         self.registry
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
-        let mut ends = Vec::new();
-        for peer in self.peers.values() {
-            ends.push(peer.quit(graceful));
-        }
-        // The sessions' last reports must find room while they close.
-        let all = async {
+        let ends: Vec<_> = self.peers.values().map(|p| p.quit(graceful)).collect();
+        let in_flight = self.in_flight.take();
+        let fib = self.fib.clone();
+        let end = async {
             for end in ends {
                 let _ = end.await;
             }
-        };
-        tokio::pin!(all);
-        loop {
-            tokio::select! {
-                () = &mut all => break,
-                _ = lanes.reports.recv() => {}
-                _ = lanes.fib.recv() => {}
+            if let Some(in_flight) = in_flight {
+                let _ = tokio::time::timeout(STOP_TIMEOUT, in_flight).await;
             }
-        }
-        if let Some(in_flight) = self.in_flight.take() {
-            let _ = tokio::time::timeout(Duration::from_secs(5), in_flight).await;
-        }
-        let how = if graceful {
-            fib::OnShutdown::Leave
-        } else {
-            fib::OnShutdown::Withdraw
+            let _ = fib
+                .shutdown(if graceful {
+                    fib::OnShutdown::Leave
+                } else {
+                    fib::OnShutdown::Withdraw
+                })
+                .await;
         };
-        let fib = self.fib.clone();
-        let shutdown = fib.shutdown(how);
-        tokio::pin!(shutdown);
+        tokio::pin!(end);
+        // Last reports of the sessions and the FIB must find room meanwhile.
         loop {
             tokio::select! {
-                _ = &mut shutdown => break,
-                event = lanes.fib.recv() => if event.is_none() { break },
+                () = &mut end => break,
+                _ = lanes.reports.recv() => {}
+                Some(_) = lanes.fib.recv() => {}
             }
         }
     }

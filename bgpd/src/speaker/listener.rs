@@ -7,14 +7,13 @@ use tokio::net::TcpListener;
 
 use super::configure::registry;
 use super::core::Registry;
-use crate::session::Command;
 use crate::session::transport::canonical;
 
 /// Wait after a failed accept: out of file descriptors is not mended by
 /// trying again at once.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Accepts on one socket for as long as the daemon runs. Connections from
+/// Accepts on one socket until it is aborted. Connections from
 /// addresses that no peer has are closed at once (RFC 4271 section 8.2.1).
 pub(super) async fn accept(listeners: Arc<[TcpListener]>, index: usize, peers: Registry) {
     let Some(listener) = listeners.get(index) else {
@@ -32,7 +31,7 @@ pub(super) async fn accept(listeners: Arc<[TcpListener]>, index: usize, peers: R
         let address = canonical(remote.ip());
         let session = registry(&peers).get(&address).cloned();
         match session {
-            Some(session) => session.tell(Command::Inbound(stream)),
+            Some(session) => session.offer(stream),
             None => tracing::info!(%address, "connection refused: no such neighbor"),
         }
     }

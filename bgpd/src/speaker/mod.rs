@@ -34,6 +34,7 @@ use holdfast_config::Spelling;
 use holdfast_fib as fib;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::session::status::now_ms;
 use crate::session::transport;
@@ -167,9 +168,10 @@ impl Speaker {
         let (reports, report_lane) = mpsc::channel(REPORTS);
         let (watchers, _) = broadcast::channel(WATCH);
         let registry = core::Registry::default();
+        let mut accepting = JoinSet::new();
         for index in 0..listeners.len() {
             let peers = Arc::clone(&registry);
-            tokio::spawn(listener::accept(Arc::clone(&listeners), index, peers));
+            accepting.spawn(listener::accept(Arc::clone(&listeners), index, peers));
         }
         let core = core::Core::new(core::Parts {
             options: options.clone(),
@@ -178,6 +180,7 @@ impl Speaker {
             watchers: watchers.clone(),
             registry,
             listeners,
+            accepting,
             adoption: options.adopt_stale.map(|time| Instant::now() + time),
         });
         tokio::spawn(core.run(core::Lanes {
