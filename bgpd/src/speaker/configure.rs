@@ -44,7 +44,7 @@ impl Core {
         self.apply_keys();
         let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
         if policy(&old) != policy(&self.config) {
-            self.refresh_peers();
+            self.refresh_policies();
             changes.push("policy: applied to all sessions".to_owned());
         }
         self.originate();
@@ -140,6 +140,34 @@ impl Core {
         self.originated = wanted;
     }
 
+    /// The same for what one route of the kernel's may have changed: with a
+    /// full table beside us, every change of it must not cost a look at all.
+    pub(super) fn originate_from(&mut self, prefix: IpNet, source: Source) {
+        let Some(bgp) = &self.config.bgp else {
+            return;
+        };
+        let network = networks(bgp, prefix) && self.network_stands(bgp, prefix);
+        let redistributed = self.redistributed(bgp, prefix, source);
+        let wanted = [
+            (LocalSource::Network, network.then_some(0)),
+            (local_source(source), redistributed),
+        ];
+        for (source, metric) in wanted {
+            let key = (prefix, source);
+            if self.originated.get(&key).copied() == metric {
+                continue;
+            }
+            if let Some(metric) = metric {
+                self.originated.insert(key, metric);
+                let route = LocalRoute::new(source, None, metric);
+                self.rib.originate(prefix, route, now_ms());
+            } else {
+                self.originated.remove(&key);
+                self.rib.withdraw_local(prefix, source);
+            }
+        }
+    }
+
     fn wanted_routes(&self) -> BTreeMap<(IpNet, LocalSource), u32> {
         let mut wanted = BTreeMap::new();
         let Some(bgp) = &self.config.bgp else {
@@ -148,21 +176,31 @@ impl Core {
         let v4 = bgp.ipv4_unicast.networks.iter().copied().map(IpNet::V4);
         let v6 = bgp.ipv6_unicast.networks.iter().copied().map(IpNet::V6);
         for prefix in v4.chain(v6) {
-            if !bgp.network_import_check || !self.options.kernel || self.kernel_has(prefix) {
+            if self.network_stands(bgp, prefix) {
                 wanted.insert((prefix, LocalSource::Network), 0);
             }
         }
-        for ((prefix, source), metric) in &self.kernel_routes {
-            let configured = match prefix {
-                IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, *source),
-                IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, *source),
-            };
-            if let Some(configured) = configured {
-                let source = local_source(*source);
-                wanted.insert((*prefix, source), configured.unwrap_or(*metric));
+        for (prefix, source) in self.kernel_routes.keys() {
+            if let Some(metric) = self.redistributed(bgp, *prefix, *source) {
+                wanted.insert((*prefix, local_source(*source)), metric);
             }
         }
         wanted
+    }
+
+    /// Whether a `network` line takes effect.
+    fn network_stands(&self, bgp: &Bgp, prefix: IpNet) -> bool {
+        !bgp.network_import_check || !self.options.kernel || self.kernel_has(prefix)
+    }
+
+    /// The MED that a route of the kernel's is redistributed with, if it is.
+    fn redistributed(&self, bgp: &Bgp, prefix: IpNet, source: Source) -> Option<u32> {
+        let metric = self.kernel_routes.get(&(prefix, source))?;
+        let configured = match prefix {
+            IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, source),
+            IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, source),
+        };
+        Some(configured?.unwrap_or(*metric))
     }
 
     fn kernel_has(&self, prefix: IpNet) -> bool {
@@ -273,6 +311,14 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         default_local_pref: bgp.default_local_preference,
         max_paths_v4: limits(v4.maximum_paths, v4.maximum_paths_ibgp),
         max_paths_v6: limits(v6.maximum_paths, v6.maximum_paths_ibgp),
+    }
+}
+
+/// Whether there is a `network` line for the prefix.
+fn networks(bgp: &Bgp, prefix: IpNet) -> bool {
+    match prefix {
+        IpNet::V4(prefix) => bgp.ipv4_unicast.networks.contains(&prefix),
+        IpNet::V6(prefix) => bgp.ipv6_unicast.networks.contains(&prefix),
     }
 }
 

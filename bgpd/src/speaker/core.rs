@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bgp_wire::NextHop;
+use bgp_wire::{NextHop, Prefixes};
 use holdfast_api::v1;
 use holdfast_config::model::Config;
 use holdfast_fib::{self as fib, FibError, FibHandle, TrackKey};
@@ -28,11 +28,14 @@ use super::peers::Peer;
 use super::request::Request;
 use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
-use crate::session::{FromSession, SessionHandle};
+use crate::session::{FromSession, Report, SessionHandle};
 
 /// Messages taken from the sessions before what came of them is pumped. Large
 /// enough to pack prefixes well, small enough that a keystroke is answered.
 const BATCH: usize = 256;
+/// Prefixes in those messages after which the batch is large enough: an
+/// extended message may carry ten thousand.
+const BATCH_PREFIXES: usize = 32_768;
 /// Prefixes looked at for one peer before the next one has its turn.
 const EXPORT_BUDGET: usize = 4_096;
 /// Routes handed to the FIB at a time.
@@ -222,30 +225,29 @@ impl Core {
     }
 
     fn reports(&mut self, first: FromSession, lane: &mut mpsc::Receiver<FromSession>) {
+        let mut prefixes = prefixes_in(&first.report);
         self.report(first);
         for _ in 1..BATCH {
-            match lane.try_recv() {
-                Ok(report) => self.report(report),
-                Err(_) => break,
+            if prefixes >= BATCH_PREFIXES {
+                break;
             }
+            let Ok(report) = lane.try_recv() else { break };
+            prefixes += prefixes_in(&report.report);
+            self.report(report);
         }
     }
 
     fn fib_events(&mut self, first: fib::Event, lane: &mut mpsc::Receiver<fib::Event>) {
-        let mut originate = self.fib_event(first);
+        self.fib_event(first);
         for _ in 1..BATCH {
             match lane.try_recv() {
-                Ok(event) => originate |= self.fib_event(event),
+                Ok(event) => self.fib_event(event),
                 Err(_) => break,
             }
         }
-        if originate {
-            self.originate();
-        }
     }
 
-    /// Returns whether what is originated may have changed.
-    fn fib_event(&mut self, event: fib::Event) -> bool {
+    fn fib_event(&mut self, event: fib::Event) {
         match event {
             fib::Event::NextHopChanged { key, resolution } => {
                 let state = resolution.map(|r| NextHopState {
@@ -253,7 +255,6 @@ impl Core {
                     connected: r.connected,
                 });
                 self.rib.next_hop_changed(key.address, state);
-                false
             }
             fib::Event::KernelRoute {
                 prefix,
@@ -264,18 +265,16 @@ impl Core {
                     Some(metric) => self.kernel_routes.insert((prefix, source), metric),
                     None => self.kernel_routes.remove(&(prefix, source)),
                 };
-                true
+                self.originate_from(prefix, source);
             }
             fib::Event::RouteFailed { prefix, error } => {
                 tracing::warn!(%prefix, %error, "route not in the kernel");
                 self.watch_fib(prefix);
-                false
             }
             fib::Event::RouteInstalled(prefix) | fib::Event::RouteRemoved(prefix) => {
                 self.watch_fib(prefix);
-                false
             }
-            fib::Event::InterfaceChanged(_) | fib::Event::InterfaceRemoved { .. } => false,
+            fib::Event::InterfaceChanged(_) | fib::Event::InterfaceRemoved { .. } => {}
         }
     }
 
@@ -418,6 +417,8 @@ impl Core {
             );
             let fib = self.fib.clone();
             tokio::spawn(async move { fib.sweep_stale().await });
+            // Sessions from now on are not those of a restarting router.
+            self.apply_peers();
         }
     }
 
@@ -518,6 +519,14 @@ impl Core {
             route: None,
         }));
     }
+}
+
+fn prefixes_in(report: &Report) -> usize {
+    let Report::Update { update, .. } = report else {
+        return 0;
+    };
+    let announced = update.announced.iter().map(|a| &a.prefixes);
+    announced.chain(&update.withdrawn).map(Prefixes::len).sum()
 }
 
 /// Whether packets to the address need an interface beside it.

@@ -50,6 +50,8 @@ pub(super) struct Up {
     data: mpsc::Sender<Outbound>,
     /// Families whose refresh has to be announced with the next batch.
     begin_refresh: FamilySet,
+    /// Families in which it was announced and is not complete.
+    refreshing: FamilySet,
     pub(super) end_of_rib_sent: FamilySet,
     /// Those of them that followed routes, not an empty table.
     pub(super) end_of_rib_after_update: FamilySet,
@@ -128,7 +130,16 @@ impl Peer {
         let Ok(permit) = up.data.try_reserve() else {
             return false;
         };
-        let batch = rib.export(self.id, budget);
+        let mut batch = rib.export(self.id, budget);
+        let begin_refresh = std::mem::take(&mut up.begin_refresh);
+        for family in begin_refresh.iter() {
+            up.refreshing.insert(family);
+        }
+        // An end without a beginning means nothing (RFC 7313 section 4.2).
+        batch.end_of_refresh = batch.end_of_refresh.intersection(up.refreshing);
+        for family in batch.end_of_refresh.iter() {
+            up.refreshing.remove(family);
+        }
         for family in batch.end_of_rib.iter() {
             up.end_of_rib_sent.insert(family);
             if rib.counters(self.id, family).sent > 0 {
@@ -136,7 +147,7 @@ impl Peer {
             }
         }
         let outbound = Outbound {
-            begin_refresh: std::mem::take(&mut up.begin_refresh),
+            begin_refresh,
             enhanced_refresh: up.negotiated.enhanced_route_refresh,
             batch,
             ready: Arc::clone(ready),
@@ -230,6 +241,7 @@ impl Core {
         if let Some(peer) = self.peers.remove(&address) {
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
+            self.stale.retain(|(_, of, _)| *of != peer.id);
             // Nobody waits for the answer: the session says goodbye by itself.
             drop(peer.quit_with(Event::ManualStop(Stop {
                 subcode: Cease::PeerDeconfigured,
@@ -308,25 +320,23 @@ impl Core {
         );
     }
 
-    /// Settings of a running session changed that need no new one.
+    /// Settings of a running session changed that need no new one. The policy
+    /// is no part of them: to apply it costs a look at every route.
     fn refresh_peer(&mut self, address: IpAddr) {
-        let policy = self.policy();
         let local_as = self.rib.config().local_as;
         if let Some(peer) = self.peers.get(&address)
             && let Some(up) = &peer.up
         {
             let info = peer_info(&peer.settings, up, local_as);
-            let id = peer.id;
-            self.rib.set_peer(id, info);
-            self.rib.set_policy(id, policy);
+            self.rib.set_peer(peer.id, info);
         }
     }
 
-    /// Tells every session what of the host or the instance it depends on.
-    pub(super) fn refresh_peers(&mut self) {
-        let addresses: Vec<IpAddr> = self.peers.keys().copied().collect();
-        for address in addresses {
-            self.refresh_peer(address);
+    /// The policy changed for everybody.
+    pub(super) fn refresh_policies(&mut self) {
+        let policy = self.policy();
+        for peer in self.peers.values().filter(|p| p.up.is_some()) {
+            self.rib.set_policy(peer.id, Arc::clone(&policy));
         }
     }
 
@@ -495,6 +505,7 @@ impl Core {
                     link,
                     data,
                     begin_refresh: FamilySet::EMPTY,
+                    refreshing: FamilySet::EMPTY,
                     end_of_rib_sent: FamilySet::EMPTY,
                     end_of_rib_after_update: FamilySet::EMPTY,
                     end_of_rib_received: FamilySet::EMPTY,
@@ -617,6 +628,10 @@ impl Core {
         if let Some(family) = update.end_of_rib {
             if let Some(up) = &mut peer.up {
                 up.end_of_rib_received.insert(family);
+                if up.end_of_rib_received == up.negotiated.families {
+                    // Nothing is left for the timer to take away.
+                    self.stale.retain(|(_, of, _)| *of != id);
+                }
             }
             self.rib.end_of_rib(id, family);
             self.check_adoption();
@@ -649,13 +664,16 @@ impl Core {
             return;
         };
         let id = peer.id;
-        let enhanced = peer
-            .up
-            .as_ref()
-            .is_some_and(|up| up.negotiated.enhanced_route_refresh);
+        let Some(up) = peer.up.as_mut() else { return };
+        if !up.negotiated.families.contains(family) {
+            return;
+        }
+        let enhanced = up.negotiated.enhanced_route_refresh;
         match kind {
             RouteRefreshKind::Request => {
-                if let Some(up) = peer.up.as_mut().filter(|_| enhanced) {
+                // Not before the End-of-RIB (RFC 7313 section 4.1); until then
+                // everything is on its way anyway.
+                if enhanced && up.end_of_rib_sent.contains(family) {
                     up.begin_refresh.insert(family);
                 }
                 self.rib.refresh_out(id, family, true);
