@@ -14,6 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::{self, Run};
 use crate::logging;
 
+/// How long open calls of the API may take to end.
+const API_STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(run: &Run) -> ExitCode {
     let loaded = match &run.file {
@@ -59,22 +62,24 @@ async fn live(run: &Run, loaded: Loaded) -> Result<(), Box<dyn std::error::Error
     // Before anything in the kernel is touched: another daemon may run.
     let socket = Socket::open(&path, Some(&group))
         .map_err(|error| format!("API socket {}: {error}", path.display()))?;
-    let speaker = match Speaker::start(options(run, &loaded)).await {
-        Ok(speaker) => speaker,
-        Err(error) => {
-            let _ = std::fs::remove_file(&path);
-            return Err(hint(error).into());
-        }
-    };
+    let speaker = Speaker::start(options(run, &loaded)).await.map_err(hint)?;
     speaker.configure(loaded.config).await?;
     let (stop_api, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = Server::new(speaker.clone());
-    let api = tokio::spawn(server.serve(socket, async {
+    let mut api = tokio::spawn(server.serve(socket, async {
         let _ = stopped.await;
     }));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), socket = %path.display(), "bgpd runs");
-    while let Wanted::Reload = signals.next().await {
-        reload(run, &speaker).await;
+    loop {
+        let wanted = tokio::select! {
+            wanted = signals.next() => wanted,
+            // Better no daemon than one that looks alive: something restarts it.
+            () = speaker.stopped() => return Err("the routing core has ended".into()),
+        };
+        match wanted {
+            Wanted::Reload => reload(run, &speaker).await,
+            Wanted::Stop => break,
+        }
     }
     let graceful = speaker
         .config()
@@ -86,8 +91,12 @@ async fn live(run: &Run, loaded: Loaded) -> Result<(), Box<dyn std::error::Error
     speaker.stop(graceful).await;
     let _ = stop_api.send(());
     // Watchers hold their streams open; they are cut off.
-    let _ = tokio::time::timeout(Duration::from_secs(1), api).await;
-    let _ = std::fs::remove_file(&path);
+    if tokio::time::timeout(API_STOP_TIMEOUT, &mut api)
+        .await
+        .is_err()
+    {
+        api.abort();
+    }
     Ok(())
 }
 

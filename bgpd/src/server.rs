@@ -2,7 +2,7 @@
 //! speaker's, so an embedder misses nothing.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
@@ -34,7 +34,37 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The socket's file; removed when dropped, unless another has its place.
+#[derive(Debug)]
+struct SocketFile {
     path: PathBuf,
+    /// Device and inode.
+    id: Option<(u64, u64)>,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> SocketFile {
+        SocketFile {
+            path: path.to_owned(),
+            id: file_id(path),
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.id.is_some() && file_id(&self.path) == self.id {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn file_id(path: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 impl Socket {
@@ -42,21 +72,15 @@ impl Socket {
     /// file left by a daemon that is gone is replaced; one that answers is not.
     ///
     /// # Errors
-    /// The system's, and `AddrInUse` where another daemon answers.
+    /// The system's; `AddrInUse` where another daemon answers, and
+    /// `AlreadyExists` where a file is in the way that is no socket.
     pub fn open(path: &Path, group: Option<&str>) -> io::Result<Socket> {
         if let Some(directory) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory)?;
         }
-        if path.exists() {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AddrInUse,
-                    "another daemon answers there",
-                ));
-            }
-            std::fs::remove_file(path)?;
-        }
+        make_room(path)?;
         let listener = bind_private(path)?;
+        let file = SocketFile::new(path);
         if let Some(group) = group
             && let Ok(Some(group)) = nix::unistd::Group::from_name(group)
         {
@@ -64,10 +88,34 @@ impl Socket {
             let _ = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
         }
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
-        Ok(Socket {
-            listener,
-            path: path.to_owned(),
-        })
+        Ok(Socket { listener, file })
+    }
+}
+
+/// Removes the socket of a daemon that is gone: one that refuses connections.
+/// Anything else at that path is somebody's.
+fn make_room(path: &Path) -> io::Result<()> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    if !meta.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file that is no socket",
+        ));
+    }
+    let probe = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    // A daemon that stands still has a full backlog: to wait for it would be
+    // to stand still as well.
+    probe.set_nonblocking(true)?;
+    match probe.connect(&socket2::SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        _ => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another daemon answers there",
+        )),
     }
 }
 
@@ -94,13 +142,12 @@ impl Server {
         socket: Socket,
         stop: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
-        let Socket { listener, path } = socket;
+        let Socket { listener, file } = socket;
         let result = tonic::transport::Server::builder()
             .add_service(HoldfastServer::new(self).max_decoding_message_size(MAX_MESSAGE))
             .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
             .await;
-        // Another daemon may have replaced it already; then this fails.
-        let _ = std::fs::remove_file(path);
+        drop(file);
         result
     }
 }

@@ -151,6 +151,8 @@ impl Speaker {
     pub async fn write_config(&self) -> Result<String, SpeakerError> {
         let path = self.options.config_path.clone();
         let path = path.ok_or(SpeakerError::NoFile)?;
+        // Two at once would write the same file beside it.
+        let _turn = self.editing.lock().await;
         let (config, _) = self.config().await?;
         let text = match self.options.spelling {
             Spelling::Frr => frr::to_frr(&config),

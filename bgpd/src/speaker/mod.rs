@@ -305,6 +305,11 @@ impl Speaker {
         self.ask(|answer| Request::Clear(request, answer)).await?
     }
 
+    /// Returns when the speaker has stopped, asked to or not.
+    pub async fn stopped(&self) {
+        self.requests.closed().await;
+    }
+
     /// Ends sessions (gracefully: without a NOTIFICATION, leaving the kernel's
     /// routes in place; else with Cease and without routes), then all tasks.
     pub async fn stop(&self, graceful: bool) {
