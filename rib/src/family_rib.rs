@@ -37,12 +37,16 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) outs: Vec<Option<AdjRibOut>>,
     /// Prefixes whose forwarding may have changed.
     fib_dirty: SlotSet,
+    /// Prefixes whose best paths changed, while somebody wants to know.
+    pub(crate) watched: Option<SlotSet>,
     summary: TableSummary,
 }
 
 /// A prefix before a change.
 struct Before {
     best: Option<Identity>,
+    /// The paths used beside the best; mostly none.
+    multipath: Vec<Identity>,
     accepted: usize,
 }
 
@@ -59,18 +63,33 @@ impl Before {
     fn of<P>(entry: &Entry<P>) -> Before {
         Before {
             best: identity(entry),
+            multipath: multipath(entry),
             accepted: entry.accepted(),
         }
     }
 }
 
+impl Identity {
+    fn of(path: &Path) -> Identity {
+        Identity {
+            source: path.source,
+            path_id: path.path_id,
+            attributes: path.post.clone(),
+            weight: path.weight,
+        }
+    }
+}
+
 fn identity<P>(entry: &Entry<P>) -> Option<Identity> {
-    entry.best().map(|best| Identity {
-        source: best.source,
-        path_id: best.path_id,
-        attributes: best.post.clone(),
-        weight: best.weight,
-    })
+    entry.best().map(Identity::of)
+}
+
+fn multipath<P>(entry: &Entry<P>) -> Vec<Identity> {
+    let paths = entry.paths.iter();
+    paths
+        .filter(|path| path.multipath && !path.best)
+        .map(Identity::of)
+        .collect()
 }
 
 // ===== Changes =====
@@ -82,6 +101,7 @@ impl<F: RibFamily> FamilyRib<F> {
             ins: Vec::new(),
             outs: Vec::new(),
             fib_dirty: SlotSet::default(),
+            watched: None,
             summary: TableSummary::default(),
         }
     }
@@ -352,7 +372,13 @@ impl<F: RibFamily> FamilyRib<F> {
         if entry.fib.is_some() || entry.reason.is_some() {
             self.fib_dirty.insert(slot);
         }
-        if identity(entry) != before.best {
+        let new_best = identity(entry) != before.best;
+        if let Some(watched) = &mut self.watched
+            && (new_best || multipath(entry) != before.multipath)
+        {
+            entry.holds += u32::from(watched.insert(slot));
+        }
+        if new_best {
             self.summary.version += 1;
             entry.version = self.summary.version;
             for out in self.outs.iter_mut().flatten() {
@@ -433,7 +459,7 @@ fn forget(shared: &mut Shared, ins: &mut [AdjRibIn], path: &Path, family: Family
 
 /// Frees a slot that nobody needs to hear of any more. It may still be in the
 /// set of those whose forwarding is to be looked at: the look finds nothing.
-fn release_if_idle<F: RibFamily>(table: &mut Table<F>, slot: u32) {
+pub(crate) fn release_if_idle<F: RibFamily>(table: &mut Table<F>, slot: u32) {
     let idle = |e: &Entry<F::Prefix>| e.paths.is_empty() && e.holds == 0 && e.fib.is_none();
     if table.get(slot).is_some_and(idle) {
         table.release(slot);

@@ -32,6 +32,7 @@ mod slots;
 mod table;
 mod transform;
 mod view;
+mod watch;
 
 pub use attrs::AttrRef;
 pub use config::{MaxPaths, RibConfig};

@@ -420,6 +420,25 @@ impl Rib {
         changes
     }
 
+    /// Notes from now on, or no more, which prefixes change for those who
+    /// watch the table. What was noted and not taken is forgotten at the end.
+    pub fn set_watching(&mut self, watching: bool) {
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.set_watching(watching));
+        }
+    }
+
+    /// Prefixes whose best path or set of multipaths changed since they were
+    /// last reported, each once, at most `budget`; a prefix may have no path
+    /// any more. An answer shorter than `budget` means that nothing is left.
+    pub fn take_watched(&mut self, budget: usize) -> Vec<IpNet> {
+        let mut changed = Vec::new();
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.take_watched(budget, &mut changed));
+        }
+        changed
+    }
+
     /// Whether [`export`](Self::export) has work to do for the peer.
     pub fn pending(&self, peer: PeerId) -> bool {
         self.v4.is_pending(peer) || self.v6.is_pending(peer)

@@ -1,0 +1,44 @@
+//! Which prefixes changed, for those who watch the table.
+
+use ipnet::IpNet;
+
+use crate::family_rib::{FamilyRib, release_if_idle};
+use crate::slots::SlotSet;
+use crate::table::RibFamily;
+
+impl<F: RibFamily> FamilyRib<F> {
+    /// Begins to note changes, or ends it.
+    pub(crate) fn set_watching(&mut self, watching: bool) {
+        if watching {
+            self.watched.get_or_insert_default();
+            return;
+        }
+        for slot in self.watched.take().iter().flat_map(SlotSet::iter) {
+            self.let_go(slot);
+        }
+    }
+
+    /// Moves up to `budget` changed prefixes, those in `changed` included.
+    pub(crate) fn take_watched(&mut self, budget: usize, changed: &mut Vec<IpNet>) {
+        while changed.len() < budget {
+            let Some(watched) = &mut self.watched else {
+                return;
+            };
+            let Some(slot) = watched.next_from(0) else {
+                return;
+            };
+            watched.remove(slot);
+            changed.extend(self.let_go(slot));
+        }
+    }
+
+    /// Ends the hold that a noted change has on its entry, which keeps the
+    /// slot from being another prefix's by then.
+    fn let_go(&mut self, slot: u32) -> Option<IpNet> {
+        let entry = self.table.get_mut(slot)?;
+        entry.holds -= 1;
+        let prefix = entry.prefix.into();
+        release_if_idle(&mut self.table, slot);
+        Some(prefix)
+    }
+}
