@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use holdfast_api::{Holdfast, HoldfastServer, v1};
 use tokio::net::UnixListener;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::{Request, Response, Status};
@@ -235,24 +235,15 @@ impl Holdfast for Server {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let wanted = request.into_inner();
-        let mut events = self.speaker.watch();
+        let mut watch = self.speaker.watch(request.into_inner());
         let (sender, receiver) = mpsc::channel(CHUNKS);
         tokio::spawn(async move {
             loop {
                 let event = tokio::select! {
-                    event = events.recv() => event,
+                    event = watch.next() => event,
                     () = sender.closed() => break,
                 };
-                let event = match event {
-                    Ok(event) if matches(&wanted, &event) => event,
-                    Ok(_) => continue,
-                    Err(broadcast::error::RecvError::Lagged(lost)) => v1::WatchEvent {
-                        time_ms: crate::session::status::now_ms(),
-                        event: Some(v1::watch_event::Event::Lagged(lost)),
-                    },
-                    Err(broadcast::error::RecvError::Closed) => break,
-                };
+                let Some(event) = event else { break };
                 if sender.send(Ok(event)).await.is_err() {
                     break;
                 }
@@ -300,18 +291,5 @@ impl Holdfast for Server {
         let peers = self.speaker.clear(request.into_inner()).await;
         let peers = peers.map_err(status)?;
         Ok(Response::new(v1::ClearResponse { peers }))
-    }
-}
-
-/// Whether a watcher asked for this event.
-fn matches(wanted: &v1::WatchRequest, event: &v1::WatchEvent) -> bool {
-    use v1::watch_event::Event;
-    let family = |of: i32| wanted.family() == v1::Family::Unspecified || wanted.family == of;
-    match &event.event {
-        Some(Event::Peer(_)) => wanted.peers,
-        Some(Event::Route(change)) => wanted.routes && family(change.family),
-        Some(Event::Fib(change)) => wanted.fib && family(change.family),
-        Some(Event::Lagged(_)) => true,
-        None => false,
     }
 }

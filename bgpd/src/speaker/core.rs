@@ -13,19 +13,19 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bgp_wire::{NextHop, Prefixes};
-use holdfast_api::v1;
+use bgp_wire::{NextHop, PeerKind, Prefixes};
 use holdfast_config::model::Config;
 use holdfast_fib::{self as fib, FibError, FibHandle, TrackKey};
 use holdfast_rib::{
     FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, TrackEvent,
 };
 use ipnet::IpNet;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::peers::Peer;
 use super::request::Request;
+use super::watch::Watchers;
 use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
 use crate::session::{FromSession, Report, SessionHandle};
@@ -74,7 +74,7 @@ pub(super) struct Core {
     pub(super) reports: mpsc::Sender<FromSession>,
     pub(super) ready: Arc<Notify>,
     pub(super) fib: FibHandle,
-    pub(super) watchers: broadcast::Sender<v1::WatchEvent>,
+    pub(super) watchers: Watchers,
     /// What `redistribute` and `network` may take from the kernel.
     pub(super) kernel_routes: BTreeMap<(IpNet, fib::Source), u32>,
     /// What is originated now, with the MED it has.
@@ -114,7 +114,7 @@ pub(super) struct Parts {
     pub(super) options: SpeakerOptions,
     pub(super) fib: FibHandle,
     pub(super) reports: mpsc::Sender<FromSession>,
-    pub(super) watchers: broadcast::Sender<v1::WatchEvent>,
+    pub(super) watchers: Watchers,
     pub(super) registry: Registry,
     pub(super) listeners: Arc<[tokio::net::TcpListener]>,
     pub(super) accepting: JoinSet<()>,
@@ -191,6 +191,7 @@ impl Core {
                 () = sleep_until(deadline) => Woken::Deadline,
                 Ok(()) = view.changed() => Woken::View,
             };
+            self.look_at_interest();
             match woken {
                 Woken::Request(Some(Request::Stop { graceful, done })) => {
                     self.stop(graceful, &mut lanes).await;
@@ -269,11 +270,10 @@ impl Core {
             }
             fib::Event::RouteFailed { prefix, error } => {
                 tracing::warn!(%prefix, %error, "route not in the kernel");
-                self.watch_fib(prefix);
+                self.watch_fib(prefix, Some(error.to_string()));
             }
-            fib::Event::RouteInstalled(prefix) | fib::Event::RouteRemoved(prefix) => {
-                self.watch_fib(prefix);
-            }
+            fib::Event::RouteInstalled(prefix) => self.watch_fib(prefix, None),
+            fib::Event::RouteRemoved(prefix) => self.watch_fib_removed(prefix),
             fib::Event::InterfaceChanged(_) | fib::Event::InterfaceRemoved { .. } => {}
         }
     }
@@ -285,6 +285,7 @@ impl Core {
         self.more = false;
         self.pump_fib();
         self.pump_exports();
+        self.more |= self.pump_watch();
     }
 
     fn pump_fib(&mut self) {
@@ -371,10 +372,10 @@ impl Core {
             }
         });
         fib::Route {
-            metric: match route.kind {
-                FibKind::Ebgp => DISTANCE_EBGP,
-                FibKind::Ibgp => DISTANCE_IBGP,
-            },
+            metric: distance(match route.kind {
+                FibKind::Ebgp => PeerKind::External,
+                FibKind::Ibgp => PeerKind::Internal,
+            }),
             kind: fib::RouteKind::Unicast(hops.collect()),
             prefsrc: None,
         }
@@ -390,7 +391,11 @@ impl Core {
 
     fn next_deadline(&self) -> Option<Instant> {
         let stale = self.stale.first().map(|(at, ..)| *at);
-        stale.into_iter().chain(self.adoption).min()
+        stale
+            .into_iter()
+            .chain(self.adoption)
+            .chain(self.watchers.again)
+            .min()
     }
 
     fn deadlines(&mut self) {
@@ -500,25 +505,6 @@ impl Core {
     pub(super) fn peer_by_id(&self, id: PeerId) -> Option<&Peer> {
         self.peers.get(self.ids.get(&id)?)
     }
-
-    pub(super) fn emit(&self, event: v1::watch_event::Event) {
-        // No watcher is no error.
-        let _ = self.watchers.send(v1::WatchEvent {
-            time_ms: now_ms(),
-            event: Some(event),
-        });
-    }
-
-    fn watch_fib(&self, prefix: IpNet) {
-        if self.watchers.receiver_count() == 0 {
-            return;
-        }
-        self.emit(v1::watch_event::Event::Fib(v1::FibChange {
-            family: super::convert::family_of(&prefix) as i32,
-            prefix: prefix.to_string(),
-            route: None,
-        }));
-    }
 }
 
 fn prefixes_in(report: &Report) -> usize {
@@ -527,6 +513,14 @@ fn prefixes_in(report: &Report) -> usize {
     };
     let announced = update.announced.iter().map(|a| &a.prefixes);
     announced.chain(&update.withdrawn).map(Prefixes::len).sum()
+}
+
+/// The administrative distance of a peer's routes.
+pub(super) const fn distance(kind: PeerKind) -> u32 {
+    match kind {
+        PeerKind::External => DISTANCE_EBGP,
+        PeerKind::Internal | PeerKind::Confederation => DISTANCE_IBGP,
+    }
 }
 
 /// Whether packets to the address need an interface beside it.

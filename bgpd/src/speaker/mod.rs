@@ -23,6 +23,7 @@ mod edit;
 mod listener;
 mod peers;
 mod request;
+mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -48,8 +49,6 @@ const REQUESTS: usize = 64;
 /// Reports of sessions that may wait for the core: enough for a burst, few
 /// enough that memory stays small when peers are faster than we are.
 const REPORTS: usize = 1024;
-/// Watch events kept for a watcher that is slow.
-const WATCH: usize = 4096;
 /// Routes of the FIB in one chunk.
 const FIB_CHUNK: usize = 512;
 
@@ -141,7 +140,9 @@ impl Default for SpeakerOptions {
 pub struct Speaker {
     requests: mpsc::Sender<Request>,
     fib: fib::FibHandle,
-    watchers: broadcast::Sender<v1::WatchEvent>,
+    /// The core has the strong one, so that watches end with it.
+    watchers: broadcast::WeakSender<v1::WatchEvent>,
+    interest: Arc<watch::Interest>,
     options: Arc<SpeakerOptions>,
     /// Edits of the configuration take turns.
     editing: Arc<Mutex<()>>,
@@ -166,7 +167,8 @@ impl Speaker {
         let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
         let (requests, request_lane) = mpsc::channel(REQUESTS);
         let (reports, report_lane) = mpsc::channel(REPORTS);
-        let (watchers, _) = broadcast::channel(WATCH);
+        let watchers = watch::Watchers::new();
+        let (weak, interest) = (watchers.events.downgrade(), Arc::clone(&watchers.interest));
         let registry = core::Registry::default();
         let mut accepting = JoinSet::new();
         for index in 0..listeners.len() {
@@ -177,7 +179,7 @@ impl Speaker {
             options: options.clone(),
             fib: fib.clone(),
             reports,
-            watchers: watchers.clone(),
+            watchers,
             registry,
             listeners,
             accepting,
@@ -191,7 +193,8 @@ impl Speaker {
         Ok(Speaker {
             requests,
             fib,
-            watchers,
+            watchers: weak,
+            interest,
             options: Arc::new(options),
             editing: Arc::default(),
         })
@@ -293,8 +296,13 @@ impl Speaker {
     }
 
     /// Changes as they happen, from now on.
-    pub fn watch(&self) -> broadcast::Receiver<v1::WatchEvent> {
-        self.watchers.subscribe()
+    pub fn watch(&self, wanted: v1::WatchRequest) -> Watch {
+        let events = match self.watchers.upgrade() {
+            Some(events) => events.subscribe(),
+            // Of a speaker that has stopped: ends at once.
+            None => broadcast::channel(1).1,
+        };
+        Watch::new(wanted, events, Arc::clone(&self.interest))
     }
 
     /// Resets or refreshes sessions; returns how many.
@@ -454,3 +462,4 @@ fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibN
 }
 
 pub use edit::write_atomically;
+pub use watch::Watch;

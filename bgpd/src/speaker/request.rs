@@ -201,7 +201,7 @@ impl Core {
         }
     }
 
-    fn route(&self, view: &PrefixView) -> v1::Route {
+    pub(super) fn route(&self, view: &PrefixView) -> v1::Route {
         convert::route(view, |source| match source {
             PathSource::Local(_) => None,
             PathSource::Peer(id) => self.peer_by_id(id),
