@@ -239,16 +239,18 @@ impl Core {
     }
 
     fn fib_events(&mut self, first: fib::Event, lane: &mut mpsc::Receiver<fib::Event>) {
-        self.fib_event(first);
+        let mut failures = Failures::default();
+        self.fib_event(first, &mut failures);
         for _ in 1..BATCH {
             match lane.try_recv() {
-                Ok(event) => self.fib_event(event),
+                Ok(event) => self.fib_event(event, &mut failures),
                 Err(_) => break,
             }
         }
+        failures.log();
     }
 
-    fn fib_event(&mut self, event: fib::Event) {
+    fn fib_event(&mut self, event: fib::Event, failures: &mut Failures) {
         match event {
             fib::Event::NextHopChanged { key, resolution } => {
                 let state = resolution.map(|r| NextHopState {
@@ -269,8 +271,8 @@ impl Core {
                 self.originate_from(prefix, source);
             }
             fib::Event::RouteFailed { prefix, error } => {
-                tracing::warn!(%prefix, %error, "route not in the kernel");
                 self.watch_fib(prefix, Some(error.to_string()));
+                failures.add(prefix, error);
             }
             fib::Event::RouteInstalled(prefix) => self.watch_fib(prefix, None),
             fib::Event::RouteRemoved(prefix) => self.watch_fib_removed(prefix),
@@ -520,6 +522,28 @@ pub(super) const fn distance(kind: PeerKind) -> u32 {
     match kind {
         PeerKind::External => DISTANCE_EBGP,
         PeerKind::Internal | PeerKind::Confederation => DISTANCE_IBGP,
+    }
+}
+
+/// Routes that did not get into the kernel: a line for many, because a link
+/// that goes down takes a whole table along.
+#[derive(Debug, Default)]
+struct Failures {
+    count: usize,
+    first: Option<(IpNet, fib::RouteError)>,
+}
+
+impl Failures {
+    fn add(&mut self, prefix: IpNet, error: fib::RouteError) {
+        tracing::debug!(%prefix, %error, "route not in the kernel");
+        self.count += 1;
+        self.first.get_or_insert((prefix, error));
+    }
+
+    fn log(self) {
+        if let Some((prefix, error)) = self.first {
+            tracing::warn!(count = self.count, first = %prefix, %error, "routes not in the kernel");
+        }
     }
 }
 
