@@ -174,18 +174,21 @@ impl Connection {
     }
 
     /// Sends what was given before, closes, and goes on reading for a moment.
-    /// The future ends when the connection is gone.
-    pub async fn close(mut self) {
+    /// The future ends when the connection is gone; nothing is announced on it
+    /// from the call on.
+    pub fn close(mut self) -> impl Future<Output = ()> + Send {
         let _ = self.control.try_send(Control::Close);
-        // Also ends a writer whose lane was full, once it looks.
-        drop(self.control);
-        let linger = async {
-            let _ = (&mut self.writer).await;
-            let mut scrap = [0u8; 4096];
-            while matches!(self.read.read(&mut scrap).await, Ok(n) if n > 0) {}
-        };
-        if tokio::time::timeout(LINGER, linger).await.is_err() {
-            self.writer.abort();
+        async move {
+            // Also ends a writer whose lane was full, once it looks.
+            drop(self.control);
+            let linger = async {
+                let _ = (&mut self.writer).await;
+                let mut scrap = [0u8; 4096];
+                while matches!(self.read.read(&mut scrap).await, Ok(n) if n > 0) {}
+            };
+            if tokio::time::timeout(LINGER, linger).await.is_err() {
+                self.writer.abort();
+            }
         }
     }
 }

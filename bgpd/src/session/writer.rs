@@ -84,7 +84,15 @@ impl Writer {
             let step = tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
-                    Some(Control::Send(message)) => self.send(&message, data.as_ref().map(|d| &d.0), &mut buffer).await,
+                    Some(Control::Send(message)) => {
+                        let context = data.as_ref().map(|d| d.0);
+                        let last = is_last(&message);
+                        let sent = self.send(&message, context, &mut buffer).await;
+                        if last && sent.is_ok() {
+                            break;
+                        }
+                        sent
+                    }
                     Some(Control::Established { context, data: lane }) => {
                         data = Some((context, lane));
                         Ok(())
@@ -133,10 +141,10 @@ impl Writer {
     async fn send(
         &mut self,
         message: &Message,
-        context: Option<&CodecContext>,
+        context: Option<CodecContext>,
         buffer: &mut BytesMut,
     ) -> Result<(), WriterEvent> {
-        let context = context.copied().unwrap_or_else(outbound::initial_context);
+        let context = context.unwrap_or_else(outbound::initial_context);
         if let Err(error) = message.encode(&context, buffer) {
             tracing::error!(%error, "a control message could not be encoded");
             buffer.clear();
@@ -162,13 +170,17 @@ impl Writer {
                 break;
             }
             while let Ok(control) = self.control.try_recv() {
-                match control {
-                    Control::Send(message) => self.send(&message, Some(&context), buffer).await?,
-                    Control::Established { .. } => {}
-                    Control::Close => {
-                        let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
-                        return Err(WriterEvent::Failed(io::ErrorKind::ConnectionAborted.into()));
+                let last = match control {
+                    Control::Send(message) => {
+                        self.send(&message, Some(context), buffer).await?;
+                        is_last(&message)
                     }
+                    Control::Established { .. } => false,
+                    Control::Close => true,
+                };
+                if last {
+                    let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
+                    return Err(WriterEvent::Failed(io::ErrorKind::ConnectionAborted.into()));
                 }
             }
         }
@@ -196,6 +208,12 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Whether nothing may follow the message: announcements may be ready before
+/// the `Close` is there.
+const fn is_last(message: &Message) -> bool {
+    matches!(message, Message::Notification(_))
 }
 
 /// What comes from `written` on until the end of the message that begins

@@ -1,0 +1,16 @@
+//! Speakers in one process, over loopback and without a kernel: with each
+//! other, and with a peer that says what the test wants.
+
+mod api;
+mod apply;
+mod changes;
+mod ends;
+mod graceful;
+mod load;
+mod peer;
+mod refresh;
+mod rig;
+mod routes;
+mod sessions;
+mod timers;
+mod watching;
