@@ -3,7 +3,6 @@
 
 mod api;
 mod apply;
-mod changes;
 mod ends;
 mod graceful;
 mod load;

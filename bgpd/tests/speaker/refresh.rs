@@ -1,1 +1,169 @@
-//! To come.
+//! Routes asked for again (RFC 2918, RFC 7313), and soft resets.
+
+use bgp_wire::{Capability, Family, Message, RouteRefresh, RouteRefreshKind};
+use holdfast_api::v1;
+
+use crate::peer::{Hello, Peer, attributes, passive, said};
+use crate::rig::{Net, Router, eventually};
+
+const V4: Family = Family::Ipv4Unicast;
+
+fn networks() -> &'static str {
+    " address-family ipv4 unicast\n  network 198.51.100.0/24\n  network 203.0.113.0/24\n \
+     exit-address-family\n"
+}
+
+/// Everything up to a mark of the refresh or a new route, as words.
+async fn words(peer: &mut Peer, count: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    while words.len() < count {
+        match peer.next().await.expect("a message") {
+            Message::RouteRefresh(refresh) => words.push(format!("{:?}", refresh.kind)),
+            Message::Update(update) if update.end_of_rib.is_some() => {
+                words.push("EndOfRib".to_owned());
+            }
+            Message::Update(update) => {
+                let (announced, withdrawn) = said(&update);
+                words.extend(announced);
+                words.extend(withdrawn.into_iter().map(|p| format!("no {p}")));
+            }
+            _ => {}
+        }
+    }
+    words
+}
+
+#[tokio::test]
+async fn a_plain_request_is_answered_with_everything_and_no_marks() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router
+        .run(&format!("{}{}", passive(&router, 2, 65002), networks()))
+        .await;
+    let mut peer = Peer::up(&router, 2, Hello::new(65002)).await;
+    peer.initial().await;
+    peer.refresh(V4, RouteRefreshKind::Request).await;
+    let mut got = words(&mut peer, 2).await;
+    got.sort();
+    assert_eq!(got, ["198.51.100.0/24", "203.0.113.0/24"]);
+    // The next thing said is the next thing that happens: no mark follows.
+    router.line("network 192.0.2.0/24").await;
+    assert_eq!(words(&mut peer, 1).await, ["192.0.2.0/24"]);
+}
+
+#[tokio::test]
+async fn an_enhanced_request_is_answered_between_marks() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router
+        .run(&format!("{}{}", passive(&router, 2, 65002), networks()))
+        .await;
+    let hello = Hello::new(65002).and(Capability::EnhancedRouteRefresh);
+    let mut peer = Peer::up(&router, 2, hello).await;
+    peer.initial().await;
+    // A family that was not negotiated is no business of ours.
+    peer.refresh(Family::Ipv6Unicast, RouteRefreshKind::Request)
+        .await;
+    for _ in 0..2 {
+        peer.refresh(V4, RouteRefreshKind::Request).await;
+        let got = words(&mut peer, 4).await;
+        assert_eq!(
+            (got[0].as_str(), got[3].as_str()),
+            ("Begin", "End"),
+            "{got:?}"
+        );
+    }
+}
+
+/// RFC 7313 section 4.1: no BoRR before the End-of-RIB.
+#[tokio::test]
+async fn a_request_with_the_first_breath_begins_nothing_before_the_end_of_rib() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router
+        .run(&format!("{}{}", passive(&router, 2, 65002), networks()))
+        .await;
+    for _ in 0..3 {
+        let hello = Hello::new(65002).and(Capability::EnhancedRouteRefresh);
+        let mut peer = Peer::up(&router, 2, hello).await;
+        peer.refresh(V4, RouteRefreshKind::Request).await;
+        let mut seen = words(&mut peer, 3).await;
+        while !seen.contains(&"EndOfRib".to_owned()) {
+            seen.extend(words(&mut peer, 1).await);
+        }
+        let at = |word: &str| seen.iter().position(|w| w == word);
+        let end_of_rib = at("EndOfRib").unwrap();
+        assert!(
+            at("Begin").is_none_or(|begin| begin > end_of_rib),
+            "{seen:?}"
+        );
+        assert_eq!(at("End"), None, "{seen:?}");
+        let last = bgp_wire::Notification::cease(bgp_wire::Cease::AdministrativeReset);
+        peer.send(Message::Notification(last)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_sent_again_between_the_marks_goes() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router.run(&passive(&router, 2, 65002)).await;
+    let hello = Hello::new(65002).and(Capability::EnhancedRouteRefresh);
+    let mut peer = Peer::up(&router, 2, hello).await;
+    let route = attributes(&[65002]);
+    peer.announce(&["198.51.100.0/24", "203.0.113.0/24"], &route)
+        .await;
+    router.has(&["198.51.100.0/24", "203.0.113.0/24"]).await;
+    peer.refresh(V4, RouteRefreshKind::Begin).await;
+    peer.announce(&["203.0.113.0/24"], &route).await;
+    peer.refresh(V4, RouteRefreshKind::End).await;
+    router.has(&["203.0.113.0/24"]).await;
+}
+
+#[tokio::test]
+async fn marks_of_a_peer_that_may_not_send_them_change_nothing() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router.run(&passive(&router, 2, 65002)).await;
+    let mut peer = Peer::up(&router, 2, Hello::new(65002)).await;
+    let route = attributes(&[65002]);
+    peer.announce(&["198.51.100.0/24"], &route).await;
+    peer.refresh(V4, RouteRefreshKind::Begin).await;
+    peer.refresh(V4, RouteRefreshKind::End).await;
+    peer.announce(&["203.0.113.0/24"], &route).await;
+    router.has(&["198.51.100.0/24", "203.0.113.0/24"]).await;
+}
+
+#[tokio::test]
+async fn soft_resets_ask_the_peer_and_send_again() {
+    let net = Net::new();
+    let router = Router::start(net, 1, 65001).await;
+    router
+        .run(&format!("{}{}", passive(&router, 2, 65002), networks()))
+        .await;
+    let mut peer = Peer::up(&router, 2, Hello::new(65002)).await;
+    peer.initial().await;
+    let clear = |kind: v1::ClearKind| {
+        router.speaker.clear(v1::ClearRequest {
+            kind: kind.into(),
+            target: Some(v1::clear_request::Target::All(true)),
+            family: 0,
+        })
+    };
+    assert_eq!(clear(v1::ClearKind::ClearSoftIn).await.unwrap(), 1);
+    let asked = peer
+        .find(|m| match m {
+            Message::RouteRefresh(refresh) => Some(*refresh),
+            _ => None,
+        })
+        .await;
+    let family = V4.afi_safi();
+    let kind = RouteRefreshKind::Request;
+    assert_eq!(asked, RouteRefresh { family, kind });
+    assert_eq!(clear(v1::ClearKind::ClearSoftOut).await.unwrap(), 1);
+    assert_eq!(words(&mut peer, 2).await.len(), 2);
+    eventually("no reset", || async {
+        (router.peer(2).await.connections_dropped == 0).then_some(())
+    })
+    .await;
+}
