@@ -274,6 +274,14 @@ impl ExtendedCommunity {
     }
 }
 
+impl Ipv6ExtendedCommunity {
+    /// Whether it may leave the AS (RFC 5701 section 2: the T bit is clear).
+    pub const fn is_transitive(&self) -> bool {
+        let [kind, ..] = self.0;
+        kind & 0x40 == 0
+    }
+}
+
 /// Writes `65000:1`, `4200000000:1` or `192.0.2.1:1` by the type's format.
 fn write_administrator(f: &mut fmt::Formatter<'_>, bytes: [u8; 8]) -> fmt::Result {
     let [kind, _, a0, a1, a2, a3, a4, a5] = bytes;

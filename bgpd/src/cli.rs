@@ -8,7 +8,12 @@ use holdfast_config::{Leniency, Loaded, Spelling, frr, load, to_toml, to_toml_wi
 
 /// A BGP routing daemon with a kernel FIB.
 #[derive(Debug, Parser)]
-#[command(name = "bgpd", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "bgpd",
+    version,
+    about = "A BGP routing daemon with a kernel FIB",
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) run: Run,

@@ -125,7 +125,11 @@ fn options(run: &Run, loaded: &Loaded) -> SpeakerOptions {
         adopt_stale: restart.map(|gr| Duration::from_secs(gr.restart_time_secs.into())),
         next_hop_v4: None,
         next_hop_v6: None,
-        config_path: run.file.as_ref().map(|file| file.display().to_string()),
+        // Absolute, for the shell runs elsewhere.
+        config_path: run.file.as_ref().map(|file| {
+            let absolute = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            absolute.display().to_string()
+        }),
         spelling: loaded.spelling,
     }
 }

@@ -377,7 +377,6 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     } = &old;
     let mut reset = names([
         ("remote-as", *remote != new.remote),
-        ("timers", *timers != new.timers),
         // How far away the peer may be says nothing about an internal one.
         (
             "ebgp-multihop",
@@ -391,14 +390,12 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
             "extended-nexthop",
             *extended_nexthop != new.extended_nexthop,
         ),
-        (
-            "disable-connected-check",
-            *disable_connected_check != new.disable_connected_check,
-        ),
     ]);
+    let checked_anew = *disable_connected_check != new.disable_connected_check;
     let quiet = names([
         ("peer-group", *peer_group != new.peer_group),
         ("description", *description != new.description),
+        ("timers", *timers != new.timers),
         (
             "connect-retry-secs",
             *connect_retry_secs != new.connect_retry_secs,
@@ -406,21 +403,13 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     ]);
     let is_shut = |shutdown: &Shutdown| matches!(shutdown, Shutdown::On { .. });
     let (was_shut, shut) = (is_shut(shutdown), is_shut(&new.shutdown));
-    let ipv4 = diff_peer_af(
-        ipv4_unicast,
-        &new.ipv4_unicast,
-        ["ipv4-unicast.activate", RR4],
-    );
-    let ipv6 = diff_peer_af(
-        ipv6_unicast,
-        &new.ipv6_unicast,
-        ["ipv6-unicast.activate", RR6],
-    );
+    let ipv4 = diff_peer_af(ipv4_unicast, &new.ipv4_unicast, "ipv4-unicast.activate");
+    let ipv6 = diff_peer_af(ipv6_unicast, &new.ipv6_unicast, "ipv6-unicast.activate");
     reset.extend(ipv4.reset.iter().chain(&ipv6.reset));
     PeerChange {
         // A session that is reset starts from nothing anyway.
         refresh_out: reset.is_empty() && (ipv4.refresh_out || ipv6.refresh_out),
-        refresh_in: reset.is_empty() && (ipv4.refresh_in || ipv6.refresh_in),
+        refresh_in: reset.is_empty() && checked_anew,
         shutdown: (was_shut != shut).then_some(shut),
         reset,
         quiet,
@@ -429,35 +418,25 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     }
 }
 
-const RR4: &str = "ipv4-unicast.route-reflector-client";
-const RR6: &str = "ipv6-unicast.route-reflector-client";
-
 struct PeerAfDiff {
     reset: Vec<&'static str>,
     refresh_out: bool,
-    refresh_in: bool,
 }
 
-fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, names_of: [&'static str; 2]) -> PeerAfDiff {
+fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, activate_name: &'static str) -> PeerAfDiff {
     let EffectiveAf {
         activate,
         next_hop_self,
-        soft_reconfiguration_inbound,
+        // What a peer sent is always kept as it came.
+        soft_reconfiguration_inbound: _,
         route_reflector_client,
     } = old;
-    let [activate_name, client_name] = names_of;
     let both = *activate && new.activate;
     PeerAfDiff {
-        reset: names([
-            (activate_name, *activate != new.activate),
-            (
-                client_name,
-                both && *route_reflector_client != new.route_reflector_client,
-            ),
-        ]),
-        refresh_out: both && *next_hop_self != new.next_hop_self,
-        // Turned on, it needs the peer's routes once more.
-        refresh_in: both && !*soft_reconfiguration_inbound && new.soft_reconfiguration_inbound,
+        reset: names([(activate_name, *activate != new.activate)]),
+        refresh_out: both
+            && (*next_hop_self != new.next_hop_self
+                || *route_reflector_client != new.route_reflector_client),
     }
 }
 

@@ -15,7 +15,7 @@
 //! let candidate = session.into_config();
 //! assert!(validate(&candidate).is_empty());
 //! let plan = diff(&loaded.config, &candidate);
-//! assert_eq!(plan.to_string(), "neighbor 10.0.0.1: session is reset (timers)\n");
+//! assert_eq!(plan.to_string(), "neighbor 10.0.0.1: session stays\n");
 //! assert!(to_frr(&candidate).contains(" neighbor 10.0.0.1 timers 3 9\n"));
 //! ```
 //!

@@ -44,14 +44,12 @@ fn impact(lines: &str) -> (Vec<&'static str>, bool, bool) {
 #[test]
 fn what_the_open_or_the_connection_needs_resets_the_session() {
     for (line, reason) in [
-        ("timers 3 9", "timers"),
         ("password x", "password"),
         ("update-source lo", "update-source"),
         ("ebgp-multihop 2", "ebgp-multihop"),
         ("port 1179", "port"),
         ("passive", "passive"),
         ("capability extended-nexthop", "extended-nexthop"),
-        ("disable-connected-check", "disable-connected-check"),
     ] {
         let lines = format!("neighbor 10.0.0.1 {line}");
         assert_eq!(impact(&lines), (vec![reason], false, false), "{line}");
@@ -63,11 +61,6 @@ fn what_the_open_or_the_connection_needs_resets_the_session() {
     );
     let remote_as = "neighbor 10.0.0.3 remote-as 65001";
     assert_eq!(impact(remote_as), (vec!["remote-as"], false, false));
-    let client = "neighbor 10.0.0.3 route-reflector-client";
-    assert_eq!(
-        impact(client),
-        (vec!["ipv4-unicast.route-reflector-client"], false, false)
-    );
 }
 
 #[test]
@@ -76,8 +69,10 @@ fn what_only_routes_need_refreshes_them() {
         impact("neighbor 10.0.0.1 next-hop-self"),
         (vec![], true, false)
     );
-    let soft = "neighbor 10.0.0.1 soft-reconfiguration inbound";
-    assert_eq!(impact(soft), (vec![], false, true));
+    let client = "neighbor 10.0.0.3 route-reflector-client";
+    assert_eq!(impact(client), (vec![], true, false));
+    let check = "neighbor 10.0.0.1 disable-connected-check";
+    assert_eq!(impact(check), (vec![], false, true));
     // IPv6 is not active: nobody gets a route with another next hop.
     let lines = "address-family ipv6\nneighbor 10.0.0.1 next-hop-self";
     assert_eq!(impact(lines), (vec![], false, false));
@@ -87,6 +82,7 @@ fn what_only_routes_need_refreshes_them() {
 fn what_nobody_sees_does_nothing() {
     for (line, setting) in [
         ("description new", "description"),
+        ("timers 3 9", "timers"),
         ("timers connect 5", "connect-retry-secs"),
     ] {
         let changed = change(&format!("neighbor 10.0.0.1 {line}")).changed;
@@ -209,7 +205,7 @@ fn the_plan_can_be_read() {
     let expected = "hostname changes
 router-id changes: all sessions are reset
 neighbor 10.0.0.2: is removed
-neighbor 10.0.0.1: session is reset (timers)
+neighbor 10.0.0.1: session stays
 neighbor 10.0.0.3: announcements are refreshed
 ipv4 unicast: network 10.9.0.0/16 is announced
 ";

@@ -278,9 +278,12 @@ fn finish(
     attributes.local_pref = None;
     attributes.originator_id = None;
     attributes.cluster_list.clear();
-    // RFC 4360 section 6: these do not leave the AS.
+    // RFC 4360 section 6, RFC 5701 section 2: these do not leave the AS.
     attributes
         .extended_communities
+        .retain(|community| community.is_transitive());
+    attributes
+        .ipv6_extended_communities
         .retain(|community| community.is_transitive());
     if !to.route_server_client.contains(family) {
         if to.local_as != config.local_as && !to.replace_as {

@@ -282,7 +282,7 @@ impl PeerParams {
             extended_message,
             extended_next_hop,
             add_path,
-            graceful_restart,
+            graceful_restart: _,
             restarting: _,
             long_lived,
             role,
@@ -296,7 +296,6 @@ impl PeerParams {
             || *extended_message != new.extended_message
             || *extended_next_hop != new.extended_next_hop
             || *add_path != new.add_path
-            || *graceful_restart != new.graceful_restart
             || *long_lived != new.long_lived
             || *role != new.role
             || *strict_role != new.strict_role

@@ -19,36 +19,29 @@ use crate::session::status::now_ms;
 use crate::session::{Command, md5};
 
 impl Core {
-    /// Takes a configuration that was validated. Returns a line per change.
+    /// Takes a configuration that was validated. Returns a line per change, as
+    /// a dry run would have told it.
     pub(super) fn configure(&mut self, config: Config) -> Vec<String> {
         if config == self.config {
             return Vec::new();
         }
         self.revision += 1;
         let old = std::mem::replace(&mut self.config, config);
-        let mut changes = Vec::new();
+        let plan = holdfast_config::diff(&old, &self.config).to_string();
         if old.ip_forwarding != self.config.ip_forwarding
             || old.ipv6_forwarding != self.config.ipv6_forwarding
         {
             self.apply_forwarding();
         }
-        let asn = |config: &Config| config.bgp.as_ref().map(|bgp| bgp.asn);
-        if asn(&old) != asn(&self.config) {
-            changes.push(match asn(&self.config) {
-                Some(asn) => format!("router bgp {asn}"),
-                None => "no router bgp".to_owned(),
-            });
-        }
         self.apply_instance();
-        changes.extend(self.apply_peers());
+        self.apply_peers();
         self.apply_keys();
         let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
         if policy(&old) != policy(&self.config) {
             self.refresh_policies();
-            changes.push("policy: applied to all sessions".to_owned());
         }
         self.originate();
-        changes
+        plan.lines().map(str::to_owned).collect()
     }
 
     /// The instance's own settings, as the table knows them.

@@ -137,8 +137,12 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
     }
     if let Some(up) = &peer.up {
         let text = |addr: Option<String>| addr.unwrap_or_default();
-        out.next_hop_v4 = text(up.link.v4.map(|a| a.to_string()));
-        out.next_hop_v6_global = text(up.link.v6.map(|a| a.to_string()));
+        // As FRR fills the gaps: the router ID for an IPv4 address, the
+        // link-local address for a global one.
+        let v4 = up.link.v4.unwrap_or(rib.config().router_id);
+        out.next_hop_v4 = v4.to_string();
+        let v6 = up.link.v6.or(up.link.link_local);
+        out.next_hop_v6_global = text(v6.map(|a| a.to_string()));
         out.next_hop_v6_local = text(up.link.link_local.map(|a| a.to_string()));
         out.shared_network = up.link.ifindex.is_some();
     }

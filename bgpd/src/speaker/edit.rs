@@ -115,7 +115,9 @@ impl Speaker {
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let _turn = self.editing.lock().await;
         let (changes, revision) = if request.dry_run {
-            (Vec::new(), self.config().await?.1)
+            let (running, revision) = self.config().await?;
+            let plan = holdfast_config::diff(&running, &loaded.config).to_string();
+            (plan.lines().map(str::to_owned).collect(), revision)
         } else {
             self.apply(loaded.config).await?
         };

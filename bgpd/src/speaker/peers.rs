@@ -205,8 +205,8 @@ fn families_where(
 impl Core {
     /// Brings the sessions to what the configuration says: peers that are gone
     /// quit, new ones start, changed ones are told, and reset only where they
-    /// need it. Returns a line per change.
-    pub(super) fn apply_peers(&mut self) -> Vec<String> {
+    /// need it.
+    pub(super) fn apply_peers(&mut self) {
         let wanted: HashMap<IpAddr, EffectivePeer> = self
             .config
             .bgp
@@ -214,7 +214,6 @@ impl Core {
             .flat_map(Bgp::effective_peers)
             .map(|p| (p.address, p))
             .collect();
-        let mut changes = Vec::new();
         let gone: Vec<IpAddr> = self
             .peers
             .keys()
@@ -223,14 +222,12 @@ impl Core {
             .collect();
         for address in gone {
             self.remove_peer(address);
-            changes.push(format!("neighbor {address}: removed"));
         }
         let mut wanted: Vec<EffectivePeer> = wanted.into_values().collect();
         wanted.sort_unstable_by_key(|p| p.address);
         for settings in wanted {
-            changes.extend(self.apply_peer(settings));
+            self.apply_peer(settings);
         }
-        changes
     }
 
     fn remove_peer(&mut self, address: IpAddr) {
@@ -251,45 +248,33 @@ impl Core {
         }
     }
 
-    fn apply_peer(&mut self, settings: EffectivePeer) -> Option<String> {
+    fn apply_peer(&mut self, settings: EffectivePeer) {
         let config = self.session_config(&settings);
         let address = settings.address;
-        if !self.peers.contains_key(&address) {
-            self.add_peer(settings, config);
-            return Some(format!("neighbor {address}: added"));
-        }
-        let peer = self.peers.get_mut(&address)?;
+        let Some(peer) = self.peers.get_mut(&address) else {
+            return self.add_peer(settings, config);
+        };
         if peer.settings == settings && peer.config == config {
-            return None;
+            return;
         }
         let old = std::mem::replace(&mut peer.settings, settings);
-        let mut said = "changed";
         if peer.config != config {
             let reset = reset_cause(&peer.config, &config).map(Reset::configuration);
-            if reset.is_some() {
-                said = "session reset";
-            }
             peer.config = config.clone();
             peer.session
                 .tell(Command::Configure(Box::new(config), reset));
         }
         if old.shutdown != peer.settings.shutdown {
-            said = match &peer.settings.shutdown {
-                Shutdown::On { message } => {
-                    peer.session.tell(Command::Event(Event::ManualStop(Stop {
-                        message: message.clone(),
-                        ..Stop::shutdown()
-                    })));
-                    "shut down"
-                }
-                Shutdown::Off => {
-                    peer.session.tell(Command::Event(Event::ManualStart));
-                    "started"
-                }
+            let event = match &peer.settings.shutdown {
+                Shutdown::On { message } => Event::ManualStop(Stop {
+                    message: message.clone(),
+                    ..Stop::shutdown()
+                }),
+                Shutdown::Off => Event::ManualStart,
             };
+            peer.session.tell(Command::Event(event));
         }
         self.refresh_peer(address);
-        Some(format!("neighbor {address}: {said}"))
     }
 
     fn add_peer(&mut self, settings: EffectivePeer, config: SessionConfig) {
