@@ -57,6 +57,25 @@ fn no_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
     Ok(writeln!(out, "{text}")?)
 }
 
+/// Writes that there is no such instance, in the way of answers about routes.
+fn unknown_vrf(line: &Line<'_>, out: Out<'_>) -> Result<()> {
+    if line.has("json") {
+        return warning("View/Vrf is unknown", true, out);
+    }
+    let name = line.word("vrf").unwrap_or_default();
+    Ok(writeln!(out, "View/Vrf {name} is unknown")?)
+}
+
+/// Writes a warning as FRR does where it does not use its JSON library.
+fn short_warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
+    if as_json {
+        writeln!(out, "{{ \"warning\": \"{text}\" }}")?;
+    } else {
+        writeln!(out, "% {text}")?;
+    }
+    Ok(())
+}
+
 /// Writes a warning in the way of answers about routes.
 fn warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
     if as_json {
@@ -71,7 +90,7 @@ fn warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
 /// does not, in the way of answers about routes.
 async fn instance(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<Option<v1::Global>> {
     if vrf(line) == Vrf::Unknown {
-        no_instance(line, out)?;
+        unknown_vrf(line, out)?;
         return Ok(None);
     }
     let global = shell.global().await?;
@@ -407,7 +426,7 @@ pub(crate) async fn neighbor_routes(
         return warning("No such neighbor in this view/vrf", as_json, out);
     };
     let Some(in_family) = render::peer_family(peer, family) else {
-        return warning("No such neighbor or address family", as_json, out);
+        return short_warning("No such neighbor or address family", as_json, out);
     };
     let (style, table) = match line.keyword("table") {
         Some("advertised-routes") => (TableStyle::Advertised, v1::Table::Advertised),
@@ -415,13 +434,7 @@ pub(crate) async fn neighbor_routes(
         _ => (TableStyle::Accepted, v1::Table::Accepted),
     };
     if style == TableStyle::Received && !in_family.soft_reconfiguration_inbound {
-        let text = "Inbound soft reconfiguration not enabled";
-        if as_json {
-            writeln!(out, "{{ \"warning\": \"{text}\" }}")?;
-        } else {
-            writeln!(out, "% {text}")?;
-        }
-        return Ok(());
+        return short_warning("Inbound soft reconfiguration not enabled", as_json, out);
     }
     let request = v1::ListRoutesRequest {
         family: family.api() as i32,

@@ -65,7 +65,7 @@ pub(crate) fn split(line: &str) -> Result<(&str, Option<Pipe>), String> {
     };
     let pattern = pattern.trim();
     if pattern.is_empty() && *action != Action::Count {
-        return Err(format!("% Need a regexp after '{word}'"));
+        return Err("% Need a regexp to filter with".to_owned());
     }
     match Regex::new(pattern) {
         Ok(pattern) => Ok((
@@ -212,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             split("show x | inc").expect_err("nothing"),
-            "% Need a regexp after 'inc'"
+            "% Need a regexp to filter with"
         );
     }
 }

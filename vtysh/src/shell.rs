@@ -160,9 +160,12 @@ impl Shell {
             .into_inner())
     }
 
+    /// All peers in FRR's order: members of peer groups, then the others.
     pub(crate) async fn peers(&mut self) -> Result<Vec<v1::Peer>> {
         let request = v1::ListPeersRequest::default();
-        Ok(self.client.list_peers(request).await?.into_inner().peers)
+        let mut peers = self.client.list_peers(request).await?.into_inner().peers;
+        peers.sort_by_key(|peer| peer.peer_group.is_empty());
+        Ok(peers)
     }
 
     /// Carries out one line and writes the answer.

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use holdfast_api::v1;
 
-use super::summary::reset_reason;
+use super::summary::LastReset;
 use super::{Family, View, is_established, state_name};
 
 /// FRR's defaults, shown for what this daemon does not configure.
 pub(super) const DEFAULT_RESTART_SECS: u32 = 120;
 pub(super) const STALE_PATH_SECS: u32 = 360;
+pub(super) const SELECTION_DEFERRAL_SECS: u32 = 360;
 pub(super) const CONDITIONAL_ADVERTISEMENT_SECS: u32 = 60;
 /// The old code of route refresh, from before RFC 2918.
 const OLD_ROUTE_REFRESH: u32 = 128;
@@ -483,6 +484,12 @@ fn graceful_restart(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io:
             answer(sent_after_update(found)),
             answer(found.end_of_rib_received)
         )?;
+        if view.global.graceful_restart {
+            writeln!(
+                out,
+                "        Configured Selection Deferral Time(sec): {SELECTION_DEFERRAL_SECS}"
+            )?;
+        }
     }
     Ok(())
 }
@@ -573,11 +580,12 @@ fn history(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<(
         "  Connections established {}; dropped {}",
         peer.connections_established, peer.connections_dropped
     )?;
-    if peer.last_reset_ms == 0 {
+    let reset = LastReset::of(view, peer);
+    if reset.at_ms == 0 {
         writeln!(out, "  Last reset never")
     } else {
-        let since = view.clock.interval(peer.last_reset_ms);
-        writeln!(out, "  Last reset {since},  {}", reset_reason(peer))
+        let since = view.clock.interval(reset.at_ms);
+        writeln!(out, "  Last reset {since},  {}", reset.text(peer))
     }
 }
 

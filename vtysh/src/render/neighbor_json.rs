@@ -4,9 +4,11 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::neighbor::{
-    CONDITIONAL_ADVERTISEMENT_SECS, Exchange, Negotiation, RestartState, STALE_PATH_SECS, max_hops,
-    next_connect_secs, or_none, or_zero, remote_router_id, sent_after_update, timers,
+    CONDITIONAL_ADVERTISEMENT_SECS, Exchange, Negotiation, RestartState, SELECTION_DEFERRAL_SECS,
+    STALE_PATH_SECS, max_hops, next_connect_secs, or_none, or_zero, remote_router_id,
+    sent_after_update, timers,
 };
+use super::summary::LastReset;
 use super::{Family, View, is_established, state_name};
 
 /// A JSON object that is filled in order.
@@ -281,6 +283,11 @@ fn graceful_restart(view: View<'_>, peer: &v1::Peer) -> Object {
         }),
     );
     for (family, preserved, found) in &state.families {
+        let mut timers = Object::new();
+        timers.put("stalePathTimer", STALE_PATH_SECS);
+        if view.global.graceful_restart {
+            timers.put("selectionDeferralTimer", SELECTION_DEFERRAL_SECS);
+        }
         let value = json!({
             "fBit": preserved,
             "endOfRibStatus": {
@@ -288,7 +295,7 @@ fn graceful_restart(view: View<'_>, peer: &v1::Peer) -> Object {
                 "endOfRibSentAfterUpdate": sent_after_update(found),
                 "endOfRibRecv": found.end_of_rib_received,
             },
-            "timers": {"stalePathTimer": STALE_PATH_SECS},
+            "timers": Value::from(timers),
         });
         entry.put(family.key(), value);
     }
@@ -357,13 +364,14 @@ fn address_family(peer: &v1::Peer, found: &v1::PeerFamily) -> Object {
 fn history(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {
     entry.put("connectionsEstablished", peer.connections_established);
     entry.put("connectionsDropped", peer.connections_dropped);
-    if peer.last_reset_ms == 0 {
+    let reset = LastReset::of(view, peer);
+    if reset.at_ms == 0 {
         entry.put("lastReset", "never");
         return;
     }
     entry.put(
         "lastResetTimerMsecs",
-        view.clock.seconds_since(peer.last_reset_ms) * 1000,
+        view.clock.seconds_since(reset.at_ms) * 1000,
     );
     if !peer.last_notification.is_empty() {
         if peer.last_notification_code != 0 {
@@ -378,8 +386,8 @@ fn history(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {
         entry.put("lastNotificationReason", reason);
         entry.flag("lastNotificationHardReset", hard);
     }
-    entry.put("lastResetDueTo", peer.last_reset_reason.as_str());
-    entry.put("lastResetCode", peer.last_reset_code);
+    entry.put("lastResetDueTo", reset.reason);
+    entry.put("lastResetCode", reset.code);
 }
 
 fn connection(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {

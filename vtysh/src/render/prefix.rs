@@ -204,6 +204,11 @@ fn qualities(path: &v1::Path, attributes: &v1::Attributes) -> String {
     parts.join(", ")
 }
 
+/// Comes from the kernel, and so is in it.
+fn is_redistributed(path: &v1::Path) -> bool {
+    path.sourced && !path.local
+}
+
 fn is_aggregate(path: &v1::Path) -> bool {
     path.local && !path.sourced
 }
@@ -322,6 +327,9 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
     );
     if let Some(seconds) = stale_secs(view, path) {
         put("gracefulRestartSecondsRemaining", json!(seconds));
+    }
+    if route.paths.iter().any(is_redistributed) {
+        put("fibInstalled", json!(true));
     }
     put("nexthops", next_hops(view, path, attributes, true));
     put("peer", peer_json(view, path, attributes));

@@ -120,8 +120,16 @@ impl<'a> Summary<'a> {
         writeln!(out, "\n{} Summary (VRF default):", self.family.title())
     }
 
+    /// Whether only failed peers were asked for and there is none.
+    fn is_all_well(&self) -> bool {
+        self.filter.failed && self.failed() == 0
+    }
+
     /// The text, without the title.
     pub(crate) fn text(&self, out: &mut dyn Write, layout: Layout) -> io::Result<()> {
+        if self.is_all_well() {
+            return writeln!(out, "% No failed BGP neighbors found");
+        }
         let global = self.view.global;
         writeln!(
             out,
@@ -215,7 +223,7 @@ impl<'a> Summary<'a> {
             if family.inbound_policy_missing {
                 write!(out, " {:>12}", "(Policy)")?;
             } else {
-                write!(out, " {:>12}", family.received)?;
+                write!(out, " {:>12}", family.accepted)?;
             }
             if family.outbound_policy_missing {
                 write!(out, " {:>8}", "(Policy)")?;
@@ -247,12 +255,19 @@ impl<'a> Summary<'a> {
             peer.connections_established,
             peer.connections_dropped,
             self.view.clock.interval(peer.established_ms),
-            reset_reason(peer)
+            LastReset::of(self.view, peer).text(peer)
         )
     }
 
     /// The JSON object of the family.
     pub(crate) fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.is_all_well() {
+            let none = json!({
+                "failedPeersCount": 0, "dynamicPeers": 0, "totalPeers": self.peers.len(),
+            });
+            pretty(out, &none, 0, Slashes::Plain)?;
+            return writeln!(out);
+        }
         let global = self.view.global;
         let table = self.table();
         let mut document = json!({
@@ -328,7 +343,7 @@ impl<'a> Summary<'a> {
         entry.insert("inq".into(), json!(0));
         self.uptime_json(&mut entry, peer, true);
         let shown = |count: u64, held_back: bool| if up && !held_back { count } else { 0 };
-        let received = shown(family.received, family.inbound_policy_missing);
+        let received = shown(family.accepted, family.inbound_policy_missing);
         entry.insert("pfxRcd".into(), json!(received));
         let sent = shown(family.sent, family.outbound_policy_missing);
         entry.insert("pfxSnt".into(), json!(sent));
@@ -369,8 +384,9 @@ impl<'a> Summary<'a> {
         );
         entry.insert("connectionsDropped".into(), json!(peer.connections_dropped));
         self.uptime_json(&mut entry, peer, true);
-        entry.insert("lastResetDueTo".into(), json!(peer.last_reset_reason));
-        entry.insert("lastResetCode".into(), json!(peer.last_reset_code));
+        let reset = LastReset::of(self.view, peer);
+        entry.insert("lastResetDueTo".into(), json!(reset.reason));
+        entry.insert("lastResetCode".into(), json!(reset.code));
         entry.insert("idType".into(), json!(afi_of(&peer.address)));
         Value::Object(entry)
     }
@@ -395,23 +411,52 @@ fn peer_state(peer: &v1::Peer, family: &v1::PeerFamily) -> &'static str {
     }
 }
 
-/// Why the session went down the last time, with the NOTIFICATION if one did it.
-pub(super) fn reset_reason(peer: &v1::Peer) -> String {
-    if peer.last_notification.is_empty() {
-        return peer.last_reset_reason.clone();
-    }
-    let way = if peer.last_notification_sent {
-        "sent"
-    } else {
-        "received"
-    };
-    format!("Notification {way} ({})", peer.last_notification)
+/// When and why the session went down the last time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastReset<'a> {
+    /// Milliseconds since the epoch; 0 = never.
+    pub(super) at_ms: u64,
+    pub(super) reason: &'a str,
+    /// FRR's number of the reason.
+    pub(super) code: u32,
 }
 
-/// The beginning of `text` of at most `limit` bytes, cut at a word's end if
-/// there is one.
+impl<'a> LastReset<'a> {
+    /// A peer that was shut from the start counts as reset by that, as FRR
+    /// has it.
+    pub(super) fn of(view: View<'_>, peer: &'a v1::Peer) -> Self {
+        const ADMIN_SHUTDOWN: u32 = 11;
+        if peer.admin_down && peer.last_reset_ms == 0 {
+            return Self {
+                at_ms: view.global.started_ms,
+                reason: "Admin. shutdown",
+                code: ADMIN_SHUTDOWN,
+            };
+        }
+        Self {
+            at_ms: peer.last_reset_ms,
+            reason: &peer.last_reset_reason,
+            code: peer.last_reset_code,
+        }
+    }
+
+    /// The reason, or the NOTIFICATION if one did it.
+    pub(super) fn text(&self, peer: &v1::Peer) -> String {
+        if peer.last_notification.is_empty() {
+            return self.reason.to_owned();
+        }
+        let way = if peer.last_notification_sent {
+            "sent"
+        } else {
+            "received"
+        };
+        format!("Notification {way} ({})", peer.last_notification)
+    }
+}
+
+/// A `text` of `limit` bytes or more, cut at the end of a word if there is one.
 fn shortened(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
+    if text.len() < limit {
         return text;
     }
     let end = (0..=limit)
@@ -430,6 +475,7 @@ mod tests {
     fn descriptions_are_cut_at_words() {
         assert_eq!(shortened("leaf-uplink", 20), "leaf-uplink");
         assert_eq!(shortened("a rather long description", 20), "a rather long");
+        assert_eq!(shortened("nobody listens there", 20), "nobody listens");
         assert_eq!(
             shortened("aaaaaaaaaaaaaaaaaaaaaaaaaaa", 20),
             "aaaaaaaaaaaaaaaaaaaa"

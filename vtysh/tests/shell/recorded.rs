@@ -357,6 +357,7 @@ fn r2_v6() -> v1::Peer {
             family: V6 as i32,
             active: true,
             received: 1,
+            accepted: 1,
             sent: 1,
             ..Default::default()
         }],
