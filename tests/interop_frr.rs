@@ -3,7 +3,9 @@
 
 mod harness;
 
-use harness::{Frr, Namespace, Router, SOON, Topology, need, router, wait_for, wait_until};
+use harness::{
+    Frr, Namespace, Router, RouterKind, SOON, Topology, need, router, wait_for, wait_until,
+};
 
 /// A source, the router, and an observer in a row; dropped from the top.
 struct Chain {
@@ -272,6 +274,33 @@ fn a_peer_that_was_killed_comes_back_with_its_routes() {
         "the other session was not touched"
     );
     assert_eq!(chain.router.connections("10.1.0.2"), 2);
+}
+
+#[test]
+fn a_link_that_goes_down_ends_the_session_at_once_and_comes_back() {
+    need!("/usr/lib/frr/bgpd");
+    let chain = Chain::up(4_200_000_002, "");
+    path(&chain.observer, SOURCE_NETWORKS.0);
+    // Long before the hold time of 180 s.
+    chain.router.namespace().ip("link set eth1 down");
+    wait_until(SOON, "the session to end with its link", || {
+        chain.router.state("10.1.0.2") != "Established"
+    });
+    chain.observer.wait_paths(SOURCE_NETWORKS.0, 0);
+    chain.router.namespace().ip("link set eth1 up");
+    // Going down took the interface's IPv6 addresses along.
+    chain
+        .router
+        .namespace()
+        .ip("address replace 2001:db8:1::1/64 dev eth1 nodad");
+    path(&chain.observer, SOURCE_NETWORKS.0);
+    path(&chain.observer, SOURCE_NETWORKS.1);
+    if router::kind() == RouterKind::Holdfast {
+        // FRR shows what the attempts after it came to.
+        let neighbor = chain.router.neighbor("10.1.0.2");
+        assert_eq!(neighbor["lastResetDueTo"], "Interface down");
+    }
+    assert_eq!(chain.router.connections("10.2.0.2"), 1);
 }
 
 #[test]

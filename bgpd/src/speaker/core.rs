@@ -276,7 +276,11 @@ impl Core {
             }
             fib::Event::RouteInstalled(prefix) => self.watch_fib(prefix, None),
             fib::Event::RouteRemoved(prefix) => self.watch_fib_removed(prefix),
-            fib::Event::InterfaceChanged(_) | fib::Event::InterfaceRemoved { .. } => {}
+            fib::Event::InterfaceChanged(interface) if interface.up => {
+                self.interface_up(&interface);
+            }
+            fib::Event::InterfaceChanged(interface) => self.interface_down(interface.ifindex),
+            fib::Event::InterfaceRemoved { ifindex, .. } => self.interface_down(ifindex),
         }
     }
 

@@ -11,7 +11,7 @@ use holdfast_config::model::{
     Bgp, EffectivePeer, Family as ConfigFamily, NextHopSelf, PeerKind as ConfigPeerKind, Shutdown,
     UpdateSource,
 };
-use holdfast_fib::KernelView;
+use holdfast_fib::{Interface, KernelView};
 use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
 use holdfast_rib::{PeerId, PeerInfo, Policy, Rib};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -19,7 +19,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
 use crate::fsm::{
-    Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs, Reset, ResetCause, State, Stop,
+    AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs, Reset,
+    ResetCause, Restart, State, Stop,
 };
 use crate::session::outbound::Outbound;
 use crate::session::status::now_ms;
@@ -171,6 +172,13 @@ impl Peer {
         let (done, waiting) = oneshot::channel();
         self.session.tell(Command::Quit(event, done));
         waiting
+    }
+
+    /// An external peer that has to be on a link of ours.
+    fn is_single_hop(&self) -> bool {
+        self.settings.remote.kind == ConfigPeerKind::External
+            && self.settings.ebgp_multihop.is_none_or(|hops| hops <= 1)
+            && !self.settings.disable_connected_check
     }
 
     /// The families active in the configuration.
@@ -391,12 +399,17 @@ impl Core {
 
     fn transport_params(&self, settings: &EffectivePeer) -> TransportParams {
         let view = self.fib.view();
+        let interface = match &settings.update_source {
+            Some(UpdateSource::Interface(name)) => view.interface_named(name),
+            _ => None,
+        };
+        let ifindex = interface.map_or(0, |i| i.ifindex);
         let source = match &settings.update_source {
-            None => None,
             Some(UpdateSource::Address(address)) => Some(*address),
-            Some(UpdateSource::Interface(name)) => view
-                .interface_named(name)
-                .and_then(|i| view.global_address(i.ifindex, settings.address)),
+            // A link-local address is reached by its interface, from that
+            // interface's own.
+            _ if is_link_local(settings.address) => view.link_local(ifindex).map(IpAddr::V6),
+            _ => interface.and_then(|i| view.global_address(i.ifindex, settings.address)),
         };
         TransportParams {
             peer: settings.address,
@@ -407,7 +420,7 @@ impl Core {
                 ConfigPeerKind::Internal => None,
                 ConfigPeerKind::External => Some(settings.ebgp_multihop.unwrap_or(1)),
             },
-            ifindex: 0,
+            ifindex,
         }
     }
 
@@ -428,7 +441,7 @@ fn reset_cause(old: &SessionConfig, new: &SessionConfig) -> Option<ResetCause> {
         if old.password != new.password || old.port != new.port {
             // FRR names no cause of its own for these.
             Some(ResetCause::UserReset)
-        } else if old.source != new.source {
+        } else if old.source != new.source || old.ifindex != new.ifindex {
             Some(ResetCause::UpdateSourceChanged)
         } else if old.hops != new.hops {
             Some(ResetCause::MultihopChanged)
@@ -463,6 +476,42 @@ fn peer_info(settings: &EffectivePeer, up: &Up, local_as: u32) -> PeerInfo {
     info.ebgp_multihop =
         settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
     info
+}
+
+// ===== from the host =====
+
+impl Core {
+    /// Fast external failover: an external peer on the link of an interface
+    /// that went down cannot be heard from; waiting for the hold time would
+    /// only keep its routes.
+    pub(super) fn interface_down(&mut self, ifindex: u32) {
+        for peer in self.peers.values() {
+            if peer.shared_ifindex() == Some(ifindex) && peer.is_single_hop() {
+                tracing::info!(neighbor = %peer.settings.address, ifindex, "interface down");
+                let stop = AutomaticStop {
+                    cause: ResetCause::InterfaceDown,
+                    // It would have to leave by that interface.
+                    notification: None,
+                    restart: Restart::WhenStarted,
+                };
+                peer.session
+                    .tell(Command::Event(Event::AutomaticStop(stop)));
+            }
+        }
+    }
+
+    /// Peers on the link of an interface that came up need not wait for their
+    /// ConnectRetry time.
+    pub(super) fn interface_up(&mut self, interface: &Interface) {
+        let on_link = |peer: &&Peer| {
+            let address = peer.settings.address;
+            let mut subnets = interface.addresses.iter().map(|a| a.subnet());
+            peer.up.is_none() && subnets.any(|subnet| subnet.contains(&address))
+        };
+        for peer in self.peers.values().filter(on_link) {
+            peer.session.tell(Command::Event(Event::AutomaticStart));
+        }
+    }
 }
 
 // ===== from the sessions =====
