@@ -17,6 +17,8 @@ use crate::speaker::{Speaker, SpeakerError};
 
 /// Read and write for owner and group, nothing for others.
 const MODE: u32 = 0o660;
+/// Clients that may wait to be accepted.
+const BACKLOG: i32 = 128;
 /// Chunks that may wait for a slow reader; the core makes no more meanwhile.
 const CHUNKS: usize = 2;
 /// Largest message taken: a whole configuration.
@@ -79,7 +81,9 @@ impl Socket {
             std::fs::create_dir_all(directory)?;
         }
         make_room(path)?;
-        let listener = bind_private(path)?;
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&socket2::SockAddr::unix(path)?)?;
         let file = SocketFile::new(path);
         if let Some(group) = group
             && let Ok(Some(group)) = nix::unistd::Group::from_name(group)
@@ -88,6 +92,10 @@ impl Socket {
             let _ = std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()));
         }
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
+        // Only now can anybody connect. (A mask for the bind would be the whole
+        // process's, other files that are made meanwhile included.)
+        socket.listen(BACKLOG)?;
+        let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?;
         Ok(Socket { listener, file })
     }
 }
@@ -117,14 +125,6 @@ fn make_room(path: &Path) -> io::Result<()> {
             "another daemon answers there",
         )),
     }
-}
-
-/// Binds with a mask that lets nobody else in, even for a moment.
-fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o177));
-    let bound = UnixListener::bind(path);
-    nix::sys::stat::umask(mask);
-    bound
 }
 
 impl Server {

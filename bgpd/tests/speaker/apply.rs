@@ -115,11 +115,13 @@ async fn a_whole_configuration_is_taken_or_left() {
     assert_eq!(done.changes, tried.changes, "what was said would happen");
     let (two, three) = (router.net.host(2), router.net.host(3));
     assert!(
-        done.changes.contains(&format!("neighbor {two}: removed")),
+        done.changes
+            .contains(&format!("neighbor {two}: is removed")),
         "{done:?}"
     );
     assert!(
-        done.changes.contains(&format!("neighbor {three}: added")),
+        done.changes
+            .contains(&format!("neighbor {three}: is added")),
         "{done:?}"
     );
     assert!(done.revision > tried.revision);

@@ -67,7 +67,7 @@ async fn a_neighbor_removed_is_told_so_and_its_routes_go() {
         .await;
     router.has(&["203.0.113.0/24"]).await;
     let changes = router.run("").await;
-    assert_eq!(changes, [format!("neighbor {}: removed", net.host(2))]);
+    assert_eq!(changes, [format!("neighbor {}: is removed", net.host(2))]);
     router.has(&[]).await;
     let last = peer.farewell().await;
     assert_eq!(last.cease_reason(), Some(Cease::PeerDeconfigured));
@@ -111,7 +111,7 @@ async fn changed_parameters_reset_the_session_only_where_they_must() {
         format!(" neighbor {address} timers 20 60\n"),
     ] {
         let changes = router.run(&format!("{lines}{quiet}")).await;
-        assert_eq!(changes, [format!("neighbor {address}: changed")]);
+        assert_eq!(changes, [format!("neighbor {address}: session stays")]);
     }
     assert_eq!(router.peer(2).await.connections_established, 1);
 
@@ -124,7 +124,7 @@ async fn changed_parameters_reset_the_session_only_where_they_must() {
         ))
         .await
         .unwrap();
-    assert_eq!(changes, [format!("neighbor {address}: session reset")]);
+    assert_eq!(changes[0], "router-id changes: all sessions are reset");
     let last = peer.farewell().await;
     assert_eq!(last.cease_reason(), Some(Cease::OtherConfigurationChange));
     let peer = Peer::up(&router, 2, Hello::new(65002)).await;
@@ -167,7 +167,7 @@ async fn no_router_bgp_ends_everything_and_it_can_begin_again() {
             .configure(parse("hostname h\n"))
             .await
             .unwrap();
-        assert_eq!(changes[0], "no router bgp");
+        assert_eq!(changes, ["hostname changes", "BGP stops"]);
         let last = peer.farewell().await;
         assert_eq!(last.cease_reason(), Some(Cease::PeerDeconfigured));
         let global = router.speaker.global().await.unwrap();
