@@ -136,7 +136,7 @@ async fn a_watcher_that_stands_still_loses_events_and_nothing_else() {
         routes: true,
         ..v1::WatchRequest::default()
     };
-    let mut asleep = router.speaker.watch(routes.clone());
+    let mut asleep = router.speaker.watch(routes);
     let mut awake = router.speaker.watch(routes);
     let list: Vec<_> = (0..8000u32)
         .map(|n| nlri(&format!("10.{}.{}.0/24", n / 256, n % 256)))
