@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 
 use super::outbound::{self, Outbound};
 use super::status::Status;
-use super::transport::canonical;
 use super::writer::{CONTROL_LANE, Control, DATA_LANE, Writer, WriterEvent};
 use crate::fsm::ConnId;
 
@@ -83,8 +82,7 @@ impl Connection {
         status: Arc<Status>,
         send_hold: Option<Duration>,
     ) -> io::Result<Connection> {
-        let ends = |addr: SocketAddr| SocketAddr::new(canonical(addr.ip()), addr.port());
-        let (local, remote) = (ends(stream.local_addr()?), ends(stream.peer_addr()?));
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         let (read, write) = stream.into_split();
         let (control, control_lane) = mpsc::channel(CONTROL_LANE);
         let (event_lane, events) = mpsc::channel(1);
