@@ -13,6 +13,8 @@
 #[path = "show/compare.rs"]
 mod compare;
 mod harness;
+#[path = "show/text.rs"]
+mod text;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -431,8 +433,69 @@ const TEXT_ONLY: &[&str] = &[
     "show ip bgp wide",
 ];
 
+/// Lines of one shell, separated by ` / `, that change nothing.
+const CONVERSATIONS: &[&str] = &[
+    "configure terminal / foo",
+    "configure terminal / router bgp 65001",
+    "configure terminal / router bgp 65000 / neighbor 192.0.2.77 timers 5 15",
+    "configure terminal / router bgp 65000 / neighbor 192.168.10.250 timers 70000 3",
+    "configure terminal / router bgp 65000 / no neighbor 192.0.2.77",
+    "configure terminal / router bgp 65000 / neighbor 192.168.10.250 peer-group NONE",
+    "configure terminal / router bgp 65000 / neighbor 192.168.10.100 remote-as 65009",
+    "configure terminal / router bgp 65000 / neighbor 192.168.10.250 foo",
+    "configure terminal / router bgp 65000 / neighbor 192.168.10.250",
+    "configure terminal / router bgp 65000 / address-family ipv4 unicast / no network 192.0.2.0/24",
+    "configure terminal / router bgp 65000 / address-family ipv4 unicast \
+     / neighbor 192.168.10.250 route-reflector-client",
+    "configure terminal / do show bgp summary json | include totalPeers",
+    "configure terminal / router bgp 65000 / end / show bgp ipv4 unicast summary | include 65099",
+    "show bgp nothing / show bgp summary json | include totalPeers",
+    "write terminal no-header",
+];
+
+/// What is shown again when external peers lack the policy that RFC 8212
+/// asks for.
+const WITHOUT_POLICY: &[&str] = &[
+    "show bgp summary",
+    "show bgp vrf all ipv4 unicast summary",
+    "show bgp vrf all neighbors",
+    "show ip bgp",
+    "show bgp ipv4 unicast 172.16.1.1/32",
+    "show bgp ipv4 unicast 10.10.1.0/24",
+    "show bgp ipv4 unicast neighbors 192.168.10.100 advertised-routes",
+    "show bgp ipv4 unicast neighbors 192.168.10.100 routes",
+    "show bgp ipv6 unicast neighbors 2001:db8:40::1 received-routes",
+    "show ip route bgp",
+    "show ipv6 route bgp",
+];
+
 /// Differences that stay, with why.
 const DELIBERATE: &[Deliberate] = &[
+    Deliberate {
+        command: "neighbors",
+        place: Place::Value(&["estimatedRttInMsecs"]),
+        reason: ROUND_TRIP,
+    },
+    Deliberate {
+        command: "neighbors",
+        place: Place::Line("Estimated round trip time:"),
+        reason: ROUND_TRIP,
+    },
+    Deliberate {
+        command: "neighbors",
+        place: Place::Value(&["messageStats", "routeRefreshSent"]),
+        reason: REFRESH,
+    },
+    Deliberate {
+        command: "neighbors",
+        place: Place::Value(&["messageStats", "routeRefreshRecv"]),
+        reason: REFRESH,
+    },
+    Deliberate {
+        command: "neighbors",
+        place: Place::Line("    Route Refresh: "),
+        reason: REFRESH,
+    },
     Deliberate {
         command: "summary",
         place: Place::Line("    65001 "),
@@ -571,6 +634,8 @@ const DELIBERATE: &[Deliberate] = &[
     },
 ];
 
+const ROUND_TRIP: &str = "FRR measures the round trip time; this daemon does not";
+const REFRESH: &str = "this daemon asks the peer for its routes again where FRR uses a stored copy";
 const ADD_PATH: &str = "FRR always offers to receive additional paths; this daemon has none";
 const LONG_LIVED: &str = "FRR always offers long-lived graceful restart; this daemon has none";
 const ON_THE_WIRE: &str = "this daemon shows what it sent; FRR what it had before it set the next hop \
@@ -614,9 +679,37 @@ impl Pair {
         }
     }
 
+    /// Takes away what lets external peers go without a policy, and waits
+    /// until their routes are gone.
+    fn require_policy(&self) {
+        for network in [&self.ours, &self.theirs] {
+            let lines = [
+                "configure terminal",
+                "router bgp 65000",
+                "bgp ebgp-requires-policy",
+                "end",
+                "clear bgp * soft",
+            ];
+            network.router.shell(&lines);
+        }
+        for network in [&self.ours, &self.theirs] {
+            for (family, prefixes) in [("ipv4", 7), ("ipv6", 2)] {
+                wait_for(SOON, &format!("{family} prefixes without a policy"), || {
+                    let count = network.router.prefix_count(family);
+                    if count == prefixes {
+                        Ok(())
+                    } else {
+                        Err(count.to_string())
+                    }
+                });
+            }
+        }
+    }
+
     fn answers(&self, command: &str) -> [Answer; 2] {
-        let ours = self.ours.router.shell(&[command]);
-        let theirs = self.theirs.router.shell(&[command]);
+        let lines: Vec<&str> = command.split(" / ").collect();
+        let ours = self.ours.router.shell(&lines);
+        let theirs = self.theirs.router.shell(&lines);
         write_answer("holdfast", command, &ours);
         write_answer("frr", command, &theirs);
         [ours, theirs]
@@ -632,7 +725,8 @@ impl Pair {
     fn text(&mut self, command: &str) {
         let [ours, theirs] = self.answers(command);
         self.codes(command, &ours, &theirs);
-        for found in compare::texts(&ours.text, &theirs.text) {
+        let whole = |answer: &Answer| format!("{}{}", answer.text, answer.errors);
+        for found in text::compare(&whole(&ours), &whole(&theirs)) {
             self.note(command, found);
         }
     }
@@ -680,8 +774,13 @@ fn every_answer_is_as_frr_gives_it() {
         pair.text(command);
         pair.json(&format!("{command} json"));
     }
-    for command in TEXT_ONLY {
+    for command in TEXT_ONLY.iter().chain(CONVERSATIONS) {
         pair.text(command);
+    }
+    pair.require_policy();
+    for command in WITHOUT_POLICY {
+        pair.text(command);
+        pair.json(&format!("{command} json"));
     }
     for (reason, count) in &pair.deliberate {
         eprintln!("{count} times: {reason}");

@@ -150,6 +150,16 @@ fn go(shell: &mut Shell, step: Move) {
     }
 }
 
+/// The daemon's error with FRR's mark in front, where FRR has one.
+fn marked(error: &str) -> String {
+    let text = error.trim_start_matches("% ");
+    if text.starts_with("BGP is already running") {
+        text.to_owned()
+    } else {
+        format!("% {text}")
+    }
+}
+
 async fn apply(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<Status> {
     let request = v1::ApplyLinesRequest {
         context: shell.context.clone().unwrap_or_default(),
@@ -163,7 +173,7 @@ async fn apply(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<Status> {
         .iter()
         .filter(|result| !result.ok || !result.error.is_empty())
     {
-        writeln!(out, "% {}", result.error.trim_start_matches("% "))?;
+        writeln!(out, "{}", marked(&result.error))?;
         if !result.ok {
             status = Status::Failed;
         }
@@ -191,11 +201,7 @@ pub(crate) async fn load(shell: &mut Shell, text: &str, out: Out<'_>) -> Result<
     let mut status = Status::Done;
     for (number, result) in numbers.iter().zip(&answer.results) {
         if !result.ok {
-            writeln!(
-                out,
-                "line {number}: % {}",
-                result.error.trim_start_matches("% ")
-            )?;
+            writeln!(out, "line {number}: {}", marked(&result.error))?;
             status = Status::Failed;
         }
     }
