@@ -45,7 +45,7 @@ async fn read_until(peer: &mut Peer, held: &mut Held, done: impl Fn(&Held) -> bo
 }
 
 /// Routes with large attributes, the last AS of whose path is `mark`.
-async fn feed(feeder: &mut Peer, routes: std::ops::Range<u32>, mark: u32) {
+pub(crate) async fn feed(feeder: &mut Peer, routes: std::ops::Range<u32>, mark: u32) {
     for index in routes {
         let mut route = attributes(&[65002, 100_000 + index % 1000, mark]);
         route.communities = vec![Community(index); 700];

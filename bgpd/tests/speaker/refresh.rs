@@ -75,32 +75,44 @@ async fn an_enhanced_request_is_answered_between_marks() {
     }
 }
 
-/// RFC 7313 section 4.1: no BoRR before the End-of-RIB.
-#[tokio::test]
-async fn a_request_with_the_first_breath_begins_nothing_before_the_end_of_rib() {
+/// RFC 7313 section 4.1: no BoRR before the End-of-RIB. The first transfer
+/// stands still while the request comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_the_middle_of_the_first_transfer_begins_nothing() {
+    // Two batches and a bit, the first of them larger than all buffers.
+    const ROUTES: u32 = 8200;
     let net = Net::new();
     let router = Router::start(net, 1, 65001).await;
-    router
-        .run(&format!("{}{}", passive(&router, 2, 65002), networks()))
-        .await;
-    for _ in 0..3 {
-        let hello = Hello::new(65002).and(Capability::EnhancedRouteRefresh);
-        let mut peer = Peer::up(&router, 2, hello).await;
-        peer.refresh(V4, RouteRefreshKind::Request).await;
-        let mut seen = words(&mut peer, 3).await;
-        while !seen.contains(&"EndOfRib".to_owned()) {
-            seen.extend(words(&mut peer, 1).await);
+    let both = [2, 3].map(|h| passive(&router, h, 65000 + u32::from(h)));
+    router.run(&both.concat()).await;
+    let mut feeder = Peer::up(&router, 2, Hello::new(65002)).await;
+    crate::load::feed(&mut feeder, 0..ROUTES, 65_100).await;
+    eventually("all routes", || async {
+        (router.peer(2).await.families[0].accepted == u64::from(ROUTES)).then_some(())
+    })
+    .await;
+    let hello = Hello::new(65003).and(Capability::EnhancedRouteRefresh);
+    let mut peer = Peer::up_with(&router, 3, hello, Some(4096)).await;
+    peer.refresh(V4, RouteRefreshKind::Request).await;
+    eventually("the request", || async {
+        let received = router.peer(3).await.received.unwrap();
+        (received.route_refreshes == 1).then_some(())
+    })
+    .await;
+    assert!(!router.peer(3).await.families[0].end_of_rib_sent);
+    let mut routes = 0;
+    loop {
+        match peer.next().await.expect("a message") {
+            Message::RouteRefresh(refresh) => panic!("{refresh:?} after {routes} routes"),
+            Message::Update(update) if update.end_of_rib == Some(V4) => break,
+            Message::Update(update) => routes += said(&update).0.len(),
+            _ => {}
         }
-        let at = |word: &str| seen.iter().position(|w| w == word);
-        let end_of_rib = at("EndOfRib").unwrap();
-        assert!(
-            at("Begin").is_none_or(|begin| begin > end_of_rib),
-            "{seen:?}"
-        );
-        assert_eq!(at("End"), None, "{seen:?}");
-        let last = bgp_wire::Notification::cease(bgp_wire::Cease::AdministrativeReset);
-        peer.send(Message::Notification(last)).await;
     }
+    assert!(routes >= ROUTES as usize, "{routes}");
+    // And none of an end that has no beginning.
+    router.line("network 192.0.2.0/24").await;
+    assert_eq!(words(&mut peer, 1).await, ["192.0.2.0/24"]);
 }
 
 #[tokio::test]
