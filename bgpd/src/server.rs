@@ -226,9 +226,18 @@ impl Holdfast for Server {
         &self,
         request: Request<v1::ListFibRequest>,
     ) -> Result<Response<Self::ListFibStream>, Status> {
-        let chunks = self.speaker.fib_routes(request.get_ref()).await;
-        let chunks = chunks.map_err(status)?.into_iter().map(Ok);
-        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+        let routes = self.speaker.fib_routes(request.get_ref()).await;
+        let mut routes = routes.map_err(status)?;
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        tokio::spawn(async move {
+            while let Some(chunk) = routes.next().await.transpose() {
+                // A reader that went away needs nothing more.
+                if sender.send(chunk.map_err(status)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn watch(

@@ -252,14 +252,14 @@ impl Speaker {
         })
     }
 
-    /// What the kernel holds for us, in prefix order, in chunks.
+    /// What the kernel holds for us, in prefix order, a chunk at a time.
     ///
     /// # Errors
     /// A prefix that is none, or [`SpeakerError::Stopped`].
     pub async fn fib_routes(
         &self,
         request: &v1::ListFibRequest,
-    ) -> Result<Vec<v1::FibChunk>, SpeakerError> {
+    ) -> Result<FibRoutes, SpeakerError> {
         let family = family(request.family())?;
         let wanted = selection(family, &request.prefix, false)?;
         let table = match family {
@@ -279,20 +279,10 @@ impl Speaker {
                 rows.retain(|row| Some(row.prefix) == best);
             }
         }
-        let view = self.fib.view();
-        let mut chunks = Vec::new();
-        for rows in rows.chunks(FIB_CHUNK) {
-            let prefixes = rows.iter().map(|row| row.prefix).collect();
-            let meds = self.ask(|answer| Request::Meds(prefixes, answer)).await?;
-            let routes = rows
-                .iter()
-                .zip(meds)
-                .map(|(row, med)| fib_route(row, med, self.options.table, &view));
-            chunks.push(v1::FibChunk {
-                routes: routes.collect(),
-            });
-        }
-        Ok(chunks)
+        Ok(FibRoutes {
+            speaker: self.clone(),
+            rows: rows.into_iter(),
+        })
     }
 
     /// Changes as they happen, from now on.
@@ -352,6 +342,38 @@ impl Routes {
             self.query = Some(query);
         }
         Ok(Some(page.chunk))
+    }
+}
+
+/// The kernel's routes in chunks. The rows are what they were when they were
+/// asked for; a chunk is put into words when it is taken.
+#[derive(Debug)]
+pub struct FibRoutes {
+    speaker: Speaker,
+    rows: std::vec::IntoIter<fib::RouteStatus>,
+}
+
+impl FibRoutes {
+    /// The next chunk; none at the end.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn next(&mut self) -> Result<Option<v1::FibChunk>, SpeakerError> {
+        let rows: Vec<_> = self.rows.by_ref().take(FIB_CHUNK).collect();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let prefixes = rows.iter().map(|row| row.prefix).collect();
+        let meds = self.speaker.ask(|answer| Request::Meds(prefixes, answer));
+        let meds = meds.await?;
+        let (view, table) = (self.speaker.fib.view(), self.speaker.options.table);
+        let routes = rows
+            .iter()
+            .zip(meds)
+            .map(|(row, med)| fib_route(row, med, table, &view));
+        Ok(Some(v1::FibChunk {
+            routes: routes.collect(),
+        }))
     }
 }
 

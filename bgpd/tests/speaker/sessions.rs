@@ -259,3 +259,44 @@ async fn clear_resets_hard_and_the_session_comes_back() {
             .is_err()
     );
 }
+
+/// The listener's keys follow the configuration, whoever connects first.
+#[tokio::test]
+async fn sessions_need_the_same_password_at_both_ends() {
+    let net = Net::new();
+    let one = Router::start(net, 1, 65001).await;
+    let two = Router::start(net, 2, 65002).await;
+    let with = |router: &Router, other: u8, asn: u32, password: &str| {
+        let address = net.host(other);
+        format!(
+            "{} neighbor {address} password {password}\n",
+            router.neighbor(other, asn)
+        )
+    };
+    one.run(&with(&one, 2, 65002, "right")).await;
+    two.run(&with(&two, 1, 65001, "right")).await;
+    one.established(2).await;
+    // Taken away and given back at once: the key must not go with the old one.
+    one.run("").await;
+    one.run(&with(&one, 2, 65002, "right")).await;
+    one.established(2).await;
+    two.established(1).await;
+    // Changed at one end, the session ends; changed at the other, it is back.
+    one.run(&with(&one, 2, 65002, "other")).await;
+    eventually("the end of the session", || async {
+        (two.state(1).await != v1::SessionState::Established).then_some(())
+    })
+    .await;
+    two.run(&with(&two, 1, 65001, "other")).await;
+    one.established(2).await;
+    // Without one at all.
+    let before = one.peer(2).await.connections_established;
+    one.run(&one.neighbor(2, 65002)).await;
+    two.run(&two.neighbor(1, 65001)).await;
+    eventually("a session without a password", || async {
+        let peer = one.peer(2).await;
+        let up = peer.state() == v1::SessionState::Established;
+        (up && peer.connections_established > before).then_some(())
+    })
+    .await;
+}
