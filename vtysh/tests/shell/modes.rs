@@ -70,7 +70,7 @@ r1(config)# foo bar
 % Unknown command: foo bar
 r1(config)# hostname r9
 r9(config)# router bgp 65009
-% BGP is already running; AS is 65001
+BGP is already running; AS is 65001
 r9(config)# router bgp
 r9(config-router)# end
 r9# ex
