@@ -326,6 +326,15 @@ impl Fsm {
             // The peer preferred its other connection: no reason to hold off
             // longer.
             Some(Cease::ConnectionCollision) => Next::Unlucky(cause),
+            // Somebody at the other end did this on purpose: no oscillation
+            // that would have to be damped (RFC 4271 section 8.1.1).
+            Some(
+                Cease::AdministrativeShutdown
+                | Cease::PeerDeconfigured
+                | Cease::AdministrativeReset
+                | Cease::OtherConfigurationChange
+                | Cease::HardReset,
+            ) => Next::Unlucky(cause),
             Some(Cease::ConnectionRejected) if !conn.is_established() => Next::Rejected,
             _ => Next::Failed(cause),
         };

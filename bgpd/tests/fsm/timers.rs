@@ -333,6 +333,22 @@ fn an_end_that_is_refused_listens_while_it_waits() {
     rig.establish_inbound();
 }
 
+/// `clear bgp` at the other end, time and again: each cost twice the outage of
+/// the one before.
+#[test]
+fn what_an_operator_does_at_the_other_end_is_not_damped() {
+    let (mut rig, _) = Rig::connecting(params());
+    for subcode in [2, 3, 4, 6, 9, 4, 4, 4] {
+        let conn = rig.establish_inbound();
+        rig.run(secs(2));
+        rig.event(Event::NotificationReceived(conn, notification(6, subcode)));
+        let (wait, damped) = rig.holding_off().expect("a short pause");
+        assert!(jittered(wait, secs(1)) && !damped, "{subcode}: {wait:?}");
+    }
+    // The next connection of the peer ends the pause.
+    rig.establish_inbound();
+}
+
 #[test]
 fn an_end_that_holds_off_for_the_second_time_refuses() {
     let (mut rig, _) = Rig::connecting(params());
