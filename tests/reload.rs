@@ -150,9 +150,7 @@ fn a_changed_metric_is_applied_without_a_reset() {
         )
     };
     let mut bench = Bench::up(&with_metric(100));
-    bench
-        .namespace
-        .ip("route add blackhole 192.0.2.0/24");
+    bench.namespace.ip("route add blackhole 192.0.2.0/24");
     let session = bench.establish(11);
     let first = wait_announced(&session, "192.0.2.0/24");
     assert_eq!(first.attribute(4), Some(&100_u32.to_be_bytes()[..]));
