@@ -64,6 +64,9 @@ pub(crate) fn import(
         return Imported::rejected(Rejection::NoNextHop);
     };
     let info = &peer.info;
+    if is_martian_prefix(prefix) {
+        return Imported::rejected(Rejection::MartianPrefix);
+    }
     if let Some(reason) = find_loop(config, info, pre) {
         return Imported::rejected(reason);
     }
@@ -91,6 +94,26 @@ pub(crate) fn import(
             rejected: None,
             reach: addr.map_or(Reach::Always, |addr| Reach::Tracked(tracker.id(addr))),
         },
+    }
+}
+
+/// Prefixes that no packet between hosts is routed by: "semantically
+/// incorrect", to be logged and ignored (RFC 4271 section 6.3). The rest of
+/// 240.0.0.0/4 is left alone, since some networks use it.
+fn is_martian_prefix(prefix: IpNet) -> bool {
+    match prefix {
+        IpNet::V4(net) => {
+            let addr = net.network();
+            (addr.is_multicast() && net.prefix_len() >= 4)
+                || (addr.is_loopback() && net.prefix_len() >= 8)
+                || addr.is_broadcast()
+        }
+        IpNet::V6(net) => {
+            let addr = net.network();
+            (addr.is_multicast() && net.prefix_len() >= 8)
+                || (addr.is_unicast_link_local() && net.prefix_len() >= 10)
+                || (net.prefix_len() == 128 && (addr.is_loopback() || addr.is_unspecified()))
+        }
     }
 }
 

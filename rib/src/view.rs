@@ -31,6 +31,8 @@ pub enum Rejection {
     OwnNextHop,
     /// The next hop is no address of a host (RFC 4271 section 6.3).
     MartianNextHop,
+    /// The prefix is multicast, loopback or link-local (RFC 4271 section 6.3).
+    MartianPrefix,
     /// There is no next hop, or it is of a family that cannot carry the
     /// prefix's.
     NoNextHop,
@@ -47,6 +49,7 @@ impl Rejection {
             Rejection::ClusterLoop => "reflected from the same cluster",
             Rejection::OwnNextHop => "next hop is our own address",
             Rejection::MartianNextHop => "next hop is not a host address",
+            Rejection::MartianPrefix => "prefix is multicast, loopback or link-local",
             Rejection::NoNextHop => "no usable next hop",
             Rejection::Policy(reason) => reason.text(),
         }

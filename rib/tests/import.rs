@@ -53,6 +53,47 @@ fn replaces_and_rejects(info: PeerInfo, bad: PathAttributes, reason: Rejection) 
     assert_eq!((counters.received, counters.accepted), (1, 0));
 }
 
+// ===== Prefixes =====
+
+#[test]
+fn prefixes_that_nothing_is_routed_by_are_ignored() {
+    for prefix in [
+        "224.0.0.0/4",
+        "224.1.0.0/16",
+        "127.0.0.0/8",
+        "127.1.0.0/16",
+        "255.255.255.255/32",
+    ] {
+        let mut rib = rib(from_external());
+        announce(&mut rib, 1, prefix, good());
+        assert_eq!(rejection(&rib), Some(Rejection::MartianPrefix), "{prefix}");
+        assert_eq!(rib.prefix(net(prefix)), None, "{prefix}");
+    }
+    for prefix in ["0.0.0.0/0", "224.0.0.0/3", "240.0.0.0/4", "126.0.0.0/7"] {
+        let mut rib = rib(from_external());
+        announce(&mut rib, 1, prefix, good());
+        assert_eq!(rejection(&rib), None, "{prefix}");
+    }
+}
+
+#[test]
+fn ipv6_prefixes_that_nothing_is_routed_by_are_ignored() {
+    let received = |prefix: &str| {
+        let mut rib = rib(from_external());
+        let attributes = attributes(&[65001], "2001:db8::1");
+        rib.update(PeerId(1), announcement(&[(net(prefix), 0)], attributes), 0);
+        let page = rib.received(PeerId(1), V6, None, 10);
+        assert_eq!(page.items.len(), 1, "{prefix}");
+        page.items[0].rejected
+    };
+    for prefix in ["ff00::/8", "ff02::1/128", "fe80::/10", "fe80::/64", "::1/128", "::/128"] {
+        assert_eq!(received(prefix), Some(Rejection::MartianPrefix), "{prefix}");
+    }
+    for prefix in ["::/0", "fe00::/7", "fc00::/7"] {
+        assert_eq!(received(prefix), None, "{prefix}");
+    }
+}
+
 // ===== Loops =====
 
 #[test]

@@ -6,7 +6,7 @@
 //! waits for anybody: what a receiver has no room for stays in the table as
 //! "changed", and only its newest state is sent when there is room.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use super::peers::Peer;
 use super::request::Request;
+use super::restart::Restarting;
 use super::watch::Watchers;
 use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
@@ -49,7 +50,7 @@ const DISTANCE_IBGP: u32 = 200;
 /// Which sessions there are, for the listener.
 pub(super) type Registry = Arc<Mutex<HashMap<IpAddr, SessionHandle>>>;
 
-type InFlight = Pin<Box<dyn Future<Output = Result<(), FibError>> + Send>>;
+pub(super) type InFlight = Pin<Box<dyn Future<Output = Result<(), FibError>> + Send>>;
 
 /// Everything the core owns.
 pub(super) struct Core {
@@ -85,12 +86,16 @@ pub(super) struct Core {
     tracked: HashMap<IpAddr, TrackKey>,
     /// Deadlines of stale routes.
     pub(super) stale: BTreeSet<(Instant, PeerId, StaleTimer)>,
-    /// Until when routes of an earlier run wait in the kernel; none when swept.
-    pub(super) adoption: Option<Instant>,
-    in_flight: Option<InFlight>,
+    /// A graceful restart of our own, while it lasts.
+    pub(super) restart: Option<Restarting>,
+    /// What is left of the run before has to go once the kernel has the rest.
+    pub(super) sweep: bool,
+    /// Next hops that the FIB was asked to track and has not answered yet.
+    pub(super) unanswered: HashSet<IpAddr>,
+    pub(super) in_flight: Option<InFlight>,
     /// The FIB's task has ended.
     fib_gone: bool,
-    more: bool,
+    pub(super) more: bool,
 }
 
 /// What a deadline of stale routes is for.
@@ -118,7 +123,7 @@ pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) listeners: Arc<[tokio::net::TcpListener]>,
     pub(super) accepting: JoinSet<()>,
-    pub(super) adoption: Option<Instant>,
+    pub(super) restart: Option<Restarting>,
 }
 
 enum Woken {
@@ -141,7 +146,7 @@ impl Core {
             registry,
             listeners,
             accepting,
-            adoption,
+            restart,
         } = parts;
         Core {
             options,
@@ -166,7 +171,9 @@ impl Core {
             link_local: HashMap::new(),
             tracked: HashMap::new(),
             stale: BTreeSet::new(),
-            adoption,
+            restart,
+            sweep: false,
+            unanswered: HashSet::new(),
             in_flight: None,
             fib_gone: false,
             more: false,
@@ -257,6 +264,7 @@ impl Core {
                     metric: r.metric,
                     connected: r.connected,
                 });
+                self.unanswered.remove(&key.address);
                 self.rib.next_hop_changed(key.address, state);
             }
             fib::Event::KernelRoute {
@@ -290,7 +298,10 @@ impl Core {
     pub(super) fn pump(&mut self) {
         self.more = false;
         self.pump_fib();
-        self.pump_exports();
+        self.check_restart();
+        if self.restart.is_none() {
+            self.pump_exports();
+        }
         self.more |= self.pump_watch();
     }
 
@@ -299,8 +310,12 @@ impl Core {
             return;
         }
         let tracking = self.rib.take_tracking();
-        let changes = self.rib.take_fib_changes(FIB_BUDGET);
+        let changes = match self.restart {
+            Some(_) => Vec::new(),
+            None => self.rib.take_fib_changes(FIB_BUDGET),
+        };
         if tracking.is_empty() && changes.is_empty() {
+            self.pump_sweep();
             return;
         }
         let changes = self.fib_routes(changes);
@@ -310,9 +325,13 @@ impl Core {
                 TrackEvent::Track(address) => {
                     let key = self.track_key(address);
                     self.tracked.insert(address, key);
+                    self.unanswered.insert(address);
                     track.push(key);
                 }
-                TrackEvent::Untrack(address) => untrack.extend(self.tracked.remove(&address)),
+                TrackEvent::Untrack(address) => {
+                    self.unanswered.remove(&address);
+                    untrack.extend(self.tracked.remove(&address));
+                }
             }
         }
         let fib = self.fib.clone();
@@ -399,7 +418,7 @@ impl Core {
         let stale = self.stale.first().map(|(at, ..)| *at);
         stale
             .into_iter()
-            .chain(self.adoption)
+            .chain(self.restart.as_ref().map(Restarting::look_again))
             .chain(self.watchers.again)
             .min()
     }
@@ -412,24 +431,6 @@ impl Core {
             }
             self.stale.pop_first();
             self.stale_expired(id, timer);
-        }
-        if self.adoption.is_some_and(|at| at <= now) {
-            self.adopted("time is up");
-        }
-    }
-
-    /// The first convergence is over: what an earlier run left in the kernel
-    /// and nobody announced again goes.
-    pub(super) fn adopted(&mut self, why: &str) {
-        if self.adoption.take().is_some() {
-            tracing::info!(
-                why,
-                "routes of the earlier run that were not learned again go"
-            );
-            let fib = self.fib.clone();
-            tokio::spawn(async move { fib.sweep_stale().await });
-            // Sessions from now on are not those of a restarting router.
-            self.apply_peers();
         }
     }
 

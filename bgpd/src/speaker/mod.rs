@@ -23,11 +23,12 @@ mod edit;
 mod listener;
 mod peers;
 mod request;
+mod restart;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bgp_wire::Family;
 use holdfast_api::v1;
@@ -49,6 +50,9 @@ const REQUESTS: usize = 64;
 /// Reports of sessions that may wait for the core: enough for a burst, few
 /// enough that memory stays small when peers are faster than we are.
 const REPORTS: usize = 1024;
+/// How much longer than the core the FIB waits before it removes what an
+/// earlier run left.
+const SWEEP_SLACK: Duration = Duration::from_secs(30);
 /// Routes of the FIB in one chunk.
 const FIB_CHUNK: usize = 512;
 
@@ -165,6 +169,7 @@ impl Speaker {
             .collect::<Result<Vec<_>, _>>()?
             .into();
         let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
+        let restart = restart::Restarting::found(&fib, options.adopt_stale).await?;
         let (requests, request_lane) = mpsc::channel(REQUESTS);
         let (reports, report_lane) = mpsc::channel(REPORTS);
         let watchers = watch::Watchers::new();
@@ -183,7 +188,7 @@ impl Speaker {
             registry,
             listeners,
             accepting,
-            adoption: options.adopt_stale.map(|time| Instant::now() + time),
+            restart,
         });
         tokio::spawn(core.run(core::Lanes {
             requests: request_lane,
@@ -386,7 +391,8 @@ fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {
         },
         table: options.table,
         stale: match options.adopt_stale {
-            Some(time) => fib::Stale::Keep(time),
+            // The core says when; this is for a core that does not.
+            Some(time) => fib::Stale::Keep(time + SWEEP_SLACK),
             None => fib::Stale::Sweep,
         },
         ..fib::FibOptions::default()

@@ -46,6 +46,7 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Up {
     generation: Generation,
+    pub(super) since: Instant,
     pub(super) negotiated: Box<Negotiated>,
     pub(super) link: Link,
     data: mpsc::Sender<Outbound>,
@@ -364,7 +365,7 @@ impl Core {
             params.extended_next_hop.insert(Family::Ipv4Unicast);
         }
         params.graceful_restart = Some(self.graceful_restart(settings));
-        params.restarting = self.adoption.is_some();
+        params.restarting = self.restart.is_some();
         params.hostname = self.hostname().map(|host| Hostname {
             host,
             domain: String::new(),
@@ -535,6 +536,7 @@ impl Core {
                 link.v6 = self.options.next_hop_v6.or(link.v6);
                 let up = Up {
                     generation,
+                    since: Instant::now(),
                     negotiated,
                     link,
                     data,
@@ -668,28 +670,11 @@ impl Core {
                 }
             }
             self.rib.end_of_rib(id, family);
-            self.check_adoption();
             return;
         }
         let summary = self.rib.update(id, update, now_ms());
         if let Some(why) = summary.first_rejection {
             tracing::debug!(peer = %address, count = summary.rejected, why = why.text(), "routes not used");
-        }
-    }
-
-    /// After a graceful restart of our own: once every peer that is up has said
-    /// everything, and every configured peer is up, what was not heard again is
-    /// old.
-    fn check_adoption(&mut self) {
-        if self.adoption.is_none() {
-            return;
-        }
-        let complete = self.peers.values().all(|peer| match &peer.up {
-            Some(up) => up.end_of_rib_received == up.negotiated.families,
-            None => matches!(peer.settings.shutdown, Shutdown::On { .. }),
-        });
-        if complete {
-            self.adopted("every peer sent its End-of-RIB");
         }
     }
 
