@@ -3,6 +3,7 @@
 
 mod harness;
 
+use harness::process::Process;
 use harness::{
     Frr, Namespace, Router, RouterKind, SOON, Topology, need, router, wait_for, wait_until,
 };
@@ -12,7 +13,7 @@ struct Chain {
     source: Frr,
     observer: Frr,
     router: Box<dyn Router>,
-    _topology: Topology,
+    topology: Topology,
 }
 
 /// The router's addresses are 10.1.0.1 and 2001:db8:1::1 towards the source,
@@ -121,7 +122,7 @@ impl Chain {
             source,
             observer,
             router,
-            _topology: topology,
+            topology,
         }
     }
 }
@@ -301,6 +302,59 @@ fn a_link_that_goes_down_ends_the_session_at_once_and_comes_back() {
         assert_eq!(neighbor["lastResetDueTo"], "Interface down");
     }
     assert_eq!(chain.router.connections("10.2.0.2"), 1);
+}
+
+/// Writes down what happens to the routes of a namespace's kernel.
+fn monitor(topology: &Topology, namespace: &Namespace) -> Process {
+    let log = topology.daemon_directory(namespace.label()).join("routes");
+    let mut command = namespace.command("ip");
+    command.args(["monitor", "route"]);
+    let monitor = Process::start("ip monitor", command, &log);
+    // It listens when it sees a change of ours.
+    let probe = [
+        "route add blackhole 192.0.2.255/32",
+        "route del 192.0.2.255/32",
+    ];
+    wait_until(SOON, "the monitor to listen", || {
+        for change in probe {
+            namespace.ip(change);
+        }
+        monitor.log().contains("192.0.2.255")
+    });
+    monitor
+}
+
+#[test]
+fn a_graceful_restart_of_the_router_takes_no_route_from_anybody() {
+    need!("/usr/lib/frr/bgpd");
+    if router::kind() == RouterKind::Frr {
+        println!("FRR deviates: zebra removes its routes when it stops");
+        return;
+    }
+    let extra = " bgp graceful-restart\n bgp graceful-restart restart-time 60\n";
+    let mut chain = Chain::up(4_200_000_002, extra);
+    let networks = [SOURCE_NETWORKS.0, SOURCE_NETWORKS.1];
+    for network in networks {
+        path(&chain.observer, network);
+    }
+    let here = monitor(&chain.topology, chain.router.namespace());
+    let there = monitor(&chain.topology, chain.observer.namespace());
+    assert!(chain.router.stop().success());
+    chain.router.restart();
+    chain.router.wait_established(&NEIGHBORS);
+    for network in networks {
+        path(&*chain.router, network);
+        wait_until(SOON, "the observer to hear the route again", || {
+            let paths = chain.observer.paths(network);
+            paths.len() == 1 && paths[0]["stale"].is_null()
+        });
+    }
+    for monitor in [here, there] {
+        let log = monitor.log();
+        for network in networks {
+            assert!(!log.contains(&format!("Deleted {network}")), "{log}");
+        }
+    }
 }
 
 #[test]

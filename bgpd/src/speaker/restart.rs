@@ -18,8 +18,9 @@ use super::peers::{Peer, Up};
 /// How often progress is looked at when nothing happens.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What a peer without graceful restart, which need not send an End-of-RIB,
-/// gets to send its table.
+/// What a peer gets to send its table that may send no End-of-RIB: one without
+/// graceful restart, and one that restarts itself and may be waiting for ours
+/// (RFC 4724 section 4.1 excludes it).
 const UNMARKED: Duration = Duration::from_secs(10);
 
 /// The restart.
@@ -98,9 +99,6 @@ fn peer_said_everything(up: &Up) -> bool {
     if up.end_of_rib_received == up.negotiated.families {
         return true;
     }
-    match &up.negotiated.graceful_restart {
-        // It waits for us as we wait for it.
-        Some(restart) => restart.restarting,
-        None => up.since.elapsed() >= UNMARKED,
-    }
+    let marks = up.negotiated.graceful_restart.as_ref();
+    marks.is_none_or(|restart| restart.restarting) && up.since.elapsed() >= UNMARKED
 }
