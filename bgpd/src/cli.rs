@@ -48,7 +48,8 @@ pub(crate) struct Run {
     #[arg(short = 'l', long = "listen-on", value_name = "ADDRESS")]
     pub(crate) listen_on: Vec<std::net::IpAddr>,
     /// Kernel table for routes
-    #[arg(long, value_name = "TABLE", default_value_t = holdfast_fib::MAIN_TABLE)]
+    #[arg(long, value_name = "TABLE", default_value_t = holdfast_fib::MAIN_TABLE,
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) table: u32,
     /// error, warn, info, debug, trace, or a filter such as `bgpd::session=debug`
     #[arg(long, value_name = "LEVEL")]

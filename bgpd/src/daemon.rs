@@ -47,8 +47,12 @@ pub(crate) fn run(run: &Run) -> ExitCode {
     match runtime.block_on(live(run, loaded)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error}");
-            eprintln!("bgpd: {error}");
+            // Standard error has it by the log, unless that was turned off.
+            if tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{error}");
+            } else {
+                eprintln!("bgpd: {error}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -147,7 +151,7 @@ fn hint(error: SpeakerError) -> String {
             }
             _ => text,
         },
-        SpeakerError::Fib(_) => {
+        SpeakerError::Fib(_) | SpeakerError::NoNetAdmin => {
             format!("{text}; run as root, or with -n to leave the kernel alone")
         }
         _ => text,

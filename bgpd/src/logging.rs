@@ -64,6 +64,14 @@ pub(crate) fn start(log: &Log, run: &Run) -> Result<(), Box<dyn std::error::Erro
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,netlink_proto=warn";
 
 fn filter(wanted: &str) -> Result<EnvFilter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A word alone is a level, never the name of a part of the program.
+    if !wanted.contains(['=', ',']) && !LEVELS.contains(&wanted.to_ascii_lowercase().as_str()) {
+        return Err(format!(
+            "--log-level \"{wanted}\": expected {}, or a filter such as bgpd::session=debug",
+            LEVELS.join(", ")
+        ));
+    }
     EnvFilter::try_new(format!("{QUIET},{wanted}"))
         .map_err(|error| format!("--log-level \"{wanted}\": {error}"))
 }

@@ -77,7 +77,11 @@ impl Socket {
     /// The system's; `AddrInUse` where another daemon answers, and
     /// `AlreadyExists` where a file is in the way that is no socket.
     pub fn open(path: &Path, group: Option<&str>) -> io::Result<Socket> {
-        if let Some(directory) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        // The usual directory is on a file system that begins empty. Another
+        // one that is missing is a typing error.
+        if path == Path::new(holdfast_api::DEFAULT_SOCKET)
+            && let Some(directory) = path.parent()
+        {
             std::fs::create_dir_all(directory)?;
         }
         make_room(path)?;
@@ -159,9 +163,10 @@ fn status(error: SpeakerError) -> Status {
         SpeakerError::NoSuchPeer => Status::not_found(text),
         SpeakerError::BadPrefix(_) | SpeakerError::Config(_) => Status::invalid_argument(text),
         SpeakerError::NoFile => Status::failed_precondition(text),
-        SpeakerError::Write { .. } | SpeakerError::Listen { .. } | SpeakerError::Fib(_) => {
-            Status::internal(text)
-        }
+        SpeakerError::Write { .. }
+        | SpeakerError::Listen { .. }
+        | SpeakerError::NoNetAdmin
+        | SpeakerError::Fib(_) => Status::internal(text),
         SpeakerError::Stopped => Status::unavailable(text),
     }
 }

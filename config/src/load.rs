@@ -76,10 +76,29 @@ impl Spelling {
 /// The file cannot be read, or has errors: all of them that can be told at once.
 pub fn load(path: &Path, leniency: Leniency) -> Result<Loaded, Vec<ConfigError>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let bytes = std::fs::read(path)
         .map_err(|error| vec![ConfigError::of_file(&name, error.to_string())])?;
+    let text = String::from_utf8(bytes).map_err(|error| vec![not_utf8(&name, &error)])?;
+    // Some editors begin a file with a mark that nobody sees.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
     let spelling = Spelling::of_extension(path).unwrap_or_else(|| Spelling::of_content(&text));
     parse_str(&name, &text, spelling, leniency)
+}
+
+/// Where a file stops being UTF-8.
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> ConfigError {
+    let good = error.utf8_error().valid_up_to();
+    let before = error.as_bytes().get(..good).unwrap_or_default();
+    let line_start = before
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
+    let line = before.get(line_start..).unwrap_or_default();
+    ConfigError {
+        line: before.iter().filter(|b| **b == b'\n').count() + 1,
+        column: String::from_utf8_lossy(line).chars().count() + 1,
+        ..ConfigError::of_file(name, "this is not UTF-8")
+    }
 }
 
 /// As [`load`], for text in memory. `name` stands for the file in messages.

@@ -39,6 +39,25 @@ fn a_file_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn the_mark_that_some_editors_write_first_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frr.conf");
+    std::fs::write(&path, "\u{feff}frr version 8.4.4\nhostname r1\n").unwrap();
+    let loaded = load(&path, Leniency::Strict).unwrap();
+    assert_eq!(loaded.config.hostname.as_deref(), Some("r1"));
+}
+
+#[test]
+fn text_that_is_not_utf8_is_an_error_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frr.conf");
+    std::fs::write(&path, b"hostname r1\n! caf\xe9\n").unwrap();
+    let errors = load(&path, Leniency::Lenient).unwrap_err();
+    let expected = format!("{}:2:6: this is not UTF-8", path.display());
+    assert_eq!(errors[0].to_string(), expected);
+}
+
+#[test]
 fn the_lenient_go_on_past_what_is_not_understood() {
     let text = "hostname r1
 interface eth0

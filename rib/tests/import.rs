@@ -86,7 +86,14 @@ fn ipv6_prefixes_that_nothing_is_routed_by_are_ignored() {
         assert_eq!(page.items.len(), 1, "{prefix}");
         page.items[0].rejected
     };
-    for prefix in ["ff00::/8", "ff02::1/128", "fe80::/10", "fe80::/64", "::1/128", "::/128"] {
+    for prefix in [
+        "ff00::/8",
+        "ff02::1/128",
+        "fe80::/10",
+        "fe80::/64",
+        "::1/128",
+        "::/128",
+    ] {
         assert_eq!(received(prefix), Some(Rejection::MartianPrefix), "{prefix}");
     }
     for prefix in ["::/0", "fe00::/7", "fc00::/7"] {

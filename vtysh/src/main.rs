@@ -201,8 +201,11 @@ fn run_file(session: &mut Session, file: &Path) -> Result<ExitCode, Failure> {
 fn run_script(session: &mut Session) -> Result<(), Failure> {
     let mut out = output::stdout();
     out.write_all(banner().as_bytes()).map_err(Error::Output)?;
-    for line in io::stdin().lock().lines() {
-        let line = line.map_err(Error::Output)?;
+    for line in io::stdin().lock().split(b'\n') {
+        // What is not UTF-8 is no command, and is answered as such.
+        let line = String::from_utf8_lossy(&line.map_err(|error| Failure::Input(error.into()))?)
+            .into_owned();
+        let line = line.trim_end_matches('\r').to_owned();
         writeln!(out, "{}{line}", session.shell.prompt()).map_err(Error::Output)?;
         if session.execute(&line, &mut out)? == Status::Exit {
             return Ok(());

@@ -153,7 +153,7 @@ impl SessionHandle {
         if self.commands.capacity() > RESERVED {
             self.tell(Command::Inbound(stream));
         } else {
-            tracing::info!("connection refused: too many at once from one neighbor");
+            tracing::debug!("connection refused: too many at once from one neighbor");
         }
     }
 

@@ -93,6 +93,9 @@ pub enum SpeakerError {
     /// The kernel's FIB could not be opened.
     #[error("cannot use the kernel's routing table: {0}")]
     Fib(#[from] fib::FibError),
+    /// The process may not write routes.
+    #[error("may not write the kernel's routes: CAP_NET_ADMIN is missing")]
+    NoNetAdmin,
     /// The speaker has stopped.
     #[error("the speaker has stopped")]
     Stopped,
@@ -159,6 +162,10 @@ impl Speaker {
     /// # Errors
     /// A socket cannot be listened on, or the kernel does not let us in.
     pub async fn start(options: SpeakerOptions) -> Result<Speaker, SpeakerError> {
+        // Reading works without; every route would fail one by one.
+        if options.kernel && !may_write_routes() {
+            return Err(SpeakerError::NoNetAdmin);
+        }
         let listeners: Arc<[_]> = options
             .listen
             .iter()
@@ -380,6 +387,16 @@ impl FibRoutes {
             routes: routes.collect(),
         }))
     }
+}
+
+/// Whether the process has CAP_NET_ADMIN. Where that cannot be told, the kernel
+/// will say.
+fn may_write_routes() -> bool {
+    const CAP_NET_ADMIN: u32 = 12;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    effective.is_none_or(|bits| bits >> CAP_NET_ADMIN & 1 == 1)
 }
 
 fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {

@@ -245,6 +245,10 @@ impl Core {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&address);
         if let Some(peer) = self.peers.remove(&address) {
+            // Its last change of state finds nobody who would log it.
+            if peer.up.is_some() && self.logs_changes() {
+                tracing::info!(neighbor = %address, from = "Established", to = "removed", "session");
+            }
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
@@ -705,12 +709,13 @@ impl Core {
         }
     }
 
+    fn logs_changes(&self) -> bool {
+        let bgp = self.config.bgp.as_ref();
+        bgp.is_some_and(|bgp| bgp.log_neighbor_changes)
+    }
+
     fn state_changed(&mut self, address: IpAddr, from: State, to: State, reason: &str) {
-        let log_changes = self
-            .config
-            .bgp
-            .as_ref()
-            .is_some_and(|b| b.log_neighbor_changes);
+        let log_changes = self.logs_changes();
         let notable = from == State::Established || to == State::Established;
         if notable && log_changes {
             tracing::info!(neighbor = %address, %from, %to, reason, "session");

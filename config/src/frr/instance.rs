@@ -28,7 +28,7 @@ macro_rules! flag {
 pub(super) const ROWS: &[Row] = &[
     Row::new(
         "bgp router-id A.B.C.D$id",
-        "no bgp router-id [A.B.C.D]",
+        "no bgp router-id [A.B.C.D$id]",
         Apply::Bgp(router_id),
         Print::Bgp(|bgp, _| said(bgp.router_id, |id| format!("bgp router-id {id}"))),
     ),
@@ -183,6 +183,9 @@ fn router_id(bgp: &mut Bgp, args: &Args<'_>) -> Done {
         Some(IpAddr::V4(id)) => Some(id),
         _ => None,
     };
+    if !args.on && id.is_some_and(|id| bgp.router_id != Some(id)) {
+        return Err(Rejection::at("id", "BGP router-id doesn't match"));
+    }
     // FRR takes 0.0.0.0 as "pick one".
     bgp.router_id = args.when_on(id).filter(|id| !id.is_unspecified());
     Ok(())

@@ -119,6 +119,7 @@ fn errors_are_frrs() {
             "% Create the peer-group or interface first",
         ),
         ("no neighbor H peer-group", "% Create the peer-group first"),
+        ("no bgp router-id 5.5.5.5", "% BGP router-id doesn't match"),
         ("router bgp 65001", "% BGP is already running; AS is 65000"),
         (
             "timers bgp 1 2",
