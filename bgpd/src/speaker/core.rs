@@ -88,6 +88,9 @@ pub(super) struct Core {
     pub(super) stale: BTreeSet<(Instant, PeerId, StaleTimer)>,
     /// A graceful restart of our own, while it lasts.
     pub(super) restart: Option<Restarting>,
+    /// Until when a start that found no routes of ours may be a restart to the
+    /// peers: the kernel did not keep what they believe it did.
+    pub(super) empty_until: Option<Instant>,
     /// What is left of the run before has to go once the kernel has the rest.
     pub(super) sweep: bool,
     /// Next hops that the FIB was asked to track and has not answered yet.
@@ -148,6 +151,7 @@ impl Core {
             accepting,
             restart,
         } = parts;
+        let empty_for = options.adopt_stale;
         Core {
             options,
             config: Config::default(),
@@ -171,6 +175,10 @@ impl Core {
             link_local: HashMap::new(),
             tracked: HashMap::new(),
             stale: BTreeSet::new(),
+            empty_until: match restart {
+                Some(_) => None,
+                None => empty_for.map(|time| Instant::now() + time),
+            },
             restart,
             sweep: false,
             unanswered: HashSet::new(),
@@ -419,6 +427,7 @@ impl Core {
         stale
             .into_iter()
             .chain(self.restart.as_ref().map(Restarting::look_again))
+            .chain(self.empty_until)
             .chain(self.watchers.again)
             .min()
     }
@@ -431,6 +440,10 @@ impl Core {
             }
             self.stale.pop_first();
             self.stale_expired(id, timer);
+        }
+        if self.empty_until.is_some_and(|at| at <= now) {
+            self.empty_until = None;
+            self.apply_peers();
         }
     }
 

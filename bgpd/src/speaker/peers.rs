@@ -382,7 +382,8 @@ impl Core {
     fn graceful_restart(&self, settings: &EffectivePeer) -> GracefulRestart {
         let configured = self.config.bgp.as_ref().map(|bgp| bgp.graceful_restart);
         let configured = configured.unwrap_or_default();
-        let preserved = configured.preserve_fw_state || self.options.kernel;
+        let kept = self.options.kernel && self.empty_until.is_none();
+        let preserved = configured.preserve_fw_state || kept;
         GracefulRestart {
             restarting: false,
             notification: true,

@@ -29,7 +29,7 @@ impl Served {
         let router = Router::start(net, 1, 65001).await;
         router.run(&passive(&router, 2, 65002)).await;
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run/api.sock");
+        let path = directory.path().join("api.sock");
         let socket = Socket::open(&path, None).unwrap();
         let (stop, stopped) = oneshot::channel();
         let server = Server::new(router.speaker.clone());
