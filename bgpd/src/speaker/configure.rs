@@ -50,6 +50,11 @@ impl Core {
         let Some(bgp) = &self.config.bgp else {
             return;
         };
+        if router_id.is_unspecified() && !bgp.neighbors.is_empty() {
+            tracing::error!(
+                "no IPv4 address to take as router ID: sessions wait for `bgp router-id`"
+            );
+        }
         let rib = rib_config(bgp, router_id);
         if rib != *self.rib.config() {
             self.rib.set_config(rib);

@@ -270,22 +270,27 @@ impl Core {
         if peer.settings == settings && peer.config == config {
             return;
         }
-        let old = std::mem::replace(&mut peer.settings, settings);
+        let before = may_run(&peer.settings, &peer.config);
+        peer.settings = settings;
         if peer.config != config {
             let reset = reset_cause(&peer.config, &config).map(Reset::configuration);
             peer.config = config.clone();
             peer.session
                 .tell(Command::Configure(Box::new(config), reset));
         }
-        if old.shutdown != peer.settings.shutdown {
-            let event = match &peer.settings.shutdown {
-                Shutdown::On { message } => Event::ManualStop(Stop {
-                    message: message.clone(),
+        match (before, may_run(&peer.settings, &peer.config)) {
+            (false, true) => peer.session.tell(Command::Event(Event::ManualStart)),
+            (true, false) => {
+                let message = match &peer.settings.shutdown {
+                    Shutdown::On { message } => message.clone(),
+                    Shutdown::Off => None,
+                };
+                peer.session.tell(Command::Event(Event::ManualStop(Stop {
+                    message,
                     ..Stop::shutdown()
-                }),
-                Shutdown::Off => Event::ManualStart,
-            };
-            peer.session.tell(Command::Event(event));
+                })));
+            }
+            _ => {}
         }
         self.refresh_peer(address);
     }
@@ -295,7 +300,7 @@ impl Core {
         self.next_id += 1;
         let address = settings.address;
         let session = SessionHandle::spawn(id, config.clone(), self.reports.clone());
-        let start = matches!(settings.shutdown, Shutdown::Off);
+        let start = may_run(&settings, &config);
         self.registry
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -438,6 +443,12 @@ impl Core {
             self.apply_peers();
         }
     }
+}
+
+/// Whether a session may come up: it is not shut down, and we have a router ID
+/// to open it with (peers refuse 0.0.0.0, RFC 6286).
+fn may_run(settings: &EffectivePeer, config: &SessionConfig) -> bool {
+    matches!(settings.shutdown, Shutdown::Off) && !config.params.local_id.is_unspecified()
 }
 
 /// Why a session has to be built anew for these settings.

@@ -300,3 +300,27 @@ async fn sessions_need_the_same_password_at_both_ends() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn sessions_wait_for_a_router_id() {
+    let net = Net::new();
+    let (left, right) = (
+        Router::start(net, 1, 65001).await,
+        Router::start(net, 2, 65002).await,
+    );
+    let nameless = left.text(&left.neighbor(2, 65002));
+    let nameless = nameless.replace(" bgp router-id 10.0.0.1\n", "");
+    left.speaker.configure(parse(&nameless)).await.unwrap();
+    right.run(&right.neighbor(1, 65001)).await;
+    // An identifier of 0.0.0.0 is never shown to a peer.
+    eventually("the connection to be refused", || async {
+        let peer = right.peer(1).await;
+        peer.received
+            .is_some_and(|r| r.notifications > 0)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(left.peer(2).await.sent.unwrap().opens, 0);
+    left.line("bgp router-id 10.0.0.1").await;
+    left.established(2).await;
+}
