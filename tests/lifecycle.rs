@@ -233,6 +233,28 @@ fn a_neighbor_that_is_shut_down_hears_why() {
 }
 
 #[test]
+fn a_neighbor_that_is_shut_down_is_not_started_by_its_interface() {
+    need!();
+    let shut = "10.0.0.12";
+    let bench = Bench::up(&format!(
+        " neighbor {shut} remote-as 65002\n neighbor {shut} shutdown\n"
+    ));
+    let session = bench.establish(&Open::good(PEER_AS, PEER));
+    bench.router.wait_established(&[PEER]);
+    let namespace = bench.router.namespace();
+    namespace.ip("link set eth0 down");
+    wait_until(SOON, "the other session to end with its link", || {
+        bench.router.state(PEER) != "Established"
+    });
+    drop(session);
+    namespace.ip("link set eth0 up");
+    // What starts one starts all that may be started.
+    bench.establish(&Open::good(PEER_AS, PEER));
+    bench.router.wait_established(&[PEER]);
+    assert_eq!(bench.router.state(shut), "Idle");
+}
+
+#[test]
 fn the_shell_tells_success_from_failure() {
     need!();
     let bench = Bench::up("");

@@ -523,7 +523,8 @@ impl Core {
         let on_link = |peer: &&Peer| {
             let address = peer.settings.address;
             let mut subnets = interface.addresses.iter().map(|a| a.subnet());
-            peer.up.is_none() && subnets.any(|subnet| subnet.contains(&address))
+            let waits = peer.up.is_none() && may_run(&peer.settings, &peer.config);
+            waits && subnets.any(|subnet| subnet.contains(&address))
         };
         for peer in self.peers.values().filter(on_link) {
             peer.session.tell(Command::Event(Event::AutomaticStart));
