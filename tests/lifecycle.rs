@@ -249,7 +249,7 @@ fn a_neighbor_that_is_shut_down_is_not_started_by_its_interface() {
     drop(session);
     namespace.ip("link set eth0 up");
     // What starts one starts all that may be started.
-    bench.establish(&Open::good(PEER_AS, PEER));
+    let _session = bench.establish(&Open::good(PEER_AS, PEER));
     bench.router.wait_established(&[PEER]);
     assert_eq!(bench.router.state(shut), "Idle");
 }
