@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Bird, Namespace, Router, SOON, Topology, need, router, wait_for, wait_until};
+use harness::{Bird, Router, SOON, Topology, need, router, wait_for, wait_until};
 
 /// A source, the router, and an observer in a row; dropped from the top.
 struct Chain {
@@ -132,27 +132,10 @@ fn observer() -> Speaker<'static> {
     }
 }
 
-fn links(topology: &Topology) -> (Namespace, Namespace, Namespace) {
-    let (source, middle, observer) = (
-        topology.namespace("source"),
-        topology.namespace("router"),
-        topology.namespace("observer"),
-    );
-    topology.link(
-        source.end("eth0", "10.1.0.2/24 2001:db8:1::2/64"),
-        middle.end("eth1", "10.1.0.1/24 2001:db8:1::1/64"),
-    );
-    topology.link(
-        observer.end("eth0", "10.2.0.2/24 2001:db8:2::2/64"),
-        middle.end("eth2", "10.2.0.1/24 2001:db8:2::1/64"),
-    );
-    (source, middle, observer)
-}
-
 impl Chain {
     fn up(source_as: u32) -> Self {
         let topology = Topology::new();
-        let (source_namespace, middle, observer_namespace) = links(&topology);
+        let (source_namespace, middle, observer_namespace) = topology.three_in_a_row();
         let router = router::start(&topology, &middle, &router_config(source_as, None));
         let source = Bird::start(&topology, &source_namespace, &source(source_as).config());
         let observer = Bird::start(&topology, &observer_namespace, &observer().config());
@@ -308,7 +291,7 @@ fn a_peer_that_was_killed_comes_back_with_its_routes() {
 fn md5_lets_in_the_right_password_only() {
     need!("bird", "birdc");
     let topology = Topology::new();
-    let (source_namespace, middle, observer_namespace) = links(&topology);
+    let (source_namespace, middle, observer_namespace) = topology.three_in_a_row();
     let router = router::start(
         &topology,
         &middle,

@@ -16,25 +16,6 @@ struct Chain {
     topology: Topology,
 }
 
-/// The router's addresses are 10.1.0.1 and 2001:db8:1::1 towards the source,
-/// 10.2.0.1 and 2001:db8:2::1 towards the observer.
-fn links(topology: &Topology) -> (Namespace, Namespace, Namespace) {
-    let (source, middle, observer) = (
-        topology.namespace("source"),
-        topology.namespace("router"),
-        topology.namespace("observer"),
-    );
-    topology.link(
-        source.end("eth0", "10.1.0.2/24 2001:db8:1::2/64"),
-        middle.end("eth1", "10.1.0.1/24 2001:db8:1::1/64"),
-    );
-    topology.link(
-        observer.end("eth0", "10.2.0.2/24 2001:db8:2::2/64"),
-        middle.end("eth2", "10.2.0.1/24 2001:db8:2::1/64"),
-    );
-    (source, middle, observer)
-}
-
 /// The router: the source's AS is given, the observer is AS 4200000003.
 fn router_config(source_as: u32, extra: &str) -> String {
     let neighbors = [
@@ -105,7 +86,7 @@ const NEIGHBORS: [&str; 4] = ["10.1.0.2", "10.2.0.2", "2001:db8:1::2", "2001:db8
 impl Chain {
     fn up(source_as: u32, extra: &str) -> Self {
         let topology = Topology::new();
-        let (source, middle, observer) = links(&topology);
+        let (source, middle, observer) = topology.three_in_a_row();
         let router = router::start(&topology, &middle, &router_config(source_as, extra));
         let source = Frr::start(
             &topology,
@@ -389,7 +370,7 @@ fn end_of_rib_is_sent_and_understood() {
 fn md5_lets_in_the_right_password_only() {
     need!("/usr/lib/frr/bgpd", "/usr/lib/frr/frr-reload.py");
     let topology = Topology::new();
-    let (source, middle, observer) = links(&topology);
+    let (source, middle, observer) = topology.three_in_a_row();
     let passwords = " neighbor 10.1.0.2 password right\n neighbor 2001:db8:1::2 password right
  neighbor 10.2.0.2 password right\n neighbor 2001:db8:2::2 password right\n";
     let router = router::start(&topology, &middle, &router_config(4_200_000_002, passwords));

@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Gobgp, Namespace, Router, SOON, Topology, need, router, wait_for, wait_until};
+use harness::{Gobgp, Router, SOON, Topology, need, router, wait_for, wait_until};
 use serde_json::Value;
 
 /// A source, the router, and an observer in a row; dropped from the top.
@@ -56,27 +56,10 @@ afi-safi-name = \"ipv6-unicast\"
     )
 }
 
-fn links(topology: &Topology) -> (Namespace, Namespace, Namespace) {
-    let (source, middle, observer) = (
-        topology.namespace("source"),
-        topology.namespace("router"),
-        topology.namespace("observer"),
-    );
-    topology.link(
-        source.end("eth0", "10.1.0.2/24 2001:db8:1::2/64"),
-        middle.end("eth1", "10.1.0.1/24 2001:db8:1::1/64"),
-    );
-    topology.link(
-        observer.end("eth0", "10.2.0.2/24 2001:db8:2::2/64"),
-        middle.end("eth2", "10.2.0.1/24 2001:db8:2::1/64"),
-    );
-    (source, middle, observer)
-}
-
 impl Chain {
     fn up(source_as: u32) -> Self {
         let topology = Topology::new();
-        let (source, middle, observer) = links(&topology);
+        let (source, middle, observer) = topology.three_in_a_row();
         let source = Gobgp::start(&topology, &source, &speaker(source_as, 1));
         let observer = Gobgp::start(&topology, &observer, &speaker(OBSERVER_AS, 2));
         let router = router::start(&topology, &middle, &router_config(source_as));

@@ -96,6 +96,26 @@ impl Topology {
         }
     }
 
+    /// A source, a router and an observer in a row. The router's addresses are
+    /// 10.1.0.1 and 2001:db8:1::1 towards the source, 10.2.0.1 and
+    /// 2001:db8:2::1 towards the observer; the others have the 2 in each.
+    pub(crate) fn three_in_a_row(&self) -> (Namespace, Namespace, Namespace) {
+        let (source, middle, observer) = (
+            self.namespace("source"),
+            self.namespace("router"),
+            self.namespace("observer"),
+        );
+        self.link(
+            source.end("eth0", "10.1.0.2/24 2001:db8:1::2/64"),
+            middle.end("eth1", "10.1.0.1/24 2001:db8:1::1/64"),
+        );
+        self.link(
+            observer.end("eth0", "10.2.0.2/24 2001:db8:2::2/64"),
+            middle.end("eth2", "10.2.0.1/24 2001:db8:2::1/64"),
+        );
+        (source, middle, observer)
+    }
+
     /// A fresh directory for a daemon's files, writable by any user, because
     /// FRR gives up root.
     pub(crate) fn daemon_directory(&self, label: &str) -> PathBuf {
