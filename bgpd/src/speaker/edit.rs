@@ -149,13 +149,23 @@ impl Speaker {
     /// path.
     ///
     /// # Errors
-    /// There is no file, or it cannot be written; then the old one is whole.
+    /// There is no file, it cannot be written, or the next start would refuse
+    /// what would be in it; then the old one is whole.
     pub async fn write_config(&self) -> Result<String, SpeakerError> {
         let path = self.options.config_path.clone();
         let path = path.ok_or(SpeakerError::NoFile)?;
         // Two at once would write the same file beside it.
         let _turn = self.editing.lock().await;
         let (config, _) = self.config().await?;
+        // Lines may be typed that cannot run yet; a file with them would not
+        // be taken at the next start.
+        let problems = validate(&config);
+        if !problems.is_empty() {
+            let messages = problems
+                .into_iter()
+                .map(|p| format!("not written, since it would not load: {}", p.message));
+            return Err(SpeakerError::Config(messages.collect()));
+        }
         let text = match self.options.spelling {
             Spelling::Frr => frr::to_frr(&config),
             Spelling::Toml => holdfast_config::to_toml(&config),

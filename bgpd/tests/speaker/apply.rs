@@ -185,3 +185,31 @@ async fn a_file_that_cannot_be_written_leaves_the_old_one() {
     let error = none.speaker.write_config().await.unwrap_err();
     assert!(matches!(error, bgpd::SpeakerError::NoFile));
 }
+
+/// `write memory` of a neighbor without an AS made a file that the next start
+/// refused.
+#[tokio::test]
+async fn what_would_not_load_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("frr.conf");
+    std::fs::write(&path, "! old\n").unwrap();
+    let net = Net::new();
+    let options = SpeakerOptions {
+        config_path: Some(path.display().to_string()),
+        ..options(net, 1)
+    };
+    let router = Router::with(net, 1, 65001, options).await;
+    router.run("").await;
+    router.line("neighbor G peer-group").await;
+    router.line("neighbor 192.0.2.7 peer-group G").await;
+    let error = router.speaker.write_config().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "not written, since it would not load: \
+         neighbor 192.0.2.7 has no remote-as, nor has its peer group G"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "! old\n");
+    router.line("neighbor G remote-as external").await;
+    router.speaker.write_config().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&router).await);
+}
