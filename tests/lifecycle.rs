@@ -255,6 +255,21 @@ fn a_neighbor_that_is_shut_down_is_not_started_by_its_interface() {
 }
 
 #[test]
+fn an_address_of_our_own_is_no_neighbor() {
+    need!();
+    let bench = Bench::up("");
+    let line = format!("neighbor {ROUTER} remote-as 65009");
+    let answer = bench
+        .router
+        .shell(&["configure terminal", "router bgp 65000", &line]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    let error = "Can not configure the local system as neighbor";
+    assert!(answer.text.contains(error), "{answer:?}");
+    let running = bench.router.vtysh("show running-config");
+    assert!(!running.contains(&line), "{running}");
+}
+
+#[test]
 fn the_shell_tells_success_from_failure() {
     need!();
     let bench = Bench::up("");

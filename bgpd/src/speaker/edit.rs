@@ -65,7 +65,14 @@ impl Speaker {
             if results.iter().any(|r| !r.ok) {
                 break;
             }
+            let neighbors = neighbor_count(&session);
             match session.apply_line(line) {
+                Ok(_) if neighbor_count(&session) > neighbors && self.is_ours(line) => {
+                    if let Err(error) = session.apply_line(&format!("no {line}")) {
+                        tracing::error!(line, %error, "a neighbor that was just made stays");
+                    }
+                    results.push(failed("Can not configure the local system as neighbor"));
+                }
                 Ok(outcome) => {
                     results.push(v1::LineResult {
                         ok: true,
@@ -89,6 +96,13 @@ impl Speaker {
             results,
             revision,
         })
+    }
+
+    /// Whether a `neighbor ADDRESS ...` line names an address of this host.
+    fn is_ours(&self, line: &str) -> bool {
+        let address = line.split_whitespace().nth(1);
+        let address = address.and_then(|word| word.parse().ok());
+        address.is_some_and(|address| self.fib.view().is_local(address))
     }
 
     /// Replaces the running configuration by a text.
@@ -178,6 +192,11 @@ impl Speaker {
             Err(_) => Err(SpeakerError::Stopped),
         }
     }
+}
+
+fn neighbor_count(session: &frr::Session) -> usize {
+    let bgp = session.config.bgp.as_ref();
+    bgp.map_or(0, |bgp| bgp.neighbors.len())
 }
 
 fn failed(error: &str) -> v1::LineResult {
