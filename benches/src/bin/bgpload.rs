@@ -1,0 +1,3 @@
+//! A generator of BGP load.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A generator of BGP load: many sessions, one thread, exact completion.

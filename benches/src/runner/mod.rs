@@ -1,0 +1,1 @@
+//! Starts the daemons under test and measures them.
