@@ -10,11 +10,11 @@ use crate::as_path::{AsPath, Builder, SegmentKind};
 use crate::attribute::{Aggregator, NextHop, Origin, PathAttributes};
 use crate::community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 use crate::context::{CodecContext, PeerKind};
-use crate::family::{AddressFamily, AfiSafi, Family, V4, V6};
+use crate::family::{AfiSafi, Family};
 use crate::fault::Reason;
-use crate::nlri::{self, NlriError};
+use crate::nlri::NlriError;
+use crate::packed::PrefixField;
 use crate::reader::{Reader, Truncated};
-use crate::update::{Announcement, Prefixes};
 
 /// An MP attribute as far as it was read.
 #[derive(Debug, Default)]
@@ -30,18 +30,18 @@ pub(crate) enum Multiprotocol<T> {
 
 /// Where the values go.
 #[derive(Debug)]
-pub(crate) struct Sink<'c> {
-    pub(crate) ctx: &'c CodecContext,
+pub(crate) struct Sink<'a> {
+    pub(crate) ctx: &'a CodecContext,
     pub(crate) attributes: PathAttributes,
     pub(crate) next_hop: Option<Ipv4Addr>,
     pub(crate) as4_path: Option<AsPath>,
     pub(crate) as4_aggregator: Option<Aggregator>,
-    pub(crate) mp_reach: Multiprotocol<Announcement>,
-    pub(crate) mp_unreach: Multiprotocol<Prefixes>,
+    pub(crate) mp_reach: Multiprotocol<(NextHop, PrefixField<'a>)>,
+    pub(crate) mp_unreach: Multiprotocol<PrefixField<'a>>,
 }
 
-impl<'c> Sink<'c> {
-    pub(crate) fn new(ctx: &'c CodecContext) -> Sink<'c> {
+impl<'a> Sink<'a> {
+    pub(crate) fn new(ctx: &'a CodecContext) -> Sink<'a> {
         Sink {
             ctx,
             attributes: PathAttributes::default(),
@@ -288,20 +288,16 @@ fn read_family(ctx: &CodecContext, value: &mut Reader<'_>) -> Result<Option<Fami
     Ok(Family::from_afi_safi(pair).filter(|f| ctx.families.contains(*f)))
 }
 
-/// Reads prefixes of a family that is a value.
-pub(crate) fn read_prefixes(
+/// Checks prefixes that the peer sent.
+pub(crate) fn check_prefixes<'a>(
     ctx: &CodecContext,
     family: Family,
-    reader: Reader<'_>,
-) -> Result<Prefixes, NlriError> {
-    let add_path = ctx.add_path_receive.contains(family);
-    Ok(match family {
-        Family::Ipv4Unicast => V4::wrap(nlri::decode::<V4>(reader, add_path)?),
-        Family::Ipv6Unicast => V6::wrap(nlri::decode::<V6>(reader, add_path)?),
-    })
+    field: Reader<'a>,
+) -> Result<PrefixField<'a>, NlriError> {
+    PrefixField::check(family, ctx.add_path_receive.contains(family), field)
 }
 
-pub(crate) fn mp_reach(sink: &mut Sink<'_>, mut value: Reader<'_>) -> Result<(), Reason> {
+pub(crate) fn mp_reach<'a>(sink: &mut Sink<'a>, mut value: Reader<'a>) -> Result<(), Reason> {
     let Some(family) = read_family(sink.ctx, &mut value)? else {
         sink.mp_reach = Multiprotocol::Ignored(has_prefixes(value));
         return Ok(());
@@ -310,8 +306,8 @@ pub(crate) fn mp_reach(sink: &mut Sink<'_>, mut value: Reader<'_>) -> Result<(),
     let next_hop = value.take(usize::from(len))?;
     let _reserved = value.u8()?;
     let next_hop = read_next_hop(sink.ctx, family, next_hop).ok_or(Reason::NextHopLength(len))?;
-    let prefixes = read_prefixes(sink.ctx, family, value)?;
-    sink.mp_reach = Multiprotocol::Read(Announcement { next_hop, prefixes });
+    let prefixes = check_prefixes(sink.ctx, family, value)?;
+    sink.mp_reach = Multiprotocol::Read((next_hop, prefixes));
     Ok(())
 }
 
@@ -361,9 +357,9 @@ fn pair_next_hop(global: Ipv6Addr, link_local: Ipv6Addr) -> NextHop {
     }
 }
 
-pub(crate) fn mp_unreach(sink: &mut Sink<'_>, mut value: Reader<'_>) -> Result<(), Reason> {
+pub(crate) fn mp_unreach<'a>(sink: &mut Sink<'a>, mut value: Reader<'a>) -> Result<(), Reason> {
     sink.mp_unreach = match read_family(sink.ctx, &mut value)? {
-        Some(family) => Multiprotocol::Read(read_prefixes(sink.ctx, family, value)?),
+        Some(family) => Multiprotocol::Read(check_prefixes(sink.ctx, family, value)?),
         None => Multiprotocol::Ignored(!value.is_empty()),
     };
     Ok(())

@@ -30,25 +30,32 @@ pub(crate) fn put_attribute(
 ) -> Result<(), EncodeError> {
     let start = out.len();
     out.put_slice(&[flags, code, 0]);
-    let value = out.len();
     if !write(out) {
         out.truncate(start);
         return Ok(());
     }
-    let len = out.len() - value;
-    let wide = u16::try_from(len).map_err(|_| EncodeError::too_long(len))?;
+    put_length(out, start, out.len() - start - 3)
+}
+
+/// Puts the length of a value into the three octets of the header at `start`;
+/// makes room for the wider length where it needs that.
+pub(crate) fn put_length(out: &mut BytesMut, start: usize, len: usize) -> Result<(), EncodeError> {
     if let Ok(narrow) = u8::try_from(len) {
         if let Some(field) = out.get_mut(start + 2) {
             *field = narrow;
         }
         return Ok(());
     }
-    // The value moves by the one octet that the wider length needs.
+    let wide = u16::try_from(len).map_err(|_| EncodeError::too_long(len))?;
+    let value = start + 3;
     out.put_u8(0);
     out.copy_within(value..value + len, value + 1);
     if let Some(header) = out.get_mut(start..start + 4) {
         let [high, low] = wide.to_be_bytes();
-        header.copy_from_slice(&[flags | EXTENDED_LENGTH, code, high, low]);
+        if let [flags, _, length @ ..] = header {
+            *flags |= EXTENDED_LENGTH;
+            length.copy_from_slice(&[high, low]);
+        }
     }
     Ok(())
 }

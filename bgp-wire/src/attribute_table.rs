@@ -34,7 +34,7 @@ impl AcceptedFrom {
 }
 
 /// Reads an attribute's value into the sink.
-type Decode = fn(&mut Sink<'_>, Reader<'_>) -> Result<(), Reason>;
+type Decode = for<'a> fn(&mut Sink<'a>, Reader<'a>) -> Result<(), Reason>;
 /// Writes an attribute's value; false, and nothing written, where the route
 /// does not have the attribute.
 type Encode = fn(&Outgoing<'_>, &mut BytesMut) -> bool;

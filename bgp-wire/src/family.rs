@@ -218,10 +218,14 @@ impl AddressFamily for V6 {
     }
 
     fn from_wire(octets: &[u8], len: u8) -> Option<Ipv6Net> {
-        let mut address = [0; 16];
-        let count = octets.len().min(16);
-        let (to, from) = (address.get_mut(..count)?, octets.get(..count)?);
-        to.copy_from_slice(from);
+        let address = match octets.first_chunk() {
+            Some(address) => *address,
+            None => {
+                let mut address = [0; 16];
+                address.get_mut(..octets.len())?.copy_from_slice(octets);
+                address
+            }
+        };
         let mask = u128::MAX
             .checked_shl(128 - u32::from(len.min(128)))
             .unwrap_or(0);

@@ -8,6 +8,8 @@
 //! ```text
 //! bytes -> Decoder -> Frame -> decode_message -> Message
 //!                                  | Err: the NOTIFICATION to send
+//!                          decode_update_packed -> PackedUpdate, no list made
+//!
 //! Message -> encode -> bytes;  routes -> encode_announcements -> many UPDATEs
 //! ```
 //!
@@ -16,6 +18,8 @@
 //! | which attributes exist, their flags, what an error in one costs | `attribute_table` |
 //! | how a value is read or written | `attribute_decode`, `attribute_encode` |
 //! | what attributes say together (missing, repeated, 2-octet AS numbers) | `update_decode` |
+//! | how attributes are kept in memory as octets | [`attribute_block`] |
+//! | prefixes that stay in the message | [`packed`] |
 //! | how prefixes are spread over messages | [`packing`] |
 //! | capabilities, the checks of an OPEN | [`capability`], [`open`] |
 //! | header errors, message lengths | [`frame`] |
@@ -32,6 +36,7 @@
 
 pub mod as_path;
 pub mod attribute;
+pub mod attribute_block;
 mod attribute_decode;
 mod attribute_encode;
 mod attribute_table;
@@ -46,6 +51,7 @@ pub mod frame;
 pub mod nlri;
 pub mod notification;
 pub mod open;
+pub mod packed;
 pub mod packing;
 pub mod reader;
 pub mod update;
@@ -53,6 +59,7 @@ mod update_decode;
 
 pub use as_path::{AS_TRANS, AsPath, Segment, SegmentKind, SegmentRef};
 pub use attribute::{Aggregator, NextHop, Origin, PartialBits, PathAttributes, RawAttribute};
+pub use attribute_block::{decode_attribute_block, encode_attribute_block, put_attribute_block};
 pub use capability::{AddPathMode, Capability, GracefulRestart, LongLivedFamily, Role};
 pub use community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 pub use context::{CodecContext, PeerKind};
@@ -65,9 +72,10 @@ pub use notification::{
     Cease, ErrorCode, FsmError, HeaderError, Notification, OpenError, UpdateError,
 };
 pub use open::Open;
+pub use packed::{PackedAnnouncement, PackedIter, PackedPrefixes, PackedUpdate};
 pub use packing::{encode_announcements, encode_end_of_rib, encode_withdrawals};
 pub use update::{Announcement, Nlri, Prefixes, RouteRefresh, RouteRefreshKind, Update};
-pub use update_decode::{UpdateParts, decode_attributes};
+pub use update_decode::{UpdateParts, decode_attributes, decode_update_packed};
 
 /// One BGP message (RFC 4271 section 4, RFC 2918).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::family::AddressFamily;
+use crate::packed::PackedIter;
 use crate::reader::{Reader, Truncated};
 use crate::update::Nlri;
 
@@ -28,25 +29,56 @@ pub enum NlriError {
 /// # Errors
 /// [`NlriError`]: what follows the error cannot be read either.
 pub fn decode<F: AddressFamily>(
-    mut reader: Reader<'_>,
+    reader: Reader<'_>,
     add_path: bool,
 ) -> Result<Vec<Nlri<F::Prefix>>, NlriError> {
-    // A common prefix takes 4 octets (IPv4 /24), 7 (IPv6 /48): rather one
-    // reallocation in a strange message than much slack in all others.
-    let common = usize::from(F::MAX_LEN) / 8 + if add_path { 4 } else { 0 };
-    let mut prefixes = Vec::with_capacity(reader.len().div_ceil(common));
-    while !reader.is_empty() {
-        let path_id = if add_path { reader.u32()? } else { 0 };
+    let count = check::<F>(reader, add_path)?;
+    let mut prefixes = Vec::with_capacity(count);
+    prefixes.extend(PackedIter::<F>::new(reader.as_slice(), add_path));
+    Ok(prefixes)
+}
+
+/// Walks over prefixes until the end of the field without reading them; how
+/// many there are.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn check<F: AddressFamily>(
+    field: Reader<'_>,
+    add_path: bool,
+) -> Result<usize, NlriError> {
+    let skip = if add_path { 4 } else { 0 };
+    let mut octets = field.as_slice();
+    let mut count = 0;
+    while !octets.is_empty() {
+        let after = octets.get(skip).filter(|len| **len <= F::MAX_LEN);
+        let after = after.and_then(|len| octets.get(skip + 1 + usize::from(*len).div_ceil(8)..));
+        let Some(after) = after else {
+            let at = field.offset() + field.len() - octets.len();
+            return Err(refusal::<F>(Reader::at(octets, at), add_path));
+        };
+        octets = after;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What is wrong with the first prefix of a field in which [`check`] found an
+/// error.
+#[cold]
+fn refusal<F: AddressFamily>(mut reader: Reader<'_>, add_path: bool) -> NlriError {
+    let mut read = || -> Result<NlriError, Truncated> {
+        if add_path {
+            reader.u32()?;
+        }
         let at = reader.offset();
         let len = reader.u8()?;
-        if len > F::MAX_LEN {
-            return Err(NlriError::Length { at, len });
+        if len <= F::MAX_LEN {
+            reader.take(usize::from(len).div_ceil(8))?;
         }
-        let octets = reader.take(usize::from(len).div_ceil(8))?;
-        let prefix = F::from_wire(octets.as_slice(), len).ok_or(NlriError::Length { at, len })?;
-        prefixes.push(Nlri { path_id, prefix });
-    }
-    Ok(prefixes)
+        Ok(NlriError::Length { at, len })
+    };
+    read().unwrap_or_else(NlriError::Truncated)
 }
 
 /// Octets that a prefix takes.

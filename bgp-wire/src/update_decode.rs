@@ -3,15 +3,19 @@
 
 use std::net::Ipv4Addr;
 
+use bytes::Bytes;
+
 use crate::as_path::AS_TRANS;
 use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
 use crate::attribute::{NextHop, PathAttributes, RawAttribute, code};
-use crate::attribute_decode::{Multiprotocol, Sink, read_prefixes};
+use crate::attribute_decode::{Multiprotocol, Sink, check_prefixes};
 use crate::attribute_table::{Descriptor, descriptor};
 use crate::context::{CodecContext, PeerKind};
 use crate::family::Family;
 use crate::fault::{Action, Fault, Reason};
+use crate::frame::HEADER_LEN;
 use crate::notification::{Notification, UpdateError};
+use crate::packed::{PackedAnnouncement, PackedPrefixes, PackedUpdate, PrefixField};
 use crate::reader::{Reader, Truncated};
 use crate::update::{Announcement, Prefixes, Update};
 
@@ -47,9 +51,19 @@ impl<'a> UpdateParts<'a> {
         split(body).map_err(|_| Notification::update(UpdateError::MalformedAttributeList, []))
     }
 
-    /// The path attributes as they came. Two messages of a session with equal
-    /// blocks have equal attributes where both have NLRI and the block has no MP
-    /// attributes ([`UpdateParts::has_mp_attributes`]).
+    /// The path attributes as they came. Two messages of one session have equal
+    /// attributes and an equal next hop where their blocks are equal, provided
+    /// that
+    ///
+    /// - both have NLRI ([`UpdateParts::has_nlri`]): else the attributes are not
+    ///   looked at, and NEXT_HOP is not missed;
+    /// - the block has no MP attributes ([`UpdateParts::has_mp_attributes`]):
+    ///   those hold prefixes;
+    /// - the session has IPv4 unicast: else NLRI is ignored;
+    /// - the first of the two was decoded without faults: the errors of the
+    ///   second have to be counted and acted upon as well.
+    ///
+    /// Then [`UpdateParts::packed_prefixes`] is all that is left to read.
     pub const fn attribute_block(&self) -> &'a [u8] {
         self.attributes.as_slice()
     }
@@ -72,16 +86,39 @@ impl<'a> UpdateParts<'a> {
     }
 
     /// The prefixes of WITHDRAWN ROUTES and NLRI, for a message whose
-    /// attributes are known already.
+    /// attributes are known already. Whether the session has IPv4 unicast at all
+    /// is not looked at.
     ///
     /// # Errors
     /// 3/10, Invalid Network Field.
     pub fn prefixes(&self, ctx: &CodecContext) -> Result<(Prefixes, Prefixes), Notification> {
-        let read = |field| {
-            read_prefixes(ctx, Family::Ipv4Unicast, field)
+        let (withdrawn, nlri) = self.prefix_fields(ctx)?;
+        Ok((withdrawn.to_list(), nlri.to_list()))
+    }
+
+    /// As [`UpdateParts::prefixes`], left where they are in `body`, which is what
+    /// was given to [`UpdateParts::split`] (of any other buffer they are copied).
+    ///
+    /// # Errors
+    /// 3/10, Invalid Network Field.
+    pub fn packed_prefixes(
+        &self,
+        ctx: &CodecContext,
+        body: &Bytes,
+    ) -> Result<(PackedPrefixes, PackedPrefixes), Notification> {
+        let (withdrawn, nlri) = self.prefix_fields(ctx)?;
+        Ok((withdrawn.cut_from(body), nlri.cut_from(body)))
+    }
+
+    fn prefix_fields(
+        &self,
+        ctx: &CodecContext,
+    ) -> Result<(PrefixField<'a>, PrefixField<'a>), Notification> {
+        let check = |field| {
+            check_prefixes(ctx, Family::Ipv4Unicast, field)
                 .map_err(|_| Notification::update(UpdateError::InvalidNetwork, []))
         };
-        Ok((read(self.withdrawn)?, read(self.nlri)?))
+        Ok((check(self.withdrawn)?, check(self.nlri)?))
     }
 
     /// Reads all of it.
@@ -90,11 +127,32 @@ impl<'a> UpdateParts<'a> {
     /// The NOTIFICATION to send for an error that RFC 7606 answers by a session
     /// reset. All others are in [`Update::faults`].
     pub fn decode(self, ctx: &CodecContext) -> Result<Update, Notification> {
-        let (withdrawn, nlri) = self.prefixes(ctx)?;
+        self.read(ctx).map(Content::into_update)
+    }
+
+    /// Reads all of it and leaves the prefixes where they are in `body`, which is
+    /// what was given to [`UpdateParts::split`] (of any other buffer they are
+    /// copied).
+    ///
+    /// # Errors
+    /// As [`UpdateParts::decode`].
+    pub fn decode_packed(
+        self,
+        ctx: &CodecContext,
+        body: &Bytes,
+    ) -> Result<PackedUpdate, Notification> {
+        self.read(ctx).map(|content| content.into_packed(body))
+    }
+
+    fn read(self, ctx: &'a CodecContext) -> Result<Content<'a>, Notification> {
+        let (withdrawn, nlri) = self.prefix_fields(ctx)?;
         let mut scan = Scan::new(ctx);
         scan.read(self.attributes)?;
         if let Some(family) = self.end_of_rib(&scan) {
-            return Ok(Update::end_of_rib(family));
+            return Ok(Content {
+                end_of_rib: Some(family),
+                ..Content::default()
+            });
         }
         scan.finish(Fields {
             withdrawn,
@@ -105,7 +163,7 @@ impl<'a> UpdateParts<'a> {
 
     /// RFC 4724 section 2: an UPDATE without anything, or with an empty
     /// MP_UNREACH_NLRI and nothing else.
-    fn end_of_rib(&self, scan: &Scan<'_, '_>) -> Option<Family> {
+    fn end_of_rib(&self, scan: &Scan<'_>) -> Option<Family> {
         if !self.withdrawn.is_empty() || !self.nlri.is_empty() || !scan.faults.is_empty() {
             return None;
         }
@@ -115,11 +173,24 @@ impl<'a> UpdateParts<'a> {
         }
         match &scan.sink.mp_unreach {
             Multiprotocol::Read(prefixes) if prefixes.is_empty() && !scan.has_others => {
-                Some(prefixes.family())
+                Some(prefixes.family)
             }
             _ => None,
         }
     }
+}
+
+/// Reads the body of an UPDATE (what follows the header) and leaves the prefixes
+/// in it: as [`crate::decode_message`], without the lists.
+///
+/// # Errors
+/// The NOTIFICATION to send for an error that RFC 7606 answers by a session
+/// reset. All others are in [`PackedUpdate::faults`].
+pub fn decode_update_packed(
+    ctx: &CodecContext,
+    body: &Bytes,
+) -> Result<PackedUpdate, Notification> {
+    UpdateParts::split(Reader::at(body, HEADER_LEN))?.decode_packed(ctx, body)
 }
 
 /// Reads a block of path attributes without the message around it, as MRT
@@ -138,7 +209,7 @@ pub fn decode_attributes(
     scan.sink.merge_as4();
     let mut attributes = scan.sink.attributes;
     attributes.next_hop = match scan.sink.mp_reach {
-        Multiprotocol::Read(reach) => Some(reach.next_hop),
+        Multiprotocol::Read((next_hop, _)) => Some(next_hop),
         _ => scan.sink.next_hop.map(NextHop::V4),
     };
     let faults = scan.faults.iter().map(|pending| pending.fault).collect();
@@ -236,16 +307,16 @@ impl Seen {
 }
 
 /// What the attributes of one message said so far.
-struct Scan<'a, 'c> {
-    sink: Sink<'c>,
+struct Scan<'a> {
+    sink: Sink<'a>,
     seen: Seen,
     faults: Vec<Pending<'a>>,
     /// Whether there is any attribute but MP_UNREACH_NLRI.
     has_others: bool,
 }
 
-impl<'a, 'c> Scan<'a, 'c> {
-    fn new(ctx: &'c CodecContext) -> Scan<'a, 'c> {
+impl<'a> Scan<'a> {
+    fn new(ctx: &'a CodecContext) -> Scan<'a> {
         Scan {
             sink: Sink::new(ctx),
             seen: Seen::default(),
@@ -345,10 +416,10 @@ impl<'a, 'c> Scan<'a, 'c> {
         if attribute.code != code::MP_REACH_NLRI {
             return;
         }
-        if let Multiprotocol::Read(reach) = &self.sink.mp_reach
-            && !reach.next_hop.is_host()
+        if let Multiprotocol::Read((next_hop, _)) = &self.sink.mp_reach
+            && !next_hop.is_host()
         {
-            let reason = Reason::NextHop(reach.next_hop.addr());
+            let reason = Reason::NextHop(next_hop.addr());
             let fault = attribute.fault(Action::TreatAsWithdraw, reason);
             self.push(fault, attribute.whole);
         }
@@ -385,9 +456,9 @@ impl<'a, 'c> Scan<'a, 'c> {
 // ===== together =====
 
 /// What the message has besides attributes.
-struct Fields {
-    withdrawn: Prefixes,
-    nlri: Prefixes,
+struct Fields<'a> {
+    withdrawn: PrefixField<'a>,
+    nlri: PrefixField<'a>,
     /// Where the attributes begin.
     offset: usize,
 }
@@ -426,16 +497,13 @@ impl Sink<'_> {
     }
 }
 
-impl Scan<'_, '_> {
-    fn finish(mut self, fields: Fields) -> Result<Update, Notification> {
+impl<'a> Scan<'a> {
+    fn finish(mut self, fields: Fields<'a>) -> Result<Content<'a>, Notification> {
         let has_nlri = !fields.nlri.is_empty();
         let (mp_announced, mp_has_prefixes) = match std::mem::take(&mut self.sink.mp_reach) {
             Multiprotocol::Absent => (None, false),
             Multiprotocol::Ignored(has_prefixes) => (None, has_prefixes),
-            Multiprotocol::Read(reach) => {
-                let has_prefixes = !reach.prefixes.is_empty();
-                (Some(reach), has_prefixes)
-            }
+            Multiprotocol::Read(reach) => (Some(reach), !reach.1.is_empty()),
         };
         // "SHOULD ignore this attribute" (RFC 4760 section 3).
         if !has_nlri && self.seen.contains(code::MP_REACH_NLRI) {
@@ -474,36 +542,97 @@ impl Scan<'_, '_> {
         }
     }
 
-    fn assemble(mut self, fields: Fields, mp_announced: Option<Announcement>) -> Update {
-        let ctx = self.sink.ctx;
-        let ipv4 = ctx.families.contains(Family::Ipv4Unicast);
-        let mut update = Update::default();
-        if ipv4 {
-            update.withdraw(fields.withdrawn);
-        }
-        if let Multiprotocol::Read(prefixes) = std::mem::take(&mut self.sink.mp_unreach) {
-            update.withdraw(prefixes);
-        }
-        update.faults = self.faults.iter().map(|pending| pending.fault).collect();
+    fn assemble(
+        mut self,
+        fields: Fields<'a>,
+        mp_announced: Option<(NextHop, PrefixField<'a>)>,
+    ) -> Content<'a> {
+        let ipv4 = self.sink.ctx.families.contains(Family::Ipv4Unicast);
+        let of_ipv4 =
+            |field| Some(field).filter(|field: &PrefixField<'_>| ipv4 && !field.is_empty());
+        let mp_withdrawn = match self.sink.mp_unreach {
+            Multiprotocol::Read(field) if !field.is_empty() => Some(field),
+            _ => None,
+        };
         // Without a usable NEXT_HOP there is a fault, and this is not used.
         let next_hop = self.sink.next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let nlri = Some(fields.nlri).filter(|prefixes| ipv4 && !prefixes.is_empty());
-        let announced = mp_announced
-            .into_iter()
-            .chain(nlri.map(|prefixes| Announcement {
-                next_hop: NextHop::V4(next_hop),
-                prefixes,
-            }));
-        if update.worst_action() >= Some(Action::TreatAsWithdraw) {
-            announced.for_each(|announcement| update.withdraw(announcement.prefixes));
-            return update;
-        }
-        update.announced = announced.collect();
-        if !update.announced.is_empty() {
+        let nlri = of_ipv4(fields.nlri).map(|field| (NextHop::V4(next_hop), field));
+        let mut content = Content {
+            withdrawn: [of_ipv4(fields.withdrawn), mp_withdrawn],
+            announced: [mp_announced, nlri],
+            faults: self.faults.iter().map(|pending| pending.fault).collect(),
+            ..Content::default()
+        };
+        let worst = content.faults.iter().map(|fault| fault.action).max();
+        content.is_refused = worst >= Some(Action::TreatAsWithdraw);
+        if !content.is_refused && content.announced.iter().any(Option::is_some) {
             self.sink.merge_as4();
-            update.attributes = self.sink.attributes;
-            update.attributes.unknown.sort_by_key(|raw| raw.code);
+            content.attributes = self.sink.attributes;
+            content.attributes.unknown.sort_by_key(|raw| raw.code);
         }
+        content
+    }
+}
+
+/// What the message says, its prefixes where they came.
+#[derive(Default)]
+struct Content<'a> {
+    /// WITHDRAWN ROUTES and MP_UNREACH_NLRI, where they hold something.
+    withdrawn: [Option<PrefixField<'a>>; 2],
+    /// MP_REACH_NLRI and NLRI, where they hold something.
+    announced: [Option<(NextHop, PrefixField<'a>)>; 2],
+    /// Treat-as-withdraw: what is announced is withdrawn.
+    is_refused: bool,
+    attributes: PathAttributes,
+    end_of_rib: Option<Family>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Content<'a> {
+    /// All that is withdrawn, in the order of the fields.
+    fn withdrawn(&self) -> impl Iterator<Item = PrefixField<'a>> {
+        let refused = self.announced.iter().flatten().map(|(_, field)| *field);
+        let refused = refused.filter(|_| self.is_refused);
+        self.withdrawn.iter().flatten().copied().chain(refused)
+    }
+
+    fn announced(&self) -> impl Iterator<Item = (NextHop, PrefixField<'a>)> {
+        let announced = self.announced.iter().flatten().copied();
+        announced.filter(|_| !self.is_refused)
+    }
+
+    fn into_update(self) -> Update {
+        let mut update = Update {
+            announced: self
+                .announced()
+                .map(|(next_hop, field)| Announcement {
+                    next_hop,
+                    prefixes: field.to_list(),
+                })
+                .collect(),
+            ..Update::default()
+        };
+        self.withdrawn()
+            .for_each(|field| update.withdraw(field.to_list()));
+        update.attributes = self.attributes;
+        update.end_of_rib = self.end_of_rib;
+        update.faults = self.faults;
         update
+    }
+
+    fn into_packed(self, body: &Bytes) -> PackedUpdate {
+        let announced = self
+            .announced()
+            .map(|(next_hop, field)| PackedAnnouncement {
+                next_hop,
+                prefixes: field.cut_from(body),
+            });
+        PackedUpdate {
+            withdrawn: self.withdrawn().map(|field| field.cut_from(body)).collect(),
+            announced: announced.collect(),
+            attributes: self.attributes,
+            end_of_rib: self.end_of_rib,
+            faults: self.faults,
+        }
     }
 }
