@@ -202,6 +202,41 @@ impl AsPath {
         self.segments().map(|s| s.hop_count()).sum()
     }
 
+    /// What the segments inside of the confederation count where they are
+    /// compared too: a set counts as 1 (`bgp bestpath as-path confed`).
+    pub fn confederation_hop_count(&self) -> usize {
+        let confederation = self.segments().filter(|s| s.kind.is_confederation());
+        confederation
+            .map(|s| match s.kind {
+                SegmentKind::ConfedSequence => s.asns.len(),
+                _ => 1,
+            })
+            .sum()
+    }
+
+    /// The path in a form that is only good for telling paths apart: equal
+    /// paths are equal words.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// The member AS that a route came from: the leftmost number, where the
+    /// path begins with an AS_CONFED_SEQUENCE (RFC 5065 section 5.1).
+    pub fn first_member_as(&self) -> Option<u32> {
+        let first = self.segments().next()?;
+        match first.kind {
+            SegmentKind::ConfedSequence => first.asns.first().copied(),
+            _ => None,
+        }
+    }
+
+    /// Whether the AS is outside of the confederation segments: an AS that is
+    /// identified by its confederation is looked for there only.
+    pub fn contains_outside_confederation(&self, asn: u32) -> bool {
+        let outside = self.segments().filter(|s| !s.kind.is_confederation());
+        outside.flat_map(|s| s.asns).any(|a| *a == asn)
+    }
+
     /// Whether the AS is anywhere in the path.
     pub fn contains(&self, asn: u32) -> bool {
         self.asns().any(|a| a == asn)

@@ -35,8 +35,11 @@ mod view;
 mod watch;
 
 pub use attrs::AttrRef;
-pub use config::{MaxPaths, RibConfig};
-pub use decision::{Candidate, Selection, Step, compare, select};
+pub use config::{Confederation, MaxPaths, RibConfig};
+pub use decision::{
+    Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, removal_is_idle,
+    select, step_before_med,
+};
 pub use export::ExportBatch;
 pub use fib::{FibChange, FibKind, FibNextHop, FibRoute};
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};

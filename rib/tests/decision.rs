@@ -343,7 +343,11 @@ fn every_order_of_adding_and_removing_gives_the_same_result() {
     let routes = circle();
     let mut relaxed = config();
     relaxed.multipath_relax = true;
-    relaxed.max_paths_v4 = MaxPaths { ebgp: 2, ibgp: 1 };
+    relaxed.max_paths_v4 = MaxPaths {
+        ebgp: 2,
+        ibgp: 1,
+        ..MaxPaths::default()
+    };
     for config in [config(), relaxed] {
         let mut known: std::collections::BTreeMap<Vec<u32>, Result> = Default::default();
         for order in permutations(&[0, 1, 2, 3, 4]) {

@@ -11,7 +11,11 @@ const PREFIX: &str = "203.0.113.0/24";
 
 fn rib(ebgp: u16, ibgp: u16, relax: bool) -> Rib {
     Rib::new(RibConfig {
-        max_paths_v4: MaxPaths { ebgp, ibgp },
+        max_paths_v4: MaxPaths {
+            ebgp,
+            ibgp,
+            ..MaxPaths::default()
+        },
         multipath_relax: relax,
         ..config()
     })
@@ -234,7 +238,11 @@ fn both_addresses_of_a_next_hop_are_there() {
 #[test]
 fn the_same_link_local_next_hop_of_two_peers_is_two_ways() {
     let mut rib = Rib::new(RibConfig {
-        max_paths_v6: MaxPaths { ebgp: 8, ibgp: 1 },
+        max_paths_v6: MaxPaths {
+            ebgp: 8,
+            ibgp: 1,
+            ..MaxPaths::default()
+        },
         multipath_relax: true,
         ..config()
     });

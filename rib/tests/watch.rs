@@ -12,7 +12,11 @@ const SIX: &str = "2001:db8:1::/48";
 
 fn rib() -> Rib {
     let mut rib = Rib::new(RibConfig {
-        max_paths_v4: MaxPaths { ebgp: 4, ibgp: 4 },
+        max_paths_v4: MaxPaths {
+            ebgp: 4,
+            ibgp: 4,
+            ..MaxPaths::default()
+        },
         ..config()
     });
     for number in [1, 2, 3] {

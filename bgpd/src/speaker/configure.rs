@@ -297,7 +297,7 @@ fn soft_out(rib: &mut holdfast_rib::Rib, peer: &Peer, families: &[Family]) {
 }
 
 fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
-    let limits = |ebgp, ibgp| MaxPaths { ebgp, ibgp };
+    let limits = |ebgp, ibgp| MaxPaths { ebgp, ibgp, ..MaxPaths::default() };
     let (v4, v6) = (&bgp.ipv4_unicast, &bgp.ipv6_unicast);
     RibConfig {
         local_as: bgp.asn,
@@ -309,6 +309,7 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         default_local_pref: bgp.default_local_preference,
         max_paths_v4: limits(v4.maximum_paths, v4.maximum_paths_ibgp),
         max_paths_v6: limits(v6.maximum_paths, v6.maximum_paths_ibgp),
+        ..RibConfig::new(bgp.asn, router_id)
     }
 }
 

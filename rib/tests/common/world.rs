@@ -132,6 +132,7 @@ pub fn config_variant(variant: u8) -> RibConfig {
     let max = MaxPaths {
         ebgp: paths + 1,
         ibgp: paths,
+        equal_cluster_length: false,
     };
     RibConfig {
         multipath_relax: variant & 1 != 0,
