@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::as_path::{AS_TRANS, AsPath};
 use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
-use crate::attribute::{Aggregator, PathAttributes, RawAttribute};
+use crate::attribute::{Aggregator, PathAttributes, RawAttribute, code};
 use crate::attribute_table::{TABLE, descriptor};
 use crate::context::CodecContext;
 use crate::encode::EncodeError;
@@ -60,21 +60,37 @@ pub(crate) fn put_length(out: &mut BytesMut, start: usize, len: usize) -> Result
     Ok(())
 }
 
-/// Writes all attributes of a route but the MP ones, by ascending code.
+/// Writes flags, code and length.
+pub(crate) fn put_attribute_header(out: &mut impl BufMut, (flags, code): (u8, u8), len: u16) {
+    if let Ok(narrow) = u8::try_from(len) {
+        out.put_slice(&[flags, code, narrow]);
+        return;
+    }
+    let [high, low] = len.to_be_bytes();
+    out.put_slice(&[flags | EXTENDED_LENGTH, code, high, low]);
+}
+
+/// Writes all attributes of a route but the MP ones, by ascending code. Returns
+/// where the value of NEXT_HOP is, if it is there.
 pub(crate) fn put_attributes(
     outgoing: &Outgoing<'_>,
     out: &mut BytesMut,
-) -> Result<(), EncodeError> {
+) -> Result<usize, EncodeError> {
+    let mut next_hop = out.len();
     let mut unknown = outgoing.attributes.unknown.iter().peekable();
     for row in TABLE {
         while let Some(raw) = unknown.next_if(|raw| raw.code < row.code) {
             put_unknown(raw, out)?;
         }
+        if row.code == code::NEXT_HOP {
+            next_hop = out.len() + 3;
+        }
         let partial = outgoing.attributes.partial.contains(row.code);
         let flags = row.flags | if partial { PARTIAL } else { 0 };
         put_attribute(out, (flags, row.code), |out| (row.encode)(outgoing, out))?;
     }
-    unknown.try_for_each(|raw| put_unknown(raw, out))
+    unknown.try_for_each(|raw| put_unknown(raw, out))?;
+    Ok(next_hop)
 }
 
 /// RFC 4271 section 5: an unrecognised optional transitive attribute is passed

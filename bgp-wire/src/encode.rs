@@ -90,7 +90,7 @@ fn put_len(out: &mut BytesMut, start: usize, max_len: usize) -> Result<(), Encod
 }
 
 /// Puts a length into the two octets at `at`.
-fn patch_u16(out: &mut BytesMut, at: usize, len: usize) -> Result<(), EncodeError> {
+pub(crate) fn patch_u16(out: &mut BytesMut, at: usize, len: usize) -> Result<(), EncodeError> {
     let len = u16::try_from(len).map_err(|_| EncodeError::too_long(len))?;
     if let Some(field) = out.get_mut(at..at + 2) {
         field.copy_from_slice(&len.to_be_bytes());
@@ -202,7 +202,7 @@ pub(crate) fn classic_next_hop(
 }
 
 /// Writes MP_REACH_NLRI's fields up to the prefixes.
-pub(crate) fn put_mp_reach_head(family: Family, next_hop: NextHop, out: &mut BytesMut) {
+pub(crate) fn put_mp_reach_head(family: Family, next_hop: NextHop, out: &mut impl BufMut) {
     put_family(family, out);
     match next_hop {
         NextHop::V4(addr) => {
@@ -220,7 +220,7 @@ pub(crate) fn put_mp_reach_head(family: Family, next_hop: NextHop, out: &mut Byt
     out.put_u8(0);
 }
 
-pub(crate) fn put_family(family: Family, out: &mut BytesMut) {
+pub(crate) fn put_family(family: Family, out: &mut impl BufMut) {
     let pair = family.afi_safi();
     out.put_u16(pair.afi);
     out.put_u8(pair.safi);
@@ -250,7 +250,7 @@ pub fn encode_attributes(
     if written.is_err() {
         out.truncate(start);
     }
-    written
+    written.map(|_| ())
 }
 
 impl Update {
@@ -350,6 +350,6 @@ impl<'a> Fields<'a> {
             attributes,
             next_hop: self.nlri.map(|(addr, _)| addr),
         };
-        put_attributes(&outgoing, out)
+        put_attributes(&outgoing, out).map(|_| ())
     }
 }

@@ -73,7 +73,9 @@ pub use notification::{
 };
 pub use open::Open;
 pub use packed::{PackedAnnouncement, PackedIter, PackedPrefixes, PackedUpdate};
-pub use packing::{encode_announcements, encode_end_of_rib, encode_withdrawals};
+pub use packing::{
+    encode_announcements, encode_announcements_noting, encode_end_of_rib, encode_withdrawals,
+};
 pub use update::{Announcement, Nlri, Prefixes, RouteRefresh, RouteRefreshKind, Update};
 pub use update_decode::{UpdateParts, decode_attributes, decode_update_packed};
 

@@ -100,3 +100,44 @@ pub fn encode<F: AddressFamily>(nlri: &Nlri<F::Prefix>, add_path: bool, out: &mu
     let count = 1 + usize::from(len).div_ceil(8);
     out.put_slice(octets.get(..count).unwrap_or(&octets));
 }
+
+/// Writes prefixes into just the octets that they take ([`encoded_len`]); what
+/// does not fit is left out.
+pub(crate) fn fill<F: AddressFamily>(list: &[Nlri<F::Prefix>], add_path: bool, to: &mut [u8]) {
+    let mut left = Some(to);
+    for nlri in list {
+        left = left.and_then(|to| fill_one::<F>(nlri, add_path, to));
+    }
+}
+
+/// Writes one prefix and returns the room behind it.
+#[inline]
+fn fill_one<'o, F: AddressFamily>(
+    nlri: &Nlri<F::Prefix>,
+    add_path: bool,
+    mut to: &'o mut [u8],
+) -> Option<&'o mut [u8]> {
+    if add_path {
+        let (id, rest) = to.split_first_chunk_mut()?;
+        *id = nlri.path_id.to_be_bytes();
+        to = rest;
+    }
+    let len = F::prefix_len(&nlri.prefix);
+    let (first, to) = to.split_first_mut()?;
+    *first = len;
+    let address = F::octets(&nlri.prefix);
+    let count = usize::from(len).div_ceil(8);
+    // A fixed number of octets is written faster than a counted one, and those
+    // that are too many are written over by what follows.
+    if F::MAX_LEN == 32
+        && let Some(window) = to.first_chunk_mut::<4>()
+    {
+        let [a, b, c, d, ..] = address;
+        *window = [a, b, c, d];
+    } else if let Some(window) = to.first_chunk_mut::<16>() {
+        *window = address;
+    } else {
+        to.get_mut(..count)?.copy_from_slice(address.get(..count)?);
+    }
+    to.get_mut(count..)
+}
