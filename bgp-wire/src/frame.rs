@@ -57,13 +57,22 @@ impl MessageKind {
     }
 }
 
-/// A complete message whose header is sound.
+/// A complete message whose header is sound: a part of the buffer that it was
+/// read into, not a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The type.
     pub kind: MessageKind,
     /// The message, header included.
     pub bytes: Bytes,
+}
+
+impl Frame {
+    /// What follows the header, as a part of the same buffer: what
+    /// [`crate::decode_update_packed`] reads.
+    pub fn body(&self) -> Bytes {
+        self.bytes.slice(HEADER_LEN.min(self.bytes.len())..)
+    }
 }
 
 /// What the header at the start of `data` says: the kind and the length of the

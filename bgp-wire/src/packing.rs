@@ -273,9 +273,12 @@ pub fn encode_withdrawals<F: AddressFamily>(
     while !left.is_empty() {
         let (count, octets) = packer.fitting(left, max - EMPTY_UPDATE_LEN - fixed);
         let (part, rest) = left.split_at_checked(count).unwrap_or((left, &[]));
-        let written = put_message(out, MessageKind::Update, max, |out| {
-            packer.put_withdrawn(classic, part, octets, out)
-        });
+        let written = match part {
+            [] => Err(EncodeError::too_long(fixed)),
+            _ => put_message(out, MessageKind::Update, max, |out| {
+                packer.put_withdrawn(classic, part, octets, out)
+            }),
+        };
         if written.is_err() {
             out.truncate(start);
             return written.map(|()| 0);

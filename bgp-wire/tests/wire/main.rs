@@ -1,6 +1,7 @@
 //! The codec from the outside: one binary, a module per subject.
 
 mod as_path;
+mod attribute_block;
 mod attributes;
 mod builder;
 mod community;
@@ -10,6 +11,7 @@ mod multiprotocol;
 mod notification;
 mod old_speakers;
 mod open;
+mod packed;
 mod packing;
 mod roundtrip;
 mod stability;
