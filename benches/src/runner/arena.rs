@@ -126,6 +126,21 @@ impl Arena {
         command
     }
 
+    /// Whether something in the daemon's namespace listens on port 179.
+    ///
+    /// # Errors
+    ///
+    /// The namespace cannot be entered.
+    pub fn daemon_listens(&self) -> Result<bool> {
+        inside(&self.daemon, || {
+            let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+            Ok(tables.iter().any(|path| {
+                std::fs::read_to_string(path)
+                    .is_ok_and(|table| table.lines().any(is_listening_for_bgp))
+            }))
+        })
+    }
+
     /// Runs `work` on a thread in the load's namespace. Threads that it starts
     /// are there as well.
     ///
@@ -133,17 +148,7 @@ impl Arena {
     ///
     /// The namespace cannot be entered, or `work` failed or panicked.
     pub fn in_load<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let path = Path::new(NETNS_DIR).join(&self.load);
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                let file = File::open(&path).map_err(io(&path))?;
-                setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| io(&path)(error.into()))?;
-                work()
-            });
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(Error::Load("the load generator panicked".to_owned())))
-        })
+        inside(&self.load, work)
     }
 }
 
@@ -155,6 +160,29 @@ impl Drop for Arena {
             }
         }
     }
+}
+
+/// Runs `work` on a thread in a namespace.
+fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let path = Path::new(NETNS_DIR).join(namespace);
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let file = File::open(&path).map_err(io(&path))?;
+            setns(file, CloneFlags::CLONE_NEWNET).map_err(|error| io(&path)(error.into()))?;
+            work()
+        });
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::Load("the load generator panicked".to_owned())))
+    })
+}
+
+/// Whether a line of /proc/net/tcp is a listening socket (state 0A) on port 179.
+fn is_listening_for_bgp(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip(1);
+    let local = words.next().unwrap_or_default();
+    let state = words.nth(1).unwrap_or_default();
+    local.ends_with(":00B3") && state == "0A"
 }
 
 /// Removes the namespaces of runs that were killed before they could do so.

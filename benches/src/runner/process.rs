@@ -101,7 +101,7 @@ impl Process {
     pub fn stop(&mut self, patience: Duration) {
         let descendants = tree(self.child.id());
         let root = Pid::from_raw(self.child.id().cast_signed());
-        drop(kill(root, Signal::SIGTERM));
+        let _ = kill(root, Signal::SIGTERM);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -112,7 +112,7 @@ impl Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             // The children first, while their numbers are surely theirs.
             for pid in descendants.iter().rev() {
-                drop(kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL));
+                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
             }
             drop(self.child.wait());
         }

@@ -1,0 +1,105 @@
+//! FRR's `bgpd` alone: without zebra it takes all next hops for valid.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::runner::arena::{Arena, DAEMON_V4};
+use crate::runner::setup::{DAEMON_AS, Setup};
+
+pub(super) const PROGRAM: &str = "/usr/lib/frr/bgpd";
+pub(super) const COMMAND_LINE: &str = "/usr/lib/frr/bgpd -n -Z -S -P 0 -f FILE -i PIDFILE --vty_socket DIR --log stdout --log-level warnings";
+
+pub(super) fn config(setup: &Setup) -> String {
+    let mut text = format!(
+        "frr defaults traditional\nhostname bench\n!\nrouter bgp {DAEMON_AS}\n \
+         bgp router-id {DAEMON_V4}\n no bgp ebgp-requires-policy\n \
+         no bgp default ipv4-unicast\n no bgp network import-check\n"
+    );
+    if let Some(milliseconds) = setup.coalesce_ms {
+        let _ = writeln!(text, " coalesce-time {milliseconds}");
+    }
+    for neighbor in &setup.neighbors {
+        let (address, asn) = (neighbor.address, neighbor.asn);
+        let _ = write!(
+            text,
+            " neighbor {address} remote-as {asn}\n neighbor {address} passive\n"
+        );
+        if !setup.reflector {
+            // The interfaces are zebra's to know.
+            let _ = writeln!(text, " neighbor {address} disable-connected-check");
+        }
+    }
+    let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
+    let _ = write!(text, " !\n address-family {family} unicast\n");
+    for neighbor in &setup.neighbors {
+        let address = neighbor.address;
+        let _ = writeln!(text, "  neighbor {address} activate");
+        if setup.reflector {
+            let _ = writeln!(text, "  neighbor {address} route-reflector-client");
+        }
+        if setup.add_path {
+            let _ = writeln!(text, "  neighbor {address} addpath-tx-all-paths");
+        }
+        if setup.policy {
+            let _ = writeln!(text, "  neighbor {address} route-map IN in");
+            let _ = writeln!(text, "  neighbor {address} route-map OUT out");
+        }
+    }
+    text.push_str(" exit-address-family\nexit\n");
+    if setup.policy {
+        text.push_str(POLICY);
+    }
+    text
+}
+
+/// The same as for BIRD.
+const POLICY: &str = "\
+ip prefix-list PRIVATE seq 5 permit 10.0.0.0/8 le 32
+ip prefix-list PRIVATE seq 10 permit 172.16.0.0/12 le 32
+ip prefix-list PRIVATE seq 15 permit 192.168.0.0/16 le 32
+bgp as-path access-list BAD seq 5 permit _64666_
+bgp community-list standard STOP seq 5 permit 65000:666
+route-map IN deny 10
+ match ip address prefix-list PRIVATE
+exit
+route-map IN deny 20
+ match as-path BAD
+exit
+route-map IN permit 30
+ set local-preference 150
+ set community 65000:1 additive
+exit
+route-map OUT deny 10
+ match community STOP
+exit
+route-map OUT permit 20
+ set as-path prepend 65000
+exit
+";
+
+pub(super) fn command(arena: &Arena, file: &Path) -> Command {
+    let mut command = arena.daemon_command(PROGRAM);
+    command
+        .args(["-n", "-Z", "-S", "-P", "0"])
+        .args(["--log", "stdout", "--log-level", "warnings"])
+        .arg("-f")
+        .arg(file)
+        .arg("-i")
+        .arg(arena.path("bgpd.pid"))
+        .arg("--vty_socket")
+        .arg(arena.directory());
+    command
+}
+
+pub(super) fn query(setup: &Setup, arena: &Arena) -> Command {
+    let mut command = Command::new("/usr/bin/vtysh");
+    let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
+    command.arg("--vty_socket").arg(arena.directory()).args([
+        "-d",
+        "bgpd",
+        "-c",
+        &format!("show bgp {family} unicast json"),
+    ]);
+    command
+}

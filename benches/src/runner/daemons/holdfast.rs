@@ -1,0 +1,67 @@
+//! This project's daemon.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use super::Programs;
+use crate::runner::arena::{Arena, DAEMON_V4};
+use crate::runner::setup::{DAEMON_AS, Setup};
+
+pub(super) const COMMAND_LINE: &str = "bgpd -n -f FILE --socket SOCKET --log-level warn";
+
+pub(super) fn obstacle(setup: &Setup) -> Option<&'static str> {
+    if setup.add_path {
+        return Some("several paths per prefix cannot be configured yet");
+    }
+    if setup.policy {
+        return Some("there are no route maps yet");
+    }
+    None
+}
+
+pub(super) fn config(setup: &Setup) -> String {
+    let mut text = format!(
+        "hostname bench\n!\nrouter bgp {DAEMON_AS}\n bgp router-id {DAEMON_V4}\n \
+         no bgp ebgp-requires-policy\n"
+    );
+    // Writing into a String does not fail.
+    for neighbor in &setup.neighbors {
+        let (address, asn) = (neighbor.address, neighbor.asn);
+        let _ = write!(
+            text,
+            " neighbor {address} remote-as {asn}\n neighbor {address} passive\n"
+        );
+    }
+    let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
+    let _ = write!(text, " !\n address-family {family} unicast\n");
+    for neighbor in &setup.neighbors {
+        let address = neighbor.address;
+        let _ = writeln!(text, "  neighbor {address} activate");
+        if setup.reflector {
+            let _ = writeln!(text, "  neighbor {address} route-reflector-client");
+        }
+    }
+    text.push_str(" exit-address-family\nexit\n");
+    text
+}
+
+pub(super) fn command(arena: &Arena, programs: &Programs, file: &Path) -> Command {
+    let mut command = arena.daemon_command(&programs.bgpd);
+    command
+        .args(["-n", "--log-level", "warn", "-f"])
+        .arg(file)
+        .arg("--socket")
+        .arg(arena.path("api.sock"));
+    command
+}
+
+pub(super) fn query(setup: &Setup, arena: &Arena, programs: &Programs) -> Command {
+    let mut command = Command::new(&programs.vtysh);
+    let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
+    command
+        .arg("--socket")
+        .arg(arena.path("api.sock"))
+        .args(["-c", &format!("show bgp {family} unicast json")]);
+    command
+}
