@@ -2,9 +2,11 @@
 //! same bodies on a stable compiler.
 
 use bgp_wire::{
-    AsPath, CodecContext, Decoder, Family, FamilySet, Message, PeerKind, decode_message,
+    AsPath, CodecContext, Decoder, Family, FamilySet, Message, PackedPrefixes, PathAttributes,
+    PeerKind, V4, V6, decode_attribute_block, decode_message, decode_update_packed,
+    encode_attribute_block,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 fn set(bits: u8) -> FamilySet {
     let families = Family::ALL.into_iter().enumerate();
@@ -89,6 +91,53 @@ fn assert_converges(ctx: &CodecContext, second: Message) {
     }
 }
 
+/// An UPDATE whose prefixes stay where they are says the same.
+fn assert_packed_agrees(ctx: &CodecContext, body: &[u8]) {
+    let lists = decode_message(ctx, &message(2, body));
+    let packed = decode_update_packed(ctx, &Bytes::copy_from_slice(body));
+    match (lists, packed) {
+        (Ok(Message::Update(lists)), Ok(packed)) => {
+            assert_eq!(packed.to_update(), *lists);
+            assert_block_is_exact(&packed.attributes);
+        }
+        // The header refuses the message, for its length.
+        (Err(lists), _) if lists.code == 1 => {}
+        (Err(lists), Err(packed)) => assert_eq!(lists, packed),
+        (lists, packed) => panic!("{lists:?} and {packed:?}"),
+    }
+}
+
+/// The octets that stand for an attribute set lead back to it.
+fn assert_block_is_exact(attributes: &PathAttributes) {
+    let block = encode_attribute_block(attributes);
+    assert_eq!(decode_attribute_block(&block).as_ref(), Some(attributes));
+}
+
+/// Octets as an attribute block: none, or a set with a block of its own.
+pub fn attribute_block(data: &[u8]) {
+    if let Some(attributes) = decode_attribute_block(data) {
+        assert_block_is_exact(&attributes);
+    }
+}
+
+/// Whether there are path identifiers, and prefixes of either family.
+pub fn prefixes(data: &[u8]) {
+    let Some((first, octets)) = data.split_first() else {
+        return;
+    };
+    for family in Family::ALL {
+        let octets = Bytes::copy_from_slice(octets);
+        let Ok(packed) = PackedPrefixes::new(family, first & 1 != 0, octets) else {
+            continue;
+        };
+        let list = packed.to_list();
+        assert_eq!(packed.count(), list.len());
+        let read = packed.iter::<V4>().count() + packed.iter::<V6>().count();
+        assert_eq!(read, list.len());
+        assert_eq!(PackedPrefixes::from_list(&list).to_list(), list);
+    }
+}
+
 /// An OPEN's body.
 pub fn open(data: &[u8]) {
     assert_stable(&context(4, 0), &message(1, data));
@@ -98,6 +147,7 @@ pub fn open(data: &[u8]) {
 pub fn update(data: &[u8]) {
     if let Some((ctx, body)) = split(data) {
         assert_stable(&ctx, &message(2, body));
+        assert_packed_agrees(&ctx, body);
     }
 }
 

@@ -96,6 +96,17 @@ proptest! {
     }
 
     #[test]
+    fn attribute_block(block in blocks(), body in octets(60)) {
+        bodies::attribute_block(&block);
+        bodies::attribute_block(&body);
+    }
+
+    #[test]
+    fn prefixes(body in octets(60)) {
+        bodies::prefixes(&body);
+    }
+
+    #[test]
     fn notification(body in octets(40)) {
         bodies::notification(&body);
     }
