@@ -19,7 +19,7 @@ use bytes::{BufMut, BytesMut};
 use crate::as_path::{AsPath, Builder, SegmentKind};
 use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
 use crate::attribute::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute, code};
-use crate::attribute_encode::{Outgoing, put_length};
+use crate::attribute_encode::{HEADER_LEN, Outgoing, Slot};
 use crate::attribute_table::{TABLE, descriptor};
 use crate::community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 use crate::context::{CodecContext, PeerKind};
@@ -57,13 +57,14 @@ pub fn put_attribute_block(attributes: &PathAttributes, out: &mut BytesMut) {
         },
     };
     let mut unknown = attributes.unknown.iter().peekable();
+    let mut slot = Slot::open(out);
     for row in TABLE {
         while let Some(raw) = unknown.next_if(|raw| raw.code < row.code) {
-            put_raw(raw, out);
+            put_raw(raw, &mut slot, out);
         }
         let partial = attributes.partial.contains(row.code);
         let flags = row.flags | if partial { PARTIAL } else { 0 };
-        put(out, (flags, row.code), |out| {
+        put(&mut slot, out, (flags, row.code), |out| {
             let is_there = match row.code {
                 code::MP_REACH_NLRI => put_ipv6_next_hop(attributes.next_hop, out),
                 _ => (row.encode)(&outgoing, out),
@@ -71,26 +72,35 @@ pub fn put_attribute_block(attributes: &PathAttributes, out: &mut BytesMut) {
             is_there || partial
         });
     }
-    unknown.for_each(|raw| put_raw(raw, out));
+    unknown.for_each(|raw| put_raw(raw, &mut slot, out));
+    slot.close(out);
 }
 
 /// Writes one attribute of any length; nothing where `write` says false.
-fn put(out: &mut BytesMut, (flags, code): (u8, u8), write: impl FnOnce(&mut BytesMut) -> bool) {
-    let start = out.len();
-    out.put_slice(&[flags, code, 0]);
-    if !write(out) {
-        out.truncate(start);
-        return;
+#[inline]
+fn put(
+    slot: &mut Slot,
+    out: &mut BytesMut,
+    (flags, code): (u8, u8),
+    write: impl FnOnce(&mut BytesMut) -> bool,
+) {
+    if slot.put(out, (flags, code), write).is_err() {
+        widen(slot, out, (flags, code));
     }
-    let len = out.len() - start - 3;
-    if put_length(out, start, len).is_err() {
-        out.put_slice(&[0; 3]);
-        out.copy_within(start + 3..start + 3 + len, start + 6);
-        if let Some(header) = out.get_mut(start..start + 6) {
-            let [a, b, c, d] = (len as u32).to_be_bytes();
-            header.copy_from_slice(&[flags | HUGE, code, a, b, c, d]);
-        }
+}
+
+/// Gives a value that is too long for a length of two octets one of four.
+#[cold]
+fn widen(slot: &mut Slot, out: &mut BytesMut, (flags, code): (u8, u8)) {
+    let value = slot.start + HEADER_LEN;
+    let len = out.len() - value;
+    out.put_slice(&[0; 3]);
+    out.copy_within(value..value + len, value + 3);
+    if let Some(header) = out.get_mut(slot.start..value + 3) {
+        let [a, b, c, d] = (len as u32).to_be_bytes();
+        header.copy_from_slice(&[flags | HUGE, code, a, b, c, d]);
     }
+    *slot = Slot::open(out);
 }
 
 fn put_ipv6_next_hop(next_hop: Option<NextHop>, out: &mut BytesMut) -> bool {
@@ -107,10 +117,10 @@ fn put_ipv6_next_hop(next_hop: Option<NextHop>, out: &mut BytesMut) -> bool {
 
 /// Writes an uninterpreted attribute as it is. One that decoding would take for
 /// another (a code that we know, unusual flags) keeps its flags in its value.
-fn put_raw(raw: &RawAttribute, out: &mut BytesMut) {
+fn put_raw(raw: &RawAttribute, slot: &mut Slot, out: &mut BytesMut) {
     let is_usual = raw.flags & !PARTIAL == OPTIONAL | TRANSITIVE && descriptor(raw.code).is_none();
     let flags = if is_usual { raw.flags } else { RAW };
-    put(out, (flags, raw.code), |out| {
+    put(slot, out, (flags, raw.code), |out| {
         if !is_usual {
             out.put_u8(raw.flags);
         }

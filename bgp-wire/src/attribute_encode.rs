@@ -12,6 +12,9 @@ use crate::attribute_table::{TABLE, descriptor};
 use crate::context::CodecContext;
 use crate::encode::EncodeError;
 
+/// Octets of an attribute's header with the narrow length.
+pub(crate) const HEADER_LEN: usize = 3;
+
 /// What the rows write from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outgoing<'a> {
@@ -25,21 +28,60 @@ pub(crate) struct Outgoing<'a> {
 /// appends. Nothing where `write` says false.
 pub(crate) fn put_attribute(
     out: &mut BytesMut,
-    (flags, code): (u8, u8),
+    head: (u8, u8),
     write: impl FnOnce(&mut BytesMut) -> bool,
 ) -> Result<(), EncodeError> {
-    let start = out.len();
-    out.put_slice(&[flags, code, 0]);
-    if !write(out) {
-        out.truncate(start);
-        return Ok(());
+    let mut slot = Slot::open(out);
+    slot.put(out, head, write)?;
+    slot.close(out);
+    Ok(())
+}
+
+/// Room for the header of the next attribute at the end of a buffer. Most
+/// attributes are not there, and asking for them must not cost a header that is
+/// written and taken back.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) start: usize,
+}
+
+impl Slot {
+    pub(crate) fn open(out: &mut BytesMut) -> Slot {
+        let start = out.len();
+        out.put_slice(&[0; HEADER_LEN]);
+        Slot { start }
     }
-    put_length(out, start, out.len() - start - 3)
+
+    /// Writes an attribute as [`put_attribute`] does, and opens the next slot.
+    /// An error leaves the value behind the header, for the caller to remove.
+    #[inline]
+    pub(crate) fn put(
+        &mut self,
+        out: &mut BytesMut,
+        (flags, code): (u8, u8),
+        write: impl FnOnce(&mut BytesMut) -> bool,
+    ) -> Result<(), EncodeError> {
+        if !write(out) {
+            return Ok(());
+        }
+        let len = out.len() - self.start - HEADER_LEN;
+        if let Some([f, c, _]) = out.get_mut(self.start..self.start + HEADER_LEN) {
+            (*f, *c) = (flags, code);
+        }
+        put_length(out, self.start, len)?;
+        *self = Slot::open(out);
+        Ok(())
+    }
+
+    /// Takes the room back that no attribute needs.
+    pub(crate) fn close(self, out: &mut BytesMut) {
+        out.truncate(self.start);
+    }
 }
 
 /// Puts the length of a value into the three octets of the header at `start`;
 /// makes room for the wider length where it needs that.
-pub(crate) fn put_length(out: &mut BytesMut, start: usize, len: usize) -> Result<(), EncodeError> {
+fn put_length(out: &mut BytesMut, start: usize, len: usize) -> Result<(), EncodeError> {
     if let Ok(narrow) = u8::try_from(len) {
         if let Some(field) = out.get_mut(start + 2) {
             *field = narrow;
@@ -47,7 +89,7 @@ pub(crate) fn put_length(out: &mut BytesMut, start: usize, len: usize) -> Result
         return Ok(());
     }
     let wide = u16::try_from(len).map_err(|_| EncodeError::too_long(len))?;
-    let value = start + 3;
+    let value = start + HEADER_LEN;
     out.put_u8(0);
     out.copy_within(value..value + len, value + 1);
     if let Some(header) = out.get_mut(start..start + 4) {
@@ -78,30 +120,32 @@ pub(crate) fn put_attributes(
 ) -> Result<usize, EncodeError> {
     let mut next_hop = out.len();
     let mut unknown = outgoing.attributes.unknown.iter().peekable();
+    let mut slot = Slot::open(out);
     for row in TABLE {
         while let Some(raw) = unknown.next_if(|raw| raw.code < row.code) {
-            put_unknown(raw, out)?;
+            put_unknown(raw, &mut slot, out)?;
         }
         if row.code == code::NEXT_HOP {
-            next_hop = out.len() + 3;
+            next_hop = slot.start + HEADER_LEN;
         }
         let partial = outgoing.attributes.partial.contains(row.code);
         let flags = row.flags | if partial { PARTIAL } else { 0 };
-        put_attribute(out, (flags, row.code), |out| (row.encode)(outgoing, out))?;
+        slot.put(out, (flags, row.code), |out| (row.encode)(outgoing, out))?;
     }
-    unknown.try_for_each(|raw| put_unknown(raw, out))?;
+    unknown.try_for_each(|raw| put_unknown(raw, &mut slot, out))?;
+    slot.close(out);
     Ok(next_hop)
 }
 
 /// RFC 4271 section 5: an unrecognised optional transitive attribute is passed
 /// on with the Partial bit set. All others must not be passed on unread.
-fn put_unknown(raw: &RawAttribute, out: &mut BytesMut) -> Result<(), EncodeError> {
+fn put_unknown(raw: &RawAttribute, slot: &mut Slot, out: &mut BytesMut) -> Result<(), EncodeError> {
     let is_transitive = raw.flags & OPTIONAL != 0 && raw.flags & TRANSITIVE != 0;
     if !is_transitive || descriptor(raw.code).is_some() {
         return Err(EncodeError::RawAttribute { code: raw.code });
     }
     let flags = OPTIONAL | TRANSITIVE | PARTIAL;
-    put_attribute(out, (flags, raw.code), |out| {
+    slot.put(out, (flags, raw.code), |out| {
         out.put_slice(&raw.value);
         true
     })
@@ -133,8 +177,7 @@ pub(crate) fn as_path(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
 
 fn put_as_path(path: &AsPath, four_octet_as: bool, out: &mut BytesMut) {
     for segment in path.segments() {
-        out.put_u8(segment.kind as u8);
-        out.put_u8(segment.asns.len() as u8);
+        out.put_slice(&[segment.kind as u8, segment.asns.len() as u8]);
         for asn in segment.asns {
             if four_octet_as {
                 out.put_u32(*asn);
