@@ -159,6 +159,19 @@ fn put_number(number: Option<u32>, out: &mut BytesMut) -> bool {
     number.is_some()
 }
 
+/// Writes values of one size, the buffer grown once for all of them; whether
+/// there are any.
+#[inline]
+fn put_list<T, const N: usize>(list: &[T], out: &mut BytesMut, f: impl Fn(&T) -> [u8; N]) -> bool {
+    let at = out.len();
+    out.resize(at + list.len() * N, 0);
+    let (room, _) = out.get_mut(at..).unwrap_or_default().as_chunks_mut();
+    for (to, value) in room.iter_mut().zip(list) {
+        *to = f(value);
+    }
+    !list.is_empty()
+}
+
 // ===== the rows =====
 
 pub(crate) fn origin(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
@@ -178,12 +191,10 @@ pub(crate) fn as_path(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
 fn put_as_path(path: &AsPath, four_octet_as: bool, out: &mut BytesMut) {
     for segment in path.segments() {
         out.put_slice(&[segment.kind as u8, segment.asns.len() as u8]);
-        for asn in segment.asns {
-            if four_octet_as {
-                out.put_u32(*asn);
-            } else {
-                out.put_u16(two_octet(*asn));
-            }
+        if four_octet_as {
+            put_list(segment.asns, out, |asn| asn.to_be_bytes());
+        } else {
+            put_list(segment.asns, out, |asn| two_octet(*asn).to_be_bytes());
         }
     }
 }
@@ -226,11 +237,7 @@ pub(crate) fn aggregator(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
 }
 
 pub(crate) fn communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
-    let communities = &outgoing.attributes.communities;
-    for community in communities {
-        out.put_u32(community.0);
-    }
-    !communities.is_empty()
+    put_list(&outgoing.attributes.communities, out, |c| c.0.to_be_bytes())
 }
 
 pub(crate) fn originator_id(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
@@ -238,11 +245,7 @@ pub(crate) fn originator_id(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool
 }
 
 pub(crate) fn cluster_list(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
-    let clusters = &outgoing.attributes.cluster_list;
-    for cluster in clusters {
-        out.put_slice(&cluster.octets());
-    }
-    !clusters.is_empty()
+    put_list(&outgoing.attributes.cluster_list, out, Ipv4Addr::octets)
 }
 
 /// MP_REACH_NLRI and MP_UNREACH_NLRI: written with the message, in front.
@@ -251,11 +254,7 @@ pub(crate) fn absent(_: &Outgoing<'_>, _: &mut BytesMut) -> bool {
 }
 
 pub(crate) fn extended_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
-    let communities = &outgoing.attributes.extended_communities;
-    for community in communities {
-        out.put_slice(&community.0);
-    }
-    !communities.is_empty()
+    put_list(&outgoing.attributes.extended_communities, out, |c| c.0)
 }
 
 /// Only where AS_PATH had to lie, and never with segments of a confederation
@@ -289,21 +288,17 @@ pub(crate) fn as4_aggregator(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> boo
 }
 
 pub(crate) fn ipv6_extended_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
-    let communities = &outgoing.attributes.ipv6_extended_communities;
-    for community in communities {
-        out.put_slice(&community.0);
-    }
-    !communities.is_empty()
+    put_list(&outgoing.attributes.ipv6_extended_communities, out, |c| c.0)
 }
 
 pub(crate) fn large_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
-    let communities = &outgoing.attributes.large_communities;
-    for community in communities {
-        out.put_u32(community.global);
-        out.put_u32(community.local1);
-        out.put_u32(community.local2);
-    }
-    !communities.is_empty()
+    put_list(&outgoing.attributes.large_communities, out, |c| {
+        let [a, b, c] = [c.global, c.local1, c.local2].map(u32::to_be_bytes);
+        let mut octets = [0; 12];
+        let (words, _) = octets.as_chunks_mut();
+        words.copy_from_slice(&[a, b, c]);
+        octets
+    })
 }
 
 pub(crate) fn only_to_customer(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
