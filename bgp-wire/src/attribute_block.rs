@@ -9,8 +9,8 @@
 //! - an attribute without a value stands for a Partial bit whose attribute is
 //!   not there;
 //! - the lower four flags, which are unused on the wire, mark values of more
-//!   than 65,535 octets ([`HUGE`]) and uninterpreted attributes that no peer
-//!   would have sent that way ([`RAW`]).
+//!   than 65,535 octets (`HUGE`) and uninterpreted attributes that no peer
+//!   would have sent that way (`RAW`).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
