@@ -26,13 +26,17 @@
 //! | connections and timers | `session`, [`hub`] |
 //! | what is measured | [`scenario`] |
 
+pub mod control;
 mod encode;
 pub mod hub;
 mod index;
+pub mod latency;
+pub mod manual;
 mod mrt;
 mod open;
 mod prefix;
 mod random;
+pub mod scenario;
 mod session;
 mod synth;
 mod table;
@@ -42,9 +46,11 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use control::{Command, Control, Event};
 pub use encode::{Announcer, Encoded, Encoder};
 pub use hub::{Hub, SessionId};
 pub use index::PrefixIndex;
+pub use latency::{Latency, Marks};
 pub use open::{AddPath, Open};
 pub use prefix::{Family, Prefix};
 pub use random::Random;

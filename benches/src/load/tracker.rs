@@ -87,7 +87,9 @@ impl Tracker {
     /// A tracker of the prefixes of `index`, all of which it waits for.
     pub fn new(family: Family, index: Arc<PrefixIndex>, expect: Expect) -> Self {
         let paths = match expect {
-            Expect::Paths(_) => vec![Vec::new(); index.len()],
+            Expect::Paths(wanted) => (0..index.len())
+                .map(|_| Vec::with_capacity(usize::from(wanted)))
+                .collect(),
             _ => Vec::new(),
         };
         Self {
@@ -113,6 +115,26 @@ impl Tracker {
         let wanted = self.index.len() - positions.len();
         self.excluded = positions;
         self.goal = Goal::Present(wanted);
+    }
+
+    /// Takes any announcement from now on; what is present stays so.
+    pub fn expect_any(&mut self) {
+        self.expect = Expect::Any;
+    }
+
+    /// Waits for the winners that `expect` names from now on. All prefixes
+    /// were announced by way of `sender` so far.
+    pub fn expect_via(&mut self, expect: Expect, sender: u16) {
+        if let Expect::Via { winners, .. } = &expect {
+            let winners = Arc::clone(winners);
+            for (position, &winner) in winners.iter().enumerate() {
+                match winner == sender {
+                    true => self.set(position as u32),
+                    false => self.unset(position as u32),
+                }
+            }
+        }
+        self.expect = expect;
     }
 
     /// Remembers marked routes from now on.
