@@ -16,6 +16,10 @@ impl Policy for AcceptAll {
     fn export(&self, _route: &RouteContext<'_>) -> Verdict {
         Verdict::Accept
     }
+
+    fn export_depends_on_peer(&self) -> bool {
+        false
+    }
 }
 
 /// The default of RFC 8212: an eBGP session without policy neither accepts nor
@@ -41,6 +45,10 @@ impl Policy for EbgpRequiresPolicy {
     fn export(&self, route: &RouteContext<'_>) -> Verdict {
         Self::verdict(route)
     }
+
+    fn export_depends_on_peer(&self) -> bool {
+        false
+    }
 }
 
 /// One policy for each direction: RFC 8212 looks at them separately, so a peer
@@ -60,5 +68,9 @@ impl Policy for Directional {
 
     fn export(&self, route: &RouteContext<'_>) -> Verdict {
         self.export.export(route)
+    }
+
+    fn export_depends_on_peer(&self) -> bool {
+        self.export.export_depends_on_peer()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bgp_wire::{Family, PathAttributes, PeerKind};
 use holdfast_policy::{AcceptAll, Directional, EbgpRequiresPolicy};
-use holdfast_rib::{DenyReason, PeerInfo, Policy, RouteContext, Verdict};
+use holdfast_rib::{Attributes, DenyReason, PeerInfo, Policy, RouteContext, Verdict};
 
 fn verdicts(policy: &dyn Policy, kind: PeerKind) -> (Verdict, Verdict) {
     let address: IpAddr = "192.0.2.1".parse().unwrap();
@@ -16,7 +16,7 @@ fn verdicts(policy: &dyn Policy, kind: PeerKind) -> (Verdict, Verdict) {
         learned_from: None,
         family: Family::Ipv4Unicast,
         prefix: "198.51.100.0/24".parse().unwrap(),
-        attributes: &attributes,
+        attributes: &Attributes::new(attributes),
         weight: 0,
     };
     (policy.import(&route), policy.export(&route))

@@ -1,56 +1,285 @@
-//! Interned attribute sets.
+//! Interned attribute sets: canonical octets, and beside them what the
+//! decision looks at.
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash, Hasher};
-use core::ops::Deref;
+use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use bgp_wire::PathAttributes;
-use foldhash::fast::RandomState;
+use bgp_wire::attribute::code;
+use bgp_wire::{
+    Community, NextHop, Origin, PathAttributes, PeerKind, decode_attribute_block,
+    encode_attribute_block,
+};
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 use hashbrown::HashTable;
 
-/// A pointer to attributes that exist once in a table. Two pointers of the
-/// same table are equal exactly when the attributes are, so equality is a
-/// comparison of addresses. (Pointers of different tables always differ.)
+/// A pointer to a set of path attributes, held as canonical octets
+/// ([`bgp_wire::encode_attribute_block`]). Equal sets compare equal; inside of
+/// a table they are one allocation, so that is mostly a comparison of
+/// pointers. Clones are cheap and may go to other threads.
 #[derive(Clone)]
 pub struct AttrRef(Arc<Interned>);
 
 struct Interned {
     hash: u64,
-    hop_count: u32,
-    neighbor_as: Option<u32>,
-    attributes: PathAttributes,
+    /// Where the table that saw it last keeps it: a hint, checked before use.
+    hint: AtomicU32,
+    facts: Facts,
+    octets: Box<[u8]>,
+}
+
+/// What the decision and the export rules look at for every path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Facts {
+    weight: u32,
+    hop_count: u16,
+    cluster_len: u16,
+    flags: u16,
+    origin: Origin,
+    local_pref: u32,
+    med: u32,
+    neighbor_as: u32,
+    originator_id: Ipv4Addr,
+    next_hop: Ipv4Addr,
+}
+
+/// Which of the facts are there.
+mod flag {
+    pub(super) const LOCAL_PREF: u16 = 1;
+    pub(super) const MED: u16 = 2;
+    pub(super) const NEIGHBOR: u16 = 4;
+    pub(super) const ORIGINATOR: u16 = 8;
+    pub(super) const NEXT_HOP_V4: u16 = 16;
+    pub(super) const NO_EXPORT: u16 = 32;
+    pub(super) const NO_ADVERTISE: u16 = 64;
+    pub(super) const NO_EXPORT_SUBCONFED: u16 = 128;
+    pub(super) const CONFEDERATION: u16 = 256;
+}
+
+impl Facts {
+    fn of(attributes: &PathAttributes, weight: u32) -> Facts {
+        let mut flags = 0;
+        let mut note = |bit: u16, is: bool| flags |= if is { bit } else { 0 };
+        let has = |community| attributes.communities.contains(&community);
+        note(flag::LOCAL_PREF, attributes.local_pref.is_some());
+        note(flag::MED, attributes.med.is_some());
+        note(flag::ORIGINATOR, attributes.originator_id.is_some());
+        note(flag::NO_EXPORT, has(Community::NO_EXPORT));
+        note(flag::NO_ADVERTISE, has(Community::NO_ADVERTISE));
+        note(
+            flag::NO_EXPORT_SUBCONFED,
+            has(Community::NO_EXPORT_SUBCONFED),
+        );
+        note(
+            flag::CONFEDERATION,
+            attributes.as_path.has_confederation_segments(),
+        );
+        let neighbor = attributes.as_path.first_as();
+        note(flag::NEIGHBOR, neighbor.is_some());
+        let next_hop = match attributes.next_hop {
+            Some(NextHop::V4(addr)) => Some(addr),
+            Some(NextHop::V6 { .. }) | None => None,
+        };
+        note(flag::NEXT_HOP_V4, next_hop.is_some());
+        Facts {
+            weight,
+            hop_count: u16::try_from(attributes.as_path.hop_count()).unwrap_or(u16::MAX),
+            cluster_len: u16::try_from(attributes.cluster_list.len()).unwrap_or(u16::MAX),
+            flags,
+            origin: attributes.origin,
+            local_pref: attributes.local_pref.unwrap_or(0),
+            med: attributes.med.unwrap_or(0),
+            neighbor_as: neighbor.unwrap_or(0),
+            originator_id: attributes.originator_id.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            next_hop: next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+}
+
+/// The seed is one for the process, so that a set hashed by a session's task
+/// is found by the table.
+fn hash_of(octets: &[u8], weight: u32) -> u64 {
+    let state = SeedableRandomState::with_seed(0, SharedSeed::global_random());
+    let mut hasher = state.build_hasher();
+    hasher.write(octets);
+    hasher.write_u32(weight);
+    hasher.finish()
 }
 
 impl AttrRef {
-    /// Length of the AS path as the decision counts it, computed once.
+    /// A set of attributes.
+    pub fn new(attributes: &PathAttributes) -> AttrRef {
+        AttrRef::weighted(attributes, 0)
+    }
+
+    /// What a peer sent, without what an external one has no say in:
+    /// LOCAL_PREF (RFC 4271 section 5.1.5), ORIGINATOR_ID and CLUSTER_LIST
+    /// (RFC 7606 sections 7.9 and 7.10).
+    pub fn received(kind: PeerKind, mut attributes: PathAttributes) -> AttrRef {
+        if kind == PeerKind::External {
+            attributes.local_pref = None;
+            attributes.originator_id = None;
+            attributes.cluster_list.clear();
+        }
+        AttrRef::new(&attributes)
+    }
+
+    /// A set with the weight that policy gave it: what is looked at together
+    /// is kept together.
+    pub(crate) fn weighted(attributes: &PathAttributes, weight: u32) -> AttrRef {
+        let octets = encode_attribute_block(attributes).into_boxed_slice();
+        AttrRef(Arc::new(Interned {
+            hash: hash_of(&octets, weight),
+            hint: AtomicU32::new(0),
+            facts: Facts::of(attributes, weight),
+            octets,
+        }))
+    }
+
+    /// The same set with another weight.
+    pub(crate) fn with_weight(&self, weight: u32) -> AttrRef {
+        if weight == self.0.facts.weight {
+            return self.clone();
+        }
+        AttrRef(Arc::new(Interned {
+            hash: hash_of(&self.0.octets, weight),
+            hint: AtomicU32::new(0),
+            facts: Facts {
+                weight,
+                ..self.0.facts
+            },
+            octets: self.0.octets.clone(),
+        }))
+    }
+
+    /// The attributes, taken apart.
+    pub fn decode(&self) -> PathAttributes {
+        // The octets were made by the encoder, which has an exact inverse.
+        decode_attribute_block(&self.0.octets).unwrap_or_default()
+    }
+
+    /// The canonical octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.0.octets
+    }
+
+    fn when<T>(&self, bit: u16, value: T) -> Option<T> {
+        (self.0.facts.flags & bit != 0).then_some(value)
+    }
+
+    /// Weight, which never travels.
+    pub fn weight(&self) -> u32 {
+        self.0.facts.weight
+    }
+
+    /// Length of the AS path as the decision counts it.
     pub fn hop_count(&self) -> u32 {
-        self.0.hop_count
+        self.0.facts.hop_count.into()
     }
 
-    /// The neighbouring AS: the leftmost of the AS path, computed once.
+    /// What the segments inside of the confederation would add to the length.
+    pub fn confederation_hop_count(&self) -> u32 {
+        if self.0.facts.flags & flag::CONFEDERATION == 0 {
+            return 0;
+        }
+        let count = self.decode().as_path.confederation_hop_count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The neighbouring AS: the leftmost of the AS path.
     pub fn neighbor_as(&self) -> Option<u32> {
-        self.0.neighbor_as
+        self.when(flag::NEIGHBOR, self.0.facts.neighbor_as)
     }
 
-    /// The address that identifies the set, for maps keyed by it. Valid as
-    /// long as a pointer to the set is held.
-    pub fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+    /// ORIGIN.
+    pub fn origin(&self) -> Origin {
+        self.0.facts.origin
+    }
+
+    /// LOCAL_PREF.
+    pub fn local_pref(&self) -> Option<u32> {
+        self.when(flag::LOCAL_PREF, self.0.facts.local_pref)
+    }
+
+    /// MULTI_EXIT_DISC.
+    pub fn med(&self) -> Option<u32> {
+        self.when(flag::MED, self.0.facts.med)
+    }
+
+    /// ORIGINATOR_ID.
+    pub fn originator_id(&self) -> Option<Ipv4Addr> {
+        self.when(flag::ORIGINATOR, self.0.facts.originator_id)
+    }
+
+    /// Number of clusters in CLUSTER_LIST.
+    pub fn cluster_len(&self) -> usize {
+        self.0.facts.cluster_len.into()
+    }
+
+    /// The value of AS_PATH as canonical octets: equal paths are equal octets.
+    pub fn as_path_octets(&self) -> &[u8] {
+        self.attribute(code::AS_PATH).unwrap_or_default()
+    }
+
+    /// The next hop.
+    pub fn next_hop(&self) -> Option<NextHop> {
+        if self.0.facts.flags & flag::NEXT_HOP_V4 != 0 {
+            return Some(NextHop::V4(self.0.facts.next_hop));
+        }
+        self.attribute(code::MP_REACH_NLRI)?;
+        self.decode().next_hop
+    }
+
+    /// Whether a well-known community (RFC 1997) forbids to pass it on: to
+    /// anybody, out of the AS, out of the member AS.
+    pub(crate) fn scope(&self) -> Scope {
+        let has = |bit| self.0.facts.flags & bit != 0;
+        Scope {
+            no_advertise: has(flag::NO_ADVERTISE),
+            no_export: has(flag::NO_EXPORT),
+            no_export_subconfed: has(flag::NO_EXPORT_SUBCONFED),
+        }
+    }
+
+    /// The value of an attribute of the block.
+    fn attribute(&self, wanted: u8) -> Option<&[u8]> {
+        let mut left = self.octets();
+        while let [flags, code, rest @ ..] = left {
+            let (len, rest) = match rest {
+                [high, low, rest @ ..] if flags & 0x10 != 0 => {
+                    (usize::from(u16::from_be_bytes([*high, *low])), rest)
+                }
+                [len, rest @ ..] => (usize::from(*len), rest),
+                [] => return None,
+            };
+            let (value, rest) = rest.split_at_checked(len)?;
+            if *code == wanted {
+                return Some(value);
+            }
+            left = rest;
+        }
+        None
     }
 }
 
-impl Deref for AttrRef {
-    type Target = PathAttributes;
-
-    fn deref(&self) -> &PathAttributes {
-        &self.0.attributes
-    }
+/// How far the communities let a route go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    pub(crate) no_advertise: bool,
+    pub(crate) no_export: bool,
+    pub(crate) no_export_subconfed: bool,
 }
 
 impl PartialEq for AttrRef {
     fn eq(&self, other: &AttrRef) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.hash == other.0.hash
+                && self.0.facts.weight == other.0.facts.weight
+                && self.0.octets == other.0.octets)
     }
 }
 
@@ -58,69 +287,176 @@ impl Eq for AttrRef {}
 
 impl Hash for AttrRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
+        self.0.hash.hash(state);
     }
 }
 
 impl fmt::Debug for AttrRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.attributes.fmt(f)
+        self.decode().fmt(f)
     }
 }
 
-/// Gives out [`AttrRef`]. Sets that nobody else holds are dropped when the
-/// number of sets has doubled since the last look, so the cost of looking is
-/// spread over the insertions that made it necessary.
-#[derive(Debug)]
-pub(crate) struct Interner {
-    sets: HashTable<AttrRef>,
-    hasher: RandomState,
-    purge_at: usize,
+// ===== the table's =====
+
+/// A set's number in its table. Equal numbers are equal sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AttrId(NonZeroU32);
+
+impl AttrId {
+    fn new(index: usize) -> Option<AttrId> {
+        let number = u32::try_from(index).ok()?.checked_add(1)?;
+        NonZeroU32::new(number).map(AttrId)
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
 }
 
-const PURGE_MIN: usize = 1024;
+#[derive(Debug)]
+struct Slot {
+    set: Option<AttrRef>,
+    /// Paths and notes of what was told that use it.
+    users: u32,
+    /// In the list of those to look at.
+    idle: bool,
+}
+
+/// Numbers the sets that a table uses. A set without users stays until a
+/// sweep, so that what flaps is not built up again and again.
+#[derive(Debug)]
+pub(crate) struct Interner {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    idle: Vec<AttrId>,
+}
+
+/// Idle sets that are not worth a sweep.
+const IDLE_MIN: usize = 1024;
 
 impl Interner {
     pub(crate) fn new() -> Interner {
         Interner {
-            sets: HashTable::new(),
-            hasher: RandomState::default(),
-            purge_at: PURGE_MIN,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            idle: Vec::new(),
         }
     }
 
-    /// The pointer to these attributes.
-    pub(crate) fn intern(&mut self, attributes: PathAttributes) -> AttrRef {
-        let hash = self.hasher.hash_one(&attributes);
-        if let Some(known) = self.sets.find(hash, |set| {
-            set.0.hash == hash && set.0.attributes == attributes
-        }) {
-            return known.clone();
+    /// The number of a set. It has no user yet: [`hold`](Self::hold) it before
+    /// the next [`sweep`](Self::sweep).
+    pub(crate) fn intern(&mut self, set: &AttrRef) -> Option<AttrId> {
+        let hint = set.0.hint.load(Ordering::Relaxed);
+        if let Some(id) = NonZeroU32::new(hint).map(AttrId)
+            && self.set(id).is_some_and(|known| known == set)
+        {
+            return Some(id);
         }
-        if self.sets.len() >= self.purge_at {
+        let slots = &self.slots;
+        let at = |slot: u32| slots.get(slot as usize).and_then(|s| s.set.as_ref());
+        let found = self
+            .index
+            .find(set.0.hash, |slot| at(*slot) == Some(set))
+            .copied();
+        let id = match found {
+            Some(slot) => AttrId::new(slot as usize)?,
+            None => self.add(set)?,
+        };
+        set.0.hint.store(id.0.get(), Ordering::Relaxed);
+        Some(id)
+    }
+
+    fn add(&mut self, set: &AttrRef) -> Option<AttrId> {
+        let new = Slot {
+            set: Some(set.clone()),
+            users: 0,
+            idle: true,
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => u32::try_from(self.slots.len()).ok()?,
+        };
+        let id = AttrId::new(slot as usize)?;
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = new,
+            None => self.slots.push(new),
+        }
+        self.idle.push(id);
+        let slots = &self.slots;
+        self.index.insert_unique(set.0.hash, slot, |slot| {
+            let set = slots.get(*slot as usize).and_then(|s| s.set.as_ref());
+            set.map_or(0, |set| set.0.hash)
+        });
+        Some(id)
+    }
+
+    pub(crate) fn set(&self, id: AttrId) -> Option<&AttrRef> {
+        self.slots.get(id.index())?.set.as_ref()
+    }
+
+    pub(crate) fn hold(&mut self, id: AttrId) {
+        if let Some(slot) = self.slots.get_mut(id.index()) {
+            slot.users += 1;
+        }
+    }
+
+    pub(crate) fn release(&mut self, id: AttrId) {
+        let Some(slot) = self.slots.get_mut(id.index()) else {
+            return;
+        };
+        slot.users = slot.users.saturating_sub(1);
+        if slot.users == 0 && !slot.idle {
+            slot.idle = true;
+            self.idle.push(id);
+        }
+    }
+
+    /// Drops sets that nobody uses, when there are many. Numbers without users
+    /// mean nothing afterwards.
+    pub(crate) fn sweep(&mut self) {
+        let used = self.slots.len() - self.free.len();
+        if self.idle.len() > (used / 4).max(IDLE_MIN) {
             self.purge();
         }
-        let set = AttrRef(Arc::new(Interned {
-            hash,
-            hop_count: u32::try_from(attributes.as_path.hop_count()).unwrap_or(u32::MAX),
-            neighbor_as: attributes.as_path.first_as(),
-            attributes,
-        }));
-        self.sets.insert_unique(hash, set.clone(), |set| set.0.hash);
-        set
     }
 
-    /// Drops what only the interner holds.
-    pub(crate) fn purge(&mut self) {
-        self.sets.retain(|set| Arc::strong_count(&set.0) > 1);
-        self.purge_at = (self.sets.len() * 2).max(PURGE_MIN);
-        if self.sets.capacity() > self.purge_at * 4 {
-            self.sets.shrink_to(self.purge_at, |set| set.0.hash);
+    fn purge(&mut self) {
+        for id in core::mem::take(&mut self.idle) {
+            let Some(slot) = self.slots.get_mut(id.index()) else {
+                continue;
+            };
+            slot.idle = false;
+            if slot.users > 0 {
+                continue;
+            }
+            if let Some(set) = slot.set.take() {
+                let number = id.0.get() - 1;
+                if let Ok(found) = self.index.find_entry(set.0.hash, |s| *s == number) {
+                    found.remove();
+                }
+                self.free.push(number);
+            }
+        }
+        if self.index.capacity() > self.index.len() * 4 + IDLE_MIN {
+            let slots = &self.slots;
+            let target = self.index.len() * 2;
+            self.index.shrink_to(target, |slot| {
+                let set = slots.get(*slot as usize).and_then(|s| s.set.as_ref());
+                set.map_or(0, |set| set.0.hash)
+            });
         }
     }
 
-    /// Number of sets held, dead ones included.
+    /// Number of sets held, idle ones included.
     pub(crate) fn len(&self) -> usize {
-        self.sets.len()
+        self.slots.len() - self.free.len()
+    }
+
+    /// Number of sets in use, for tests of the counting.
+    pub(crate) fn users(&self) -> usize {
+        self.slots.iter().map(|slot| slot.users as usize).sum()
     }
 }

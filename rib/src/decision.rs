@@ -96,7 +96,7 @@ pub const fn step_before_med(step: Step) -> bool {
 }
 
 /// What AS paths are told apart by: equal paths are equal keys.
-pub type AsPathKey = [u32];
+pub type AsPathKey = [u8];
 
 /// A valid path as the decision sees it, defaults filled in.
 #[derive(Debug, Clone, Copy)]
@@ -549,19 +549,18 @@ impl<'a> Candidate<'a> {
             (true, _) => 0,
             (false, false) => attributes.hop_count(),
             (false, true) => {
-                let confederation = attributes.as_path.confederation_hop_count();
-                let more = u32::try_from(confederation).unwrap_or(u32::MAX);
+                let more = attributes.confederation_hop_count();
                 attributes.hop_count().saturating_add(more)
             }
         };
         Candidate {
-            local_pref: attributes.local_pref.unwrap_or(config.default_local_pref),
-            as_path: attributes.as_path.words(),
+            local_pref: attributes.local_pref().unwrap_or(config.default_local_pref),
+            as_path: attributes.as_path_octets(),
             hop_count,
-            origin: attributes.origin,
+            origin: attributes.origin(),
             neighbor_as: attributes.neighbor_as(),
-            med: attributes.med.unwrap_or(missing_med),
-            cluster_len: attributes.cluster_list.len(),
+            med: attributes.med().unwrap_or(missing_med),
+            cluster_len: attributes.cluster_len(),
             ..Candidate::blank()
         }
     }

@@ -2,24 +2,26 @@
 //! beside it. Every change of a prefix goes the same way: look at what was
 //! (`Before`), change its paths, decide again, and tell who has to know.
 
-use std::sync::Arc;
+use bgp_wire::update::Nlri;
+use smallvec::SmallVec;
 
-use bgp_wire::Family;
-
-use crate::adj_out::{AdjRibOut, Difference, Groups, Next};
-use crate::attrs::AttrRef;
-use crate::decision::{Candidate, Selection, select};
-use crate::export::ExportBatch;
-use crate::fib::{FibChange, FibKind, FibNextHop, FibRoute};
-use crate::import::{Imported, import};
+use crate::attrs::{AttrId, AttrRef};
+use crate::decision::{Appended, Candidate, Step, appended, removal_is_idle, select};
+use crate::group::Groups;
+use crate::import::{Imported, Importer};
 use crate::local::{LocalRoute, LocalSource};
-use crate::path::{Path, Reach};
+use crate::path::{Parts, Path, Reach};
 use crate::peer::PeerId;
-use crate::shared::{Shared, put};
+use crate::policy::Attributes;
+use crate::shared::Shared;
 use crate::slots::SlotSet;
-use crate::table::{Entry, RibFamily, Table};
-use crate::transform::{Exporter, Route};
+use crate::table::{Place, RibFamily, Table};
+use crate::transform::Route;
 use crate::view::{PathSource, PeerCounters, Rejection, TableSummary};
+
+/// Prefixes that are looked up together, so that the processor waits for
+/// several places of memory at once.
+const TOGETHER: usize = 64;
 
 /// What a peer's paths come to.
 #[derive(Debug, Default)]
@@ -28,15 +30,17 @@ pub(crate) struct AdjRibIn {
     pub(crate) slots: SlotSet,
     received: usize,
     accepted: usize,
+    /// The family was negotiated in the session that is up.
+    pub(crate) negotiated: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) table: Table<F>,
     pub(crate) ins: Vec<AdjRibIn>,
-    pub(crate) outs: Vec<Option<AdjRibOut>>,
+    pub(crate) groups: Groups,
     /// Prefixes whose forwarding may have changed.
-    fib_dirty: SlotSet,
+    pub(crate) fib_dirty: SlotSet,
     /// Prefixes whose best paths changed, while somebody wants to know.
     pub(crate) watched: Option<SlotSet>,
     summary: TableSummary,
@@ -45,51 +49,34 @@ pub(crate) struct FamilyRib<F: RibFamily> {
 /// A prefix before a change.
 struct Before {
     best: Option<Identity>,
-    /// The paths used beside the best; mostly none.
+    /// The paths used beside the best, where somebody watches.
     multipath: Vec<Identity>,
-    accepted: usize,
+    accepted: bool,
 }
 
 /// What tells one best path from another, as far as anybody is told of it.
-#[derive(PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Identity {
     source: PathSource,
     path_id: u32,
-    attributes: Option<AttrRef>,
-    weight: u32,
-}
-
-impl Before {
-    fn of<P>(entry: &Entry<P>) -> Before {
-        Before {
-            best: identity(entry),
-            multipath: multipath(entry),
-            accepted: entry.accepted(),
-        }
-    }
+    attributes: Option<AttrId>,
 }
 
 impl Identity {
     fn of(path: &Path) -> Identity {
         Identity {
-            source: path.source,
+            source: path.source(),
             path_id: path.path_id,
-            attributes: path.post.clone(),
-            weight: path.weight,
+            attributes: path.post,
         }
     }
-}
 
-fn identity<P>(entry: &Entry<P>) -> Option<Identity> {
-    entry.best().map(Identity::of)
-}
-
-fn multipath<P>(entry: &Entry<P>) -> Vec<Identity> {
-    let paths = entry.paths.iter();
-    paths
-        .filter(|path| path.multipath && !path.best)
-        .map(Identity::of)
-        .collect()
+    fn route(self) -> Option<Route> {
+        Some(Route {
+            attributes: self.attributes?,
+            source: self.source,
+        })
+    }
 }
 
 // ===== Changes =====
@@ -99,41 +86,83 @@ impl<F: RibFamily> FamilyRib<F> {
         FamilyRib {
             table: Table::new(),
             ins: Vec::new(),
-            outs: Vec::new(),
+            groups: Groups::default(),
             fib_dirty: SlotSet::default(),
             watched: None,
             summary: TableSummary::default(),
         }
     }
 
-    /// Puts a peer's route in; why it is not used, if it is not.
+    /// Whether the peer is up with this family.
+    pub(crate) fn is_negotiated(&self, peer: PeerId) -> bool {
+        let adj = self.ins.get(peer.0 as usize);
+        adj.is_some_and(|adj| adj.negotiated)
+    }
+
+    /// Puts routes of a peer in that share attributes. How many it were, how
+    /// many of them are not used, and why the first of those.
     pub(crate) fn announce(
         &mut self,
         shared: &mut Shared,
-        (peer, path_id): (PeerId, u32),
-        prefix: F::Prefix,
-        pre: &AttrRef,
-        now: u64,
-    ) -> Option<Rejection> {
-        let imported = import(shared, peer, F::FAMILY, prefix.into(), pre);
-        let rejected = imported.rejected;
-        let slot = self.table.find_or_add(prefix);
-        let path = received_path((peer, path_id), pre.clone(), imported, now);
-        self.put(shared, slot, path);
-        rejected
+        (peer, set, now): (PeerId, &AttrRef, u64),
+        mut prefixes: impl Iterator<Item = Nlri<F::Prefix>>,
+    ) -> (u32, u32, Option<Rejection>) {
+        let mut done = (0, 0, None);
+        if !self.is_negotiated(peer) {
+            return done;
+        }
+        let Some(mut importer) = Importer::new(shared, peer, F::FAMILY, set) else {
+            return done;
+        };
+        let set = importer.set();
+        let attributes = Attributes::of(&set);
+        let mut slots: SmallVec<[(u32, Nlri<F::Prefix>); TOGETHER]> = SmallVec::new();
+        loop {
+            slots.clear();
+            for nlri in prefixes.by_ref().take(TOGETHER) {
+                slots.push((self.table.find_or_add(nlri.prefix), nlri));
+            }
+            if slots.is_empty() {
+                return done;
+            }
+            for (slot, nlri) in &slots {
+                let imported = importer.import(shared, nlri.prefix.into(), &attributes);
+                done.0 += 1;
+                done.1 += u32::from(imported.rejected.is_some());
+                done.2 = done.2.or(imported.rejected);
+                let path = received_path((peer, nlri.path_id), importer.pre, imported, now);
+                self.put(shared, *slot, path);
+            }
+        }
     }
 
-    /// Removes a peer's route, if it is there.
+    /// Removes routes of a peer, those that are there; how many were named.
     pub(crate) fn withdraw(
         &mut self,
         shared: &mut Shared,
-        (peer, path_id): (PeerId, u32),
-        prefix: F::Prefix,
-    ) {
-        if let Some(slot) = self.table.find(&prefix) {
-            self.remove(shared, slot, PathSource::Peer(peer), |p| {
-                p.path_id == path_id
-            });
+        peer: PeerId,
+        mut prefixes: impl Iterator<Item = Nlri<F::Prefix>>,
+    ) -> u32 {
+        let mut count = 0;
+        if !self.is_negotiated(peer) {
+            return count;
+        }
+        let mut slots: SmallVec<[(Option<u32>, u32); TOGETHER]> = SmallVec::new();
+        loop {
+            slots.clear();
+            for nlri in prefixes.by_ref().take(TOGETHER) {
+                slots.push((self.table.find(&nlri.prefix), nlri.path_id));
+            }
+            if slots.is_empty() {
+                return count;
+            }
+            for (slot, path_id) in &slots {
+                count += 1;
+                if let Some(slot) = slot {
+                    let of = |path: &Path| path.path_id == *path_id;
+                    self.remove(shared, *slot, PathSource::Peer(peer), of);
+                }
+            }
         }
     }
 
@@ -145,21 +174,20 @@ impl<F: RibFamily> FamilyRib<F> {
         route: LocalRoute,
         now: u64,
     ) {
-        let attributes = shared.interner.intern(route.attributes);
-        let slot = self.table.find_or_add(prefix);
-        let path = Path {
-            pre: attributes.clone(),
-            post: Some(attributes),
-            last_update: now,
-            source: PathSource::Local(route.source),
-            reach: Reach::Always,
-            path_id: 0,
-            weight: route.weight,
-            rejected: None,
-            stale: false,
-            best: false,
-            multipath: false,
+        let set = AttrRef::weighted(&route.attributes, route.weight);
+        let Some(id) = shared.interner.intern(&set) else {
+            return;
         };
+        let slot = self.table.find_or_add(prefix);
+        let path = Path::new(Parts {
+            pre: id,
+            post: Some(id),
+            source: PathSource::Local(route.source),
+            path_id: 0,
+            updated: now,
+            reach: Reach::Always,
+            rejected: None,
+        });
         self.put(shared, slot, path);
     }
 
@@ -175,7 +203,7 @@ impl<F: RibFamily> FamilyRib<F> {
         }
     }
 
-    /// Removes the peer's paths that `gone` says, or all.
+    /// Removes the peer's paths that `gone` says.
     pub(crate) fn drop_paths(
         &mut self,
         shared: &mut Shared,
@@ -185,6 +213,11 @@ impl<F: RibFamily> FamilyRib<F> {
         self.for_each_slot(peer, |rib, slot| {
             rib.remove(shared, slot, PathSource::Peer(peer), &gone);
         });
+        if let Some(adj) = self.ins.get_mut(peer.0 as usize)
+            && adj.slots.is_empty()
+        {
+            adj.slots = SlotSet::default();
+        }
     }
 
     /// Marks the peer's paths stale. Stale paths stay in the decision as they
@@ -192,82 +225,79 @@ impl<F: RibFamily> FamilyRib<F> {
     pub(crate) fn mark_stale(&mut self, peer: PeerId) {
         let source = PathSource::Peer(peer);
         self.for_each_slot(peer, |rib, slot| {
-            if let Some(entry) = rib.table.get_mut(slot) {
-                for path in entry.paths.iter_mut().filter(|p| p.source == source) {
-                    path.stale = true;
+            for place in rib.places(slot, source) {
+                if let Some(path) = rib.table.path_mut(slot, place) {
+                    path.set_stale(true);
                 }
             }
         });
     }
 
+    /// Where the paths of a source are.
+    fn places(&self, slot: u32, source: PathSource) -> SmallVec<[Place; 4]> {
+        let paths = self.table.paths(slot);
+        paths
+            .filter(|(_, path)| path.is_of(source))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
     /// Passes the peer's routes through import once more.
     pub(crate) fn reimport(&mut self, shared: &mut Shared, peer: PeerId) {
         let source = PathSource::Peer(peer);
+        let mut importer: Option<Importer> = None;
         self.for_each_slot(peer, |rib, slot| {
-            let Some(entry) = rib.table.get(slot) else {
+            let Some(prefix) = rib.table.get(slot).map(|entry| entry.prefix) else {
                 return;
             };
-            let prefix = entry.prefix;
-            let before = Before::of(entry);
-            let ours: Vec<Path> = entry
-                .paths
-                .iter()
-                .filter(|p| p.source == source)
-                .cloned()
-                .collect();
-            for old in ours {
-                let imported = import(shared, peer, F::FAMILY, prefix.into(), &old.pre);
-                let mut path =
-                    received_path((peer, old.path_id), old.pre, imported, old.last_update);
-                path.stale = old.stale;
-                rib.replace(shared, slot, path);
+            let before = rib.before(slot);
+            for place in rib.places(slot, source) {
+                let Some(old) = rib.table.path_mut(slot, place).map(|path| *path) else {
+                    continue;
+                };
+                if importer.as_ref().is_none_or(|known| known.pre != old.pre) {
+                    let set = shared.interner.set(old.pre).cloned();
+                    importer = set.and_then(|set| Importer::new(shared, peer, F::FAMILY, &set));
+                }
+                let Some(importer) = &mut importer else {
+                    continue;
+                };
+                let set = importer.set();
+                let imported = importer.import(shared, prefix.into(), &Attributes::of(&set));
+                let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
+                path.set_stale(old.stale());
+                rib.replace(shared, slot, place, path);
             }
             rib.decide(shared, slot, before);
         });
     }
 
     /// Decides again for the paths of a next hop.
-    pub(crate) fn next_hop_changed(&mut self, shared: &Shared, peer: PeerId, id: u32) {
+    pub(crate) fn next_hop_changed(&mut self, shared: &mut Shared, peer: PeerId, id: u32) {
         self.for_each_slot(peer, |rib, slot| {
-            let uses = |entry: &Entry<F::Prefix>| {
-                let mut paths = entry.paths.iter();
-                paths.any(|path| path.reach == Reach::Tracked(id))
-            };
-            if let Some(entry) = rib.table.get(slot).filter(|entry| uses(entry)) {
-                let before = Before::of(entry);
-                rib.decide(shared, slot, before);
+            let mut paths = rib.table.paths(slot);
+            if paths.any(|(_, path)| path.reach() == Reach::Tracked(id)) {
+                drop(paths);
+                rib.decide_again(shared, slot);
             }
-        });
-    }
-
-    /// Decides again for every prefix of which the peer has a path, and has
-    /// everybody look at it: what they are told may depend on who the peer is.
-    pub(crate) fn peer_changed(&mut self, shared: &Shared, peer: PeerId) {
-        self.for_each_slot(peer, |rib, slot| {
-            let Some(entry) = rib.table.get_mut(slot) else {
-                return;
-            };
-            for out in rib.outs.iter_mut().flatten() {
-                entry.holds += u32::from(out.mark(slot));
-            }
-            let before = Before::of(entry);
-            rib.decide(shared, slot, before);
         });
     }
 
     /// Decides again for every prefix.
-    pub(crate) fn decide_all(&mut self, shared: &Shared) {
+    pub(crate) fn decide_all(&mut self, shared: &mut Shared) {
         for slot in 0..self.table.end() {
-            if let Some(entry) = self.table.get(slot) {
-                let before = Before::of(entry);
-                self.decide(shared, slot, before);
-            }
+            self.decide_again(shared, slot);
         }
+    }
+
+    pub(crate) fn decide_again(&mut self, shared: &mut Shared, slot: u32) {
+        let before = self.before(slot);
+        self.decide(shared, slot, before);
     }
 
     /// Calls for each prefix of which the peer has a path; the call may take
     /// it away.
-    fn for_each_slot(&mut self, peer: PeerId, mut call: impl FnMut(&mut Self, u32)) {
+    pub(crate) fn for_each_slot(&mut self, peer: PeerId, mut call: impl FnMut(&mut Self, u32)) {
         let mut from = 0;
         while let Some(slot) = self
             .ins
@@ -279,50 +309,49 @@ impl<F: RibFamily> FamilyRib<F> {
         }
     }
 
+    // ===== paths in and out =====
+
+    /// Puts a path in place of the one with the same source and identifier.
     fn put(&mut self, shared: &mut Shared, slot: u32, path: Path) {
-        let Some(entry) = self.table.get(slot) else {
-            return;
+        let source = path.source();
+        let known = match source {
+            PathSource::Local(_) => true,
+            PathSource::Peer(peer) => {
+                let adj = self.ins.get(peer.0 as usize);
+                adj.is_some_and(|adj| adj.slots.contains(slot))
+            }
         };
-        let before = Before::of(entry);
-        if self.replace(shared, slot, path) {
-            self.decide(shared, slot, before);
+        let place = known.then(|| {
+            let mut paths = self.table.paths(slot);
+            paths.find(|(_, p)| p.is_of(source) && p.path_id == path.path_id)
+        });
+        let place = place.flatten().map(|(place, _)| place);
+        let before = self.before(slot);
+        match place {
+            Some(place) => {
+                if self.replace(shared, slot, place, path) {
+                    self.decide(shared, slot, before);
+                }
+            }
+            None => {
+                self.note(shared, slot, &path);
+                if let Some(place) = self.table.add_path(slot, path) {
+                    self.decide_added(shared, slot, place, before);
+                }
+            }
         }
     }
 
-    /// Puts a path in place of the one with the same source and identifier;
-    /// whether anything changed.
-    fn replace(&mut self, shared: &mut Shared, slot: u32, mut path: Path) -> bool {
-        let Some(entry) = self.table.get_mut(slot) else {
+    /// Puts a path in place of another; whether anything changed.
+    fn replace(&mut self, shared: &mut Shared, slot: u32, place: Place, mut path: Path) -> bool {
+        self.note(shared, slot, &path);
+        let Some(old) = self.table.path_mut(slot, place) else {
             return false;
         };
-        let place = entry
-            .paths
-            .iter_mut()
-            .find(|p| p.source == path.source && p.path_id == path.path_id);
-        if let Some((id, user)) = path.track_key(F::FAMILY) {
-            shared.tracker.hold(id, user);
-        }
-        count_in(&mut self.ins, slot, &path);
-        match place {
-            Some(old) => {
-                let changed = !old.same_as(&path);
-                if !changed {
-                    path.last_update = old.last_update;
-                }
-                path.best = old.best;
-                path.multipath = old.multipath;
-                let old = core::mem::replace(old, path);
-                forget(shared, &mut self.ins, &old, F::FAMILY);
-                changed
-            }
-            None => {
-                if entry.paths.capacity() < 4 {
-                    entry.paths.reserve_exact(1);
-                }
-                entry.paths.push(path);
-                true
-            }
-        }
+        let changed = path.succeed(old);
+        let old = core::mem::replace(old, path);
+        self.forget(shared, &old);
+        changed
     }
 
     /// Removes the paths of a source that `gone` says.
@@ -333,201 +362,279 @@ impl<F: RibFamily> FamilyRib<F> {
         source: PathSource,
         gone: impl Fn(&Path) -> bool,
     ) {
-        let Some(entry) = self.table.get_mut(slot) else {
-            return;
-        };
-        let gone = |path: &Path| path.source == source && gone(path);
-        if !entry.paths.iter().any(gone) {
+        let gone = |path: &Path| path.is_of(source) && gone(path);
+        let mut paths = self.table.paths(slot);
+        if !paths.any(|(_, path)| gone(path)) {
             return;
         }
-        let before = Before::of(entry);
-        for old in entry.paths.extract_if(.., |path| gone(path)) {
-            forget(shared, &mut self.ins, &old, F::FAMILY);
+        drop(paths);
+        let before = self.before(slot);
+        let mut removed: SmallVec<[Path; 4]> = SmallVec::new();
+        self.table
+            .remove_paths(slot, gone, |path| removed.push(path));
+        for old in &removed {
+            self.forget(shared, old);
         }
         if let PathSource::Peer(peer) = source
+            && !self.table.paths(slot).any(|(_, path)| path.is_of(source))
             && let Some(adj) = self.ins.get_mut(peer.0 as usize)
-            && !entry.paths.iter().any(|path| path.source == source)
         {
             adj.slots.remove(slot);
         }
-        self.decide(shared, slot, before);
+        if let [gone] = removed.as_slice()
+            && self.is_idle_removal(shared, slot, gone)
+        {
+            self.conclude(shared, slot, &before, false);
+        } else {
+            self.decide(shared, slot, before);
+        }
+    }
+
+    /// Whether a path that was removed made no difference.
+    fn is_idle_removal(&self, shared: &Shared, slot: u32, gone: &Path) -> bool {
+        let entry = self.table.get(slot);
+        let best = entry.and_then(|entry| Some((entry.best()?, entry.reason?)));
+        match (best, gone.candidate(shared)) {
+            (_, None) => !gone.best(),
+            (None, Some(_)) => false,
+            (Some((best, reason)), Some(gone)) => best
+                .candidate(shared)
+                .is_some_and(|best| removal_is_idle(&best, reason, &gone)),
+        }
+    }
+
+    /// Counts a path that comes in.
+    fn note(&mut self, shared: &mut Shared, slot: u32, path: &Path) {
+        if let Some((id, user)) = path.track_key(F::FAMILY) {
+            shared.tracker.hold(id, user);
+        }
+        shared.interner.hold(path.pre);
+        if let Some(post) = path.post {
+            shared.interner.hold(post);
+        }
+        let accepted = usize::from(path.post.is_some());
+        self.summary.paths += accepted;
+        if let PathSource::Peer(peer) = path.source()
+            && let Some(adj) = self.ins.get_mut(peer.0 as usize)
+        {
+            adj.slots.insert(slot);
+            adj.received += 1;
+            adj.accepted += accepted;
+        }
+    }
+
+    /// Takes a path that is gone out of the counts.
+    fn forget(&mut self, shared: &mut Shared, path: &Path) {
+        if let Some((id, user)) = path.track_key(F::FAMILY) {
+            shared.tracker.release(id, user);
+        }
+        shared.interner.release(path.pre);
+        if let Some(post) = path.post {
+            shared.interner.release(post);
+        }
+        let accepted = usize::from(path.post.is_some());
+        self.summary.paths -= accepted;
+        if let PathSource::Peer(peer) = path.source()
+            && let Some(adj) = self.ins.get_mut(peer.0 as usize)
+        {
+            adj.received -= 1;
+            adj.accepted -= accepted;
+        }
+    }
+
+    // ===== the decision =====
+
+    fn before(&self, slot: u32) -> Before {
+        let entry = self.table.get(slot);
+        let best = entry.and_then(|entry| entry.best());
+        Before {
+            best: best.map(Identity::of),
+            multipath: self.multipath(slot),
+            accepted: self.is_accepted(slot),
+        }
+    }
+
+    /// Whether the prefix has a path that import policy accepted.
+    pub(crate) fn is_accepted(&self, slot: u32) -> bool {
+        self.table.paths(slot).any(|(_, path)| path.post.is_some())
+    }
+
+    /// The paths used beside the best, where somebody wants to know.
+    fn multipath(&self, slot: u32) -> Vec<Identity> {
+        if self.watched.is_none() {
+            return Vec::new();
+        }
+        let paths = self.table.paths(slot).map(|(_, path)| path);
+        let used = paths.filter(|path| path.multipath() && !path.best());
+        let mut used: Vec<Identity> = used.map(Identity::of).collect();
+        used.sort_unstable_by_key(|path| (path.source, path.path_id));
+        used
+    }
+
+    /// Decides for a prefix that got one more path. Mostly the new path and
+    /// the best one differ at a step that is the same for all comparisons;
+    /// then the other paths need not be looked at.
+    fn decide_added(&mut self, shared: &mut Shared, slot: u32, place: Place, before: Before) {
+        let Some(entry) = self.table.get(slot) else {
+            return;
+        };
+        let (several, best) = (entry.has_several(), entry.best().copied());
+        let reason = entry.reason.unwrap_or(Step::OnlyPath);
+        if !several {
+            let valid = entry.first().is_some_and(|path| path.is_usable(shared));
+            return self.choose_first(shared, slot, valid.then_some(Step::OnlyPath), before);
+        }
+        let new = self.table.path_mut(slot, place).map(|path| *path);
+        let (Some(best), Some(new)) = (best, new) else {
+            return self.decide(shared, slot, before);
+        };
+        let Some(candidate) = new.candidate(shared) else {
+            return self.conclude(shared, slot, &before, false);
+        };
+        let Some(against) = best.candidate(shared) else {
+            return self.decide(shared, slot, before);
+        };
+        match appended(&against, reason, &candidate) {
+            Appended::Unclear => self.decide(shared, slot, before),
+            Appended::Loses(reason) => {
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.reason = Some(reason);
+                }
+                self.conclude(shared, slot, &before, false);
+            }
+            Appended::Wins(reason) => {
+                self.clear_marks(slot);
+                self.table.bring_forward(slot, place);
+                self.choose_first(shared, slot, Some(reason), before);
+            }
+        }
+    }
+
+    fn clear_marks(&mut self, slot: u32) {
+        let places: SmallVec<[Place; 16]> =
+            self.table.paths(slot).map(|(place, _)| place).collect();
+        for place in places {
+            if let Some(path) = self.table.path_mut(slot, place) {
+                path.set_best(false);
+                path.set_multipath(false);
+            }
+        }
+    }
+
+    /// Makes the first path the best, used alone, or no path.
+    fn choose_first(
+        &mut self,
+        shared: &mut Shared,
+        slot: u32,
+        reason: Option<Step>,
+        before: Before,
+    ) {
+        if let Some(path) = self.table.path_mut(slot, Place::First) {
+            path.set_best(reason.is_some());
+            path.set_multipath(false);
+        }
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.reason = reason;
+            entry.has_multipath = false;
+        }
+        self.conclude(shared, slot, &before, true);
     }
 
     /// Decides for a prefix whose paths changed, and notes who has to know.
-    fn decide(&mut self, shared: &Shared, slot: u32, before: Before) {
+    fn decide(&mut self, shared: &mut Shared, slot: u32, before: Before) {
+        let Some(entry) = self.table.get(slot) else {
+            return;
+        };
+        if !entry.has_several() {
+            let usable = entry.first().is_some_and(|path| path.is_usable(shared));
+            return self.choose_first(shared, slot, usable.then_some(Step::OnlyPath), before);
+        }
+        let mut places: SmallVec<[Place; 8]> = SmallVec::new();
+        let mut candidates: SmallVec<[Candidate<'_>; 8]> = SmallVec::new();
+        for (place, path) in self.table.paths(slot) {
+            if let Some(candidate) = path.candidate(shared) {
+                places.push(place);
+                candidates.push(candidate);
+            }
+        }
+        let max_paths = shared.config.max_paths(F::FAMILY);
+        let choice = select(&candidates, &shared.config, max_paths);
+        drop(candidates);
+        self.clear_marks(slot);
+        let place = |at: usize| places.get(at).copied();
+        let mut best = None;
+        if let Some(choice) = &choice {
+            for at in choice.multipath.iter() {
+                if let Some(path) = place(*at).and_then(|at| self.table.path_mut(slot, at)) {
+                    path.set_multipath(true);
+                }
+            }
+            best = place(choice.best);
+        }
+        if let Some(best) = best {
+            if let Some(path) = self.table.path_mut(slot, best) {
+                path.set_best(true);
+            }
+            self.table.bring_forward(slot, best);
+        }
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.has_multipath = choice.as_ref().is_some_and(|c| !c.multipath.is_empty());
+            entry.reason = choice.map(|choice| choice.reason);
+        }
+        self.conclude(shared, slot, &before, true);
+    }
+
+    /// Notes who has to know of a decision. `forwarding` is false where what
+    /// packets go by is as it was.
+    fn conclude(&mut self, shared: &mut Shared, slot: u32, before: &Before, forwarding: bool) {
+        let accepted = self.is_accepted(slot);
+        self.summary.prefixes += usize::from(accepted);
+        self.summary.prefixes -= usize::from(before.accepted);
+        let multipath = self.multipath(slot);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
-        let choice = choose(entry, shared, F::FAMILY);
-        for (place, path) in entry.paths.iter_mut().enumerate() {
-            let chosen = choice.as_ref();
-            path.best = chosen.is_some_and(|c| c.best == place);
-            path.multipath = chosen.is_some_and(|c| c.multipath.contains(&place));
-        }
-        entry.reason = choice.map(|choice| choice.reason);
-        let accepted = entry.accepted();
-        self.summary.paths = self.summary.paths + accepted - before.accepted;
-        self.summary.prefixes =
-            self.summary.prefixes + usize::from(accepted > 0) - usize::from(before.accepted > 0);
-        if entry.fib.is_some() || entry.reason.is_some() {
+        if forwarding && shared.forwarding && (entry.fib.is_some() || entry.reason.is_some()) {
             self.fib_dirty.insert(slot);
         }
-        let new_best = identity(entry) != before.best;
-        if let Some(watched) = &mut self.watched
-            && (new_best || multipath(entry) != before.multipath)
-        {
-            entry.holds += u32::from(watched.insert(slot));
-        }
+        let new_best = entry.best().map(Identity::of) != before.best;
         if new_best {
             self.summary.version += 1;
-            entry.version = self.summary.version;
-            for out in self.outs.iter_mut().flatten() {
-                entry.holds += u32::from(out.mark(slot));
+            // The low half: `version` puts the high one back.
+            entry.version = self.summary.version as u32;
+            let told = before.best.and_then(Identity::route);
+            for group in self.groups.iter_mut() {
+                group.mark(slot, told, &mut shared.interner);
             }
         }
-        release_if_idle(&mut self.table, slot);
-    }
-}
-
-fn received_path(
-    (peer, path_id): (PeerId, u32),
-    pre: AttrRef,
-    imported: Imported,
-    now: u64,
-) -> Path {
-    Path {
-        pre,
-        post: imported.post,
-        last_update: now,
-        source: PathSource::Peer(peer),
-        reach: imported.reach,
-        path_id,
-        weight: imported.weight,
-        rejected: imported.rejected,
-        stale: false,
-        best: false,
-        multipath: false,
-    }
-}
-
-/// The decision over an entry's paths; the places are those of the paths.
-fn choose<P>(entry: &Entry<P>, shared: &Shared, family: Family) -> Option<Selection> {
-    if let [only] = entry.paths.as_slice() {
-        return only.candidate(shared).map(|_| Selection::only());
-    }
-    let (places, candidates): (Vec<usize>, Vec<Candidate<'_>>) = entry
-        .paths
-        .iter()
-        .enumerate()
-        .filter_map(|(place, path)| Some((place, path.candidate(shared)?)))
-        .unzip();
-    let max_paths = shared.config.max_paths(family);
-    let choice = select(&candidates, &shared.config, max_paths)?;
-    let place = |candidate: usize| places.get(candidate).copied();
-    Some(Selection {
-        best: place(choice.best)?,
-        reason: choice.reason,
-        multipath: choice.multipath.into_iter().filter_map(place).collect(),
-    })
-}
-
-/// Counts a path of a peer.
-fn count_in(ins: &mut [AdjRibIn], slot: u32, path: &Path) {
-    let PathSource::Peer(peer) = path.source else {
-        return;
-    };
-    if let Some(adj) = ins.get_mut(peer.0 as usize) {
-        adj.slots.insert(slot);
-        adj.received += 1;
-        adj.accepted += usize::from(path.post.is_some());
-    }
-}
-
-/// Takes a path that is gone out of the counts and the next hop's users.
-fn forget(shared: &mut Shared, ins: &mut [AdjRibIn], path: &Path, family: Family) {
-    if let Some((id, user)) = path.track_key(family) {
-        shared.tracker.release(id, user);
-    }
-    let PathSource::Peer(peer) = path.source else {
-        return;
-    };
-    if let Some(adj) = ins.get_mut(peer.0 as usize) {
-        adj.received -= 1;
-        adj.accepted -= usize::from(path.post.is_some());
-    }
-}
-
-/// Frees a slot that nobody needs to hear of any more. It may still be in the
-/// set of those whose forwarding is to be looked at: the look finds nothing.
-pub(crate) fn release_if_idle<F: RibFamily>(table: &mut Table<F>, slot: u32) {
-    let idle = |e: &Entry<F::Prefix>| e.paths.is_empty() && e.holds == 0 && e.fib.is_none();
-    if table.get(slot).is_some_and(idle) {
-        table.release(slot);
-    }
-}
-
-// ===== Peers =====
-
-impl<F: RibFamily> FamilyRib<F> {
-    /// Makes room for a peer's routes, and the whole table pending for it if
-    /// the family was negotiated.
-    pub(crate) fn peer_up(&mut self, peer: PeerId, negotiated: bool) {
-        if self.ins.len() <= peer.0 as usize {
-            put(&mut self.ins, peer, AdjRibIn::default());
+        if let Some(watched) = &mut self.watched
+            && (new_best || multipath != before.multipath)
+        {
+            watched.insert(slot);
         }
-        if negotiated {
-            put(&mut self.outs, peer, Some(AdjRibOut::new()));
-            self.mark_all(peer);
+        self.release_if_idle(slot);
+    }
+
+    /// The table version at which an entry's best path changed, from its low
+    /// half.
+    pub(crate) fn version(&self, low: u32) -> u64 {
+        let behind = (self.summary.version as u32).wrapping_sub(low);
+        self.summary.version.saturating_sub(u64::from(behind))
+    }
+
+    /// Frees a slot that nobody needs to hear of any more. It may still be in
+    /// the set of those whose forwarding is to be looked at: the look finds
+    /// nothing.
+    pub(crate) fn release_if_idle(&mut self, slot: u32) {
+        let idle = |watched: &Option<SlotSet>| !watched.as_ref().is_some_and(|w| w.contains(slot));
+        if let Some(entry) = self.table.get(slot)
+            && !entry.has_paths()
+            && entry.fib.is_none()
+            && idle(&self.watched)
+            && !self.groups.need(slot)
+        {
+            self.table.release(slot);
         }
-    }
-
-    /// Forgets what the peer was told.
-    pub(crate) fn close_out(&mut self, peer: PeerId) {
-        let Some(out) = self.outs.get_mut(peer.0 as usize).and_then(Option::take) else {
-            return;
-        };
-        for slot in out.held() {
-            if let Some(entry) = self.table.get_mut(slot) {
-                entry.holds -= 1;
-            }
-            release_if_idle(&mut self.table, slot);
-        }
-    }
-
-    /// Looks at everything again for the peer, and sends it again if asked to.
-    pub(crate) fn refresh_out(&mut self, peer: PeerId, resend: bool) {
-        if let Some(out) = self.out_mut(peer) {
-            if resend {
-                out.start_refresh();
-            }
-            self.mark_all(peer);
-        }
-    }
-
-    /// Everything that could be or was told is looked at. What only an entry
-    /// without paths was advertised for is pending already.
-    fn mark_all(&mut self, peer: PeerId) {
-        let Some(Some(out)) = self.outs.get_mut(peer.0 as usize) else {
-            return;
-        };
-        let slots: Vec<u32> = self.table.slots().collect();
-        for slot in slots {
-            if let Some(entry) = self.table.get_mut(slot).filter(|e| !e.paths.is_empty()) {
-                entry.holds += u32::from(out.mark(slot));
-            }
-        }
-    }
-
-    fn out_mut(&mut self, peer: PeerId) -> Option<&mut AdjRibOut> {
-        self.outs.get_mut(peer.0 as usize)?.as_mut()
-    }
-
-    pub(crate) fn out(&self, peer: PeerId) -> Option<&AdjRibOut> {
-        self.outs.get(peer.0 as usize)?.as_ref()
-    }
-
-    pub(crate) fn is_pending(&self, peer: PeerId) -> bool {
-        self.out(peer).is_some_and(AdjRibOut::is_pending)
     }
 
     pub(crate) fn summary(&self) -> TableSummary {
@@ -536,162 +643,28 @@ impl<F: RibFamily> FamilyRib<F> {
 
     pub(crate) fn counters(&self, peer: PeerId) -> PeerCounters {
         let adj_in = self.ins.get(peer.0 as usize);
+        let group = self.groups.of(peer);
         PeerCounters {
             received: adj_in.map_or(0, |adj| adj.received),
             accepted: adj_in.map_or(0, |adj| adj.accepted),
-            sent: self.out(peer).map_or(0, AdjRibOut::sent),
+            sent: group.map_or(0, |group| group.sent_to(peer)),
         }
     }
 }
 
-// ===== Deltas =====
-
-impl<F: RibFamily> FamilyRib<F> {
-    /// Looks at up to `budget` pending prefixes; how many it were.
-    pub(crate) fn export(
-        &mut self,
-        shared: &mut Shared,
-        peer: PeerId,
-        budget: usize,
-        batch: &mut ExportBatch,
-    ) -> usize {
-        let Some(Some(out)) = self.outs.get_mut(peer.0 as usize) else {
-            return 0;
-        };
-        let Some(mut exporter) = Exporter::new(shared, peer, F::FAMILY) else {
-            return 0;
-        };
-        let mut withdrawn = Vec::new();
-        let mut groups = Groups::new();
-        let mut used = 0;
-        while used < budget {
-            let slot = match out.next() {
-                Next::Idle => break,
-                Next::Slot(slot) => slot,
-                Next::Lap(lap) => {
-                    if lap.initial {
-                        batch.end_of_rib.insert(F::FAMILY);
-                    }
-                    if lap.refresh {
-                        batch.end_of_refresh.insert(F::FAMILY);
-                    }
-                    // What comes after the marker is of the next portion.
-                    break;
-                }
-            };
-            used += 1;
-            let Some(entry) = self.table.get_mut(slot) else {
-                continue;
-            };
-            entry.holds -= 1;
-            let prefix = entry.prefix;
-            let wanted = wanted(entry, &mut exporter);
-            let had = out.advertised(slot).is_some();
-            match out.advance(slot, wanted) {
-                Difference::None => {}
-                Difference::Withdraw => {
-                    entry.holds -= 1;
-                    withdrawn.push(bgp_wire::update::Nlri { path_id: 0, prefix });
-                }
-                Difference::Announce(attributes) => {
-                    entry.holds += u32::from(!had);
-                    groups.push(attributes, prefix);
-                }
-            }
-            release_if_idle(&mut self.table, slot);
-        }
-        if !withdrawn.is_empty() {
-            batch.withdrawn.push(F::prefixes(withdrawn));
-        }
-        let groups = groups.into_groups().into_iter();
-        batch
-            .announced
-            .extend(groups.map(|(attributes, list)| (attributes, F::prefixes(list))));
-        used
-    }
-
-    /// Up to `budget` changes of the forwarding table.
-    pub(crate) fn take_fib_changes(
-        &mut self,
-        shared: &mut Shared,
-        budget: usize,
-        changes: &mut Vec<FibChange>,
-    ) {
-        while changes.len() < budget {
-            let Some(slot) = self.fib_dirty.next_from(0) else {
-                return;
-            };
-            self.fib_dirty.remove(slot);
-            if let Some(entry) = self.table.get_mut(slot) {
-                let route = fib_route(entry, shared);
-                if route != entry.fib {
-                    entry.fib.clone_from(&route);
-                    changes.push(FibChange {
-                        prefix: entry.prefix.into(),
-                        route,
-                    });
-                }
-            }
-            release_if_idle(&mut self.table, slot);
-        }
-    }
-}
-
-/// What a peer is to hold for a prefix.
-fn wanted<P: Copy + Into<ipnet::IpNet>>(
-    entry: &Entry<P>,
-    exporter: &mut Exporter<'_>,
-) -> Option<AttrRef> {
-    let best = entry.best()?;
-    exporter.export(&Route {
-        prefix: entry.prefix.into(),
-        source: best.source,
-        attributes: best.post.as_ref()?,
-        weight: best.weight,
+fn received_path(
+    (peer, path_id): (PeerId, u32),
+    pre: AttrId,
+    imported: Imported,
+    now: u64,
+) -> Path {
+    Path::new(Parts {
+        pre,
+        post: imported.post,
+        source: PathSource::Peer(peer),
+        path_id,
+        updated: now,
+        reach: imported.reach,
+        rejected: imported.rejected,
     })
-}
-
-/// What is to be forwarded for a prefix; none where the best path is our own.
-fn fib_route<P>(entry: &Entry<P>, shared: &mut Shared) -> Option<Arc<FibRoute>> {
-    let best = entry.best()?;
-    let PathSource::Peer(peer) = best.source else {
-        return None;
-    };
-    let kind = if shared.peer(peer)?.info.is_external() {
-        FibKind::Ebgp
-    } else {
-        FibKind::Ibgp
-    };
-    let metric = best.post.as_ref()?.med.unwrap_or(0);
-    let mut next_hops: Vec<FibNextHop> = entry
-        .paths
-        .iter()
-        .filter(|path| path.best || path.multipath)
-        .filter_map(fib_next_hop)
-        .collect();
-    next_hops.sort_unstable();
-    next_hops.dedup_by(|b, a| same_way(a, b));
-    Some(shared.fib_routes.intern(FibRoute {
-        kind,
-        metric,
-        next_hops,
-    }))
-}
-
-fn fib_next_hop(path: &Path) -> Option<FibNextHop> {
-    let PathSource::Peer(peer) = path.source else {
-        return None;
-    };
-    Some(FibNextHop {
-        next_hop: path.post.as_ref()?.next_hop?,
-        peer,
-        weight: 1,
-    })
-}
-
-/// Whether two next hops are one: a link-local address says nothing without
-/// its interface.
-fn same_way(a: &FibNextHop, b: &FibNextHop) -> bool {
-    a.next_hop == b.next_hop
-        && (a.peer == b.peer || !crate::import::is_link_local(a.next_hop.addr()))
 }

@@ -2,23 +2,23 @@
 //! through import policy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop, PathAttributes};
+use bgp_wire::{Family, NextHop};
 use ipnet::IpNet;
 
-use crate::attrs::AttrRef;
+use crate::attrs::{AttrId, AttrRef};
 use crate::config::RibConfig;
 use crate::path::Reach;
 use crate::peer::{PeerId, PeerInfo};
-use crate::policy::{RouteContext, Verdict};
-use crate::shared::Shared;
+use crate::policy::{Attributes, RouteContext, Verdict};
+use crate::shared::{Peer, Shared};
 use crate::view::Rejection;
 
 /// The outcome for one route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Imported {
-    pub(crate) post: Option<AttrRef>,
-    pub(crate) weight: u32,
+    pub(crate) post: Option<AttrId>,
     pub(crate) rejected: Option<Rejection>,
     pub(crate) reach: Reach,
 }
@@ -27,73 +27,108 @@ impl Imported {
     fn rejected(reason: Rejection) -> Imported {
         Imported {
             post: None,
-            weight: 0,
             rejected: Some(reason),
             reach: Reach::Always,
         }
     }
 }
 
-/// Removes what an external peer has no say in: LOCAL_PREF (RFC 4271 section
-/// 5.1.5), ORIGINATOR_ID and CLUSTER_LIST (RFC 7606 sections 7.9 and 7.10).
-pub(crate) fn normalise(peer: &PeerInfo, attributes: &mut PathAttributes) {
-    if peer.is_external() {
-        attributes.local_pref = None;
-        attributes.originator_id = None;
-        attributes.cluster_list.clear();
-    }
+/// Decides on routes of a peer that share attributes: what does not depend on
+/// the prefix is decided once.
+pub(crate) struct Importer {
+    peer: Arc<Peer>,
+    family: Family,
+    set: AttrRef,
+    pub(crate) pre: AttrId,
+    looped: Option<Rejection>,
+    /// What becomes of a route that policy leaves as it is.
+    unchanged: Option<Imported>,
 }
 
-/// Decides on one route of a peer.
-pub(crate) fn import(
-    shared: &mut Shared,
-    peer: PeerId,
-    family: Family,
-    prefix: IpNet,
-    pre: &AttrRef,
-) -> Imported {
-    let Shared {
-        config,
-        peers,
-        interner,
-        tracker,
-        own_addresses,
-        ..
-    } = shared;
-    let Some(Some(peer)) = peers.get(peer.0 as usize) else {
-        return Imported::rejected(Rejection::NoNextHop);
-    };
-    let info = &peer.info;
-    if is_martian_prefix(prefix) {
-        return Imported::rejected(Rejection::MartianPrefix);
+impl Importer {
+    /// None for an unknown peer.
+    pub(crate) fn new(
+        shared: &mut Shared,
+        peer: PeerId,
+        family: Family,
+        set: &AttrRef,
+    ) -> Option<Importer> {
+        let peer = Arc::clone(shared.peer(peer)?);
+        let pre = shared.interner.intern(set)?;
+        // The table's own allocation, not the caller's.
+        let set = shared.interner.set(pre)?.clone();
+        let looped = find_loop(&shared.config, &peer.info, &set);
+        Some(Importer {
+            peer,
+            family,
+            set,
+            pre,
+            looped,
+            unchanged: None,
+        })
     }
-    if let Some(reason) = find_loop(config, info, pre) {
-        return Imported::rejected(reason);
+
+    /// The set, for [`import`](Self::import).
+    pub(crate) fn set(&self) -> AttrRef {
+        self.set.clone()
     }
-    let verdict = peer.policy.import(&RouteContext {
-        peer: info,
-        learned_from: Some(info),
-        family,
-        prefix,
-        attributes: pre,
-        weight: info.weight,
-    });
-    let (post, weight) = match verdict {
-        Verdict::Deny(reason) => return Imported::rejected(Rejection::Policy(reason)),
-        Verdict::Accept => (pre.clone(), info.weight),
-        Verdict::AcceptWith(new) => (
-            interner.intern(new.attributes),
-            new.weight.unwrap_or(info.weight),
-        ),
-    };
-    match resolve_by(info, family, own_addresses, post.next_hop) {
-        Err(reason) => Imported::rejected(reason),
-        Ok(addr) => Imported {
-            post: Some(post),
-            weight,
-            rejected: None,
-            reach: addr.map_or(Reach::Always, |addr| Reach::Tracked(tracker.id(addr))),
-        },
+
+    /// Decides on one prefix. The attributes are those of the set.
+    pub(crate) fn import(
+        &mut self,
+        shared: &mut Shared,
+        prefix: IpNet,
+        attributes: &Attributes<'_>,
+    ) -> Imported {
+        if is_martian_prefix(prefix) {
+            return Imported::rejected(Rejection::MartianPrefix);
+        }
+        if let Some(reason) = self.looped {
+            return Imported::rejected(reason);
+        }
+        let info = &self.peer.info;
+        let verdict = self.peer.policy.import(&RouteContext {
+            peer: info,
+            learned_from: Some(info),
+            family: self.family,
+            prefix,
+            attributes,
+            weight: info.weight,
+        });
+        match verdict {
+            Verdict::Deny(reason) => Imported::rejected(Rejection::Policy(reason)),
+            Verdict::Accept => {
+                if let Some(known) = self.unchanged {
+                    return known;
+                }
+                let set = self.set.with_weight(info.weight);
+                let imported = self.accept(shared, &set);
+                self.unchanged = Some(imported);
+                imported
+            }
+            Verdict::AcceptWith(new) => {
+                let weight = new.weight.unwrap_or(info.weight);
+                self.accept(shared, &AttrRef::weighted(&new.attributes, weight))
+            }
+        }
+    }
+
+    fn accept(&self, shared: &mut Shared, set: &AttrRef) -> Imported {
+        let own = &shared.own_addresses;
+        let by = match resolve_by(&self.peer.info, self.family, own, set.next_hop()) {
+            Ok(by) => by,
+            Err(reason) => return Imported::rejected(reason),
+        };
+        match shared.interner.intern(set) {
+            Some(post) => Imported {
+                post: Some(post),
+                rejected: None,
+                reach: by.map_or(Reach::Always, |addr| {
+                    Reach::Tracked(shared.tracker.id(addr))
+                }),
+            },
+            None => Imported::rejected(Rejection::NoNextHop),
+        }
     }
 }
 
@@ -118,13 +153,14 @@ fn is_martian_prefix(prefix: IpNet) -> bool {
 }
 
 /// The loops of RFC 4271 section 9.1.2 and RFC 4456 section 8.
-fn find_loop(config: &RibConfig, peer: &PeerInfo, attributes: &AttrRef) -> Option<Rejection> {
+fn find_loop(config: &RibConfig, peer: &PeerInfo, set: &AttrRef) -> Option<Rejection> {
+    let attributes = set.decode();
     let allowed = usize::from(peer.allow_as_in);
     let looped = |asn| attributes.as_path.count(asn) > allowed;
     if looped(config.local_as) || looped(peer.local_as) {
         return Some(Rejection::AsPathLoop);
     }
-    if attributes.originator_id == Some(config.router_id) {
+    if set.originator_id() == Some(config.router_id) {
         return Some(Rejection::OriginatorLoop);
     }
     if attributes.cluster_list.contains(&config.cluster_id()) {

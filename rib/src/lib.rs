@@ -12,18 +12,23 @@
     )
 )]
 
-mod adj_out;
 mod attrs;
+mod chunks;
 mod config;
 mod decision;
 mod export;
+mod exporting;
 mod family_rib;
 mod fib;
+mod forwarding;
+mod group;
 mod import;
 mod local;
 mod nexthop;
+mod order;
 mod path;
 mod peer;
+mod plan;
 mod policy;
 mod query;
 mod rib;
@@ -40,13 +45,15 @@ pub use decision::{
     Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, removal_is_idle,
     select, step_before_med,
 };
-pub use export::ExportBatch;
+pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
 pub use fib::{FibChange, FibKind, FibNextHop, FibRoute};
+pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
 pub use nexthop::{NextHopState, TrackEvent};
 pub use peer::{PeerId, PeerInfo};
-pub use policy::{DenyReason, Policy, Rewritten, RouteContext, Verdict};
-pub use rib::{Rib, UpdateSummary};
+pub use plan::Audience;
+pub use policy::{Attributes, DenyReason, Policy, Rewritten, RouteContext, Verdict};
+pub use rib::{Rib, RouteEvent, UpdateSummary};
 pub use view::{
     AdvertisedRoute, Invalid, Page, PathSource, PathView, PeerCounters, PrefixView, ReceivedRoute,
     Rejection, TableSummary,

@@ -1,9 +1,14 @@
 //! A path: one route to a prefix, from one source.
 
+use core::num::NonZeroU32;
+
 use bgp_wire::Family;
 
-use crate::attrs::AttrRef;
+use crate::attrs::{AttrId, AttrRef};
 use crate::decision::Candidate;
+use crate::local::LocalSource;
+use crate::peer::PeerId;
+use crate::policy::DenyReason;
 use crate::shared::Shared;
 use crate::view::{Invalid, PathSource, Rejection};
 
@@ -17,86 +22,237 @@ pub(crate) enum Reach {
     Tracked(u32),
 }
 
-/// A path. Attributes before and after import policy are one pointer where
-/// policy changed nothing.
-#[derive(Debug, Clone)]
+/// A path in 24 octets: a full table has millions. Attributes before and after
+/// import policy are one number where policy changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
-    pub(crate) pre: AttrRef,
-    pub(crate) post: Option<AttrRef>,
-    pub(crate) last_update: u64,
-    pub(crate) source: PathSource,
-    pub(crate) reach: Reach,
+    pub(crate) pre: AttrId,
+    /// None where the route is not used.
+    pub(crate) post: Option<AttrId>,
     pub(crate) path_id: u32,
-    pub(crate) weight: u32,
+    /// The caller's clock, in seconds.
+    updated: u32,
+    /// The number of the tracked next hop; none for [`Reach::Always`].
+    reach: Option<NonZeroU32>,
+    /// Bits 0 to 23 the source, then the flags, then why it was rejected.
+    packed: u32,
+}
+
+const SOURCE: u32 = 0x00ff_ffff;
+/// Sources from here on are our own.
+const LOCAL: u32 = SOURCE - 15;
+const STALE: u32 = 1 << 24;
+const BEST: u32 = 1 << 25;
+const MULTIPATH: u32 = 1 << 26;
+const REJECTED: u32 = 27;
+
+/// The highest number that a peer can have.
+pub(crate) const MAX_PEER: u32 = LOCAL - 1;
+
+/// What a path is made of.
+pub(crate) struct Parts {
+    pub(crate) pre: AttrId,
+    pub(crate) post: Option<AttrId>,
+    pub(crate) source: PathSource,
+    pub(crate) path_id: u32,
+    pub(crate) updated: u64,
+    pub(crate) reach: Reach,
     pub(crate) rejected: Option<Rejection>,
-    pub(crate) stale: bool,
-    pub(crate) best: bool,
-    pub(crate) multipath: bool,
+}
+
+const fn pack_source(source: PathSource) -> u32 {
+    match source {
+        PathSource::Local(source) => LOCAL + source as u32,
+        PathSource::Peer(PeerId(peer)) => peer & SOURCE,
+    }
+}
+
+const fn pack_rejection(rejected: Option<Rejection>) -> u32 {
+    match rejected {
+        None => 0,
+        Some(Rejection::AsPathLoop) => 1,
+        Some(Rejection::OriginatorLoop) => 2,
+        Some(Rejection::ClusterLoop) => 3,
+        Some(Rejection::OwnNextHop) => 4,
+        Some(Rejection::MartianNextHop) => 5,
+        Some(Rejection::MartianPrefix) => 6,
+        Some(Rejection::NoNextHop) => 7,
+        Some(Rejection::Policy(DenyReason::NoPolicy)) => 8,
+        Some(Rejection::Policy(DenyReason::Filtered)) => 9,
+    }
 }
 
 impl Path {
-    /// Whether nothing that matters to anybody differs.
-    pub(crate) fn same_as(&self, other: &Path) -> bool {
-        self.pre == other.pre
-            && self.post == other.post
-            && self.reach == other.reach
-            && self.weight == other.weight
-            && self.rejected == other.rejected
-            && self.stale == other.stale
+    pub(crate) fn new(parts: Parts) -> Path {
+        let reach = match parts.reach {
+            Reach::Always => None,
+            Reach::Tracked(id) => NonZeroU32::new(id.saturating_add(1)),
+        };
+        Path {
+            pre: parts.pre,
+            post: parts.post,
+            path_id: parts.path_id,
+            updated: u32::try_from(parts.updated).unwrap_or(u32::MAX),
+            reach,
+            packed: pack_source(parts.source) | (pack_rejection(parts.rejected) << REJECTED),
+        }
+    }
+
+    pub(crate) fn source(&self) -> PathSource {
+        match (self.packed & SOURCE).checked_sub(LOCAL) {
+            None => PathSource::Peer(PeerId(self.packed & SOURCE)),
+            Some(0) => PathSource::Local(LocalSource::Network),
+            Some(1) => PathSource::Local(LocalSource::Connected),
+            Some(2) => PathSource::Local(LocalSource::Static),
+            Some(_) => PathSource::Local(LocalSource::Kernel),
+        }
+    }
+
+    /// Whether the path is of this source, without taking the source apart.
+    pub(crate) fn is_of(&self, source: PathSource) -> bool {
+        self.packed & SOURCE == pack_source(source)
+    }
+
+    pub(crate) fn rejected(&self) -> Option<Rejection> {
+        Some(match self.packed >> REJECTED {
+            0 => return None,
+            1 => Rejection::AsPathLoop,
+            2 => Rejection::OriginatorLoop,
+            3 => Rejection::ClusterLoop,
+            4 => Rejection::OwnNextHop,
+            5 => Rejection::MartianNextHop,
+            6 => Rejection::MartianPrefix,
+            7 => Rejection::NoNextHop,
+            8 => Rejection::Policy(DenyReason::NoPolicy),
+            _ => Rejection::Policy(DenyReason::Filtered),
+        })
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        match self.reach {
+            None => Reach::Always,
+            Some(number) => Reach::Tracked(number.get() - 1),
+        }
+    }
+
+    pub(crate) fn updated(&self) -> u64 {
+        self.updated.into()
+    }
+
+    pub(crate) fn stale(&self) -> bool {
+        self.packed & STALE != 0
+    }
+
+    pub(crate) fn best(&self) -> bool {
+        self.packed & BEST != 0
+    }
+
+    pub(crate) fn multipath(&self) -> bool {
+        self.packed & MULTIPATH != 0
+    }
+
+    fn set(&mut self, bit: u32, on: bool) {
+        if on {
+            self.packed |= bit;
+        } else {
+            self.packed &= !bit;
+        }
+    }
+
+    pub(crate) fn set_stale(&mut self, on: bool) {
+        self.set(STALE, on);
+    }
+
+    pub(crate) fn set_best(&mut self, on: bool) {
+        self.set(BEST, on);
+    }
+
+    pub(crate) fn set_multipath(&mut self, on: bool) {
+        self.set(MULTIPATH, on);
+    }
+
+    /// Takes over what outlives an update: the decision's marks, and the time
+    /// where nothing changed. Whether anything that matters to anybody did.
+    pub(crate) fn succeed(&mut self, old: &Path) -> bool {
+        let marks = BEST | MULTIPATH;
+        let changed = self.pre != old.pre
+            || self.post != old.post
+            || self.reach != old.reach
+            || (self.packed ^ old.packed) & !marks != 0;
+        if !changed {
+            self.updated = old.updated;
+        }
+        self.packed = (self.packed & !marks) | (old.packed & marks);
+        changed
     }
 
     /// Why the path takes no part in the decision; none for a valid one.
     pub(crate) fn invalid(&self, shared: &Shared) -> Option<Invalid> {
-        let Reach::Tracked(id) = self.reach else {
+        let Reach::Tracked(id) = self.reach() else {
             return None;
         };
         let Some(state) = shared.tracker.state(id) else {
             return Some(Invalid::Unresolved);
         };
-        let PathSource::Peer(peer) = self.source else {
+        if state.connected {
+            return None;
+        }
+        let PathSource::Peer(peer) = self.source() else {
             return None;
         };
         let needs_connected = shared
             .peer(peer)
             .is_some_and(|peer| peer.info.is_external() && !peer.info.ebgp_multihop);
-        (needs_connected && !state.connected).then_some(Invalid::NotConnected)
+        needs_connected.then_some(Invalid::NotConnected)
     }
 
     /// Metric to the next hop, where it is resolved.
     pub(crate) fn igp_metric(&self, shared: &Shared) -> Option<u32> {
-        match self.reach {
+        match self.reach() {
             Reach::Always => None,
             Reach::Tracked(id) => shared.tracker.state(id).map(|state| state.metric),
         }
     }
 
+    /// The attributes after import policy.
+    pub(crate) fn attributes<'a>(&self, shared: &'a Shared) -> Option<&'a AttrRef> {
+        shared.interner.set(self.post?)
+    }
+
     /// The path as the decision sees it; none where it takes no part.
-    pub(crate) fn candidate<'a>(&'a self, shared: &'a Shared) -> Option<Candidate<'a>> {
-        let attributes = self.post.as_ref()?;
+    pub(crate) fn candidate<'a>(&self, shared: &'a Shared) -> Option<Candidate<'a>> {
+        let attributes = self.attributes(shared)?;
         if self.invalid(shared).is_some() {
             return None;
         }
         let mut candidate = Candidate::local(attributes, &shared.config);
-        candidate.weight = self.weight;
-        candidate.source = self.source;
+        candidate.weight = attributes.weight();
+        candidate.source = self.source();
         candidate.path_id = self.path_id;
         candidate.igp_metric = self.igp_metric(shared).unwrap_or(0);
-        if let PathSource::Peer(id) = self.source {
+        if let PathSource::Peer(id) = candidate.source {
             let info = &shared.peer(id)?.info;
             candidate.local = false;
             candidate.external = info.is_external();
             candidate.peer_as = info.remote_as;
-            candidate.router_id = attributes.originator_id.unwrap_or(info.router_id);
+            candidate.router_id = attributes.originator_id().unwrap_or(info.router_id);
             candidate.peer_address = info.address;
         }
         Some(candidate)
     }
 
+    /// Whether the path takes part in the decision.
+    pub(crate) fn is_usable(&self, shared: &Shared) -> bool {
+        self.post.is_some() && self.invalid(shared).is_none()
+    }
+
     /// The family's and peer's share in a tracked next hop, if there is one.
     pub(crate) fn track_key(&self, family: Family) -> Option<(u32, crate::nexthop::User)> {
-        match (self.reach, self.source) {
+        match (self.reach(), self.source()) {
             (Reach::Tracked(id), PathSource::Peer(peer)) => Some((id, (family, peer))),
             (Reach::Always, _) | (Reach::Tracked(_), PathSource::Local(_)) => None,
         }
     }
 }
+
+const _: () = assert!(size_of::<Path>() == 24);

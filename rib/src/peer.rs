@@ -59,6 +59,10 @@ pub struct PeerInfo {
     pub allow_as_in: u8,
     /// Weight of the peer's paths where the policy sets none.
     pub weight: u32,
+    /// What else tells peers apart that cannot read the same messages: a
+    /// number of the caller's, equal for those whose sessions negotiated the
+    /// same encoding.
+    pub encoding: u32,
 }
 
 impl PeerInfo {
@@ -87,6 +91,7 @@ impl PeerInfo {
             ebgp_multihop: false,
             allow_as_in: 0,
             weight: 0,
+            encoding: 0,
         }
     }
 

@@ -1,11 +1,58 @@
 //! The seam to policy: what the table asks for every route that comes or goes.
 
+use core::cell::OnceCell;
 use core::fmt;
+use core::ops::Deref;
 
 use bgp_wire::{Family, PathAttributes};
 use ipnet::IpNet;
 
+use crate::attrs::AttrRef;
 use crate::peer::PeerInfo;
+
+/// Attributes that are taken apart when somebody looks into them: most
+/// policies decide about most routes without.
+#[derive(Debug)]
+pub struct Attributes<'a> {
+    set: Option<&'a AttrRef>,
+    decoded: OnceCell<PathAttributes>,
+}
+
+impl<'a> Attributes<'a> {
+    /// Those of a set.
+    pub const fn of(set: &'a AttrRef) -> Attributes<'a> {
+        Attributes {
+            set: Some(set),
+            decoded: OnceCell::new(),
+        }
+    }
+
+    /// Those that are at hand.
+    pub fn new(attributes: PathAttributes) -> Attributes<'static> {
+        Attributes {
+            set: None,
+            decoded: OnceCell::from(attributes),
+        }
+    }
+
+    /// The attributes themselves.
+    pub fn into_inner(self) -> PathAttributes {
+        match (self.decoded.into_inner(), self.set) {
+            (Some(decoded), _) => decoded,
+            (None, Some(set)) => set.decode(),
+            (None, None) => PathAttributes::default(),
+        }
+    }
+}
+
+impl Deref for Attributes<'_> {
+    type Target = PathAttributes;
+
+    fn deref(&self) -> &PathAttributes {
+        self.decoded
+            .get_or_init(|| self.set.map(AttrRef::decode).unwrap_or_default())
+    }
+}
 
 /// A route as policy sees it.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +67,7 @@ pub struct RouteContext<'a> {
     pub prefix: IpNet,
     /// Attributes. On import as received; on export with the next hop set for
     /// the receiver, but before our AS is prepended and LOCAL_PREF removed.
-    pub attributes: &'a PathAttributes,
+    pub attributes: &'a Attributes<'a>,
     /// The path's weight, which never travels.
     pub weight: u32,
 }
@@ -34,6 +81,13 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn import(&self, route: &RouteContext<'_>) -> Verdict;
     /// Asked for each route about to be sent.
     fn export(&self, route: &RouteContext<'_>) -> Verdict;
+    /// Whether [`export`](Self::export) looks at anything of the receiving
+    /// peer but whether it is internal or external. Peers that share a policy
+    /// which does not are told the same by one look at the table (an update
+    /// group); the others are looked at one by one.
+    fn export_depends_on_peer(&self) -> bool {
+        true
+    }
 }
 
 /// What becomes of a route.

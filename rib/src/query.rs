@@ -60,8 +60,8 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     pub(crate) fn table_page(&self, shared: &Shared, range: Range) -> Page<PrefixView> {
-        self.page(range, |_, entry| {
-            view(shared, entry, |_| true).into_iter().collect()
+        self.page(range, |slot, _| {
+            self.view(shared, slot, |_| true).into_iter().collect()
         })
     }
 
@@ -72,27 +72,33 @@ impl<F: RibFamily> FamilyRib<F> {
         range: Range,
     ) -> Page<PrefixView> {
         let source = PathSource::Peer(peer);
-        self.page(range, |_, entry| {
-            view(shared, entry, |path| path.source == source)
+        self.page(range, |slot, _| {
+            self.view(shared, slot, |path| path.is_of(source))
                 .into_iter()
                 .collect()
         })
     }
 
-    pub(crate) fn received_page(&self, peer: PeerId, range: Range) -> Page<ReceivedRoute> {
+    pub(crate) fn received_page(
+        &self,
+        shared: &Shared,
+        peer: PeerId,
+        range: Range,
+    ) -> Page<ReceivedRoute> {
         let source = PathSource::Peer(peer);
-        self.page(range, |_, entry| {
-            let mut routes: Vec<ReceivedRoute> = entry
-                .paths
-                .iter()
-                .filter(|path| path.source == source)
-                .map(|path| ReceivedRoute {
-                    prefix: entry.prefix.into(),
-                    path_id: path.path_id,
-                    attributes: path.pre.clone(),
-                    rejected: path.rejected,
-                    stale: path.stale,
-                    last_update: path.last_update,
+        self.page(range, |slot, entry| {
+            let paths = self.table.paths(slot).map(|(_, path)| path);
+            let mut routes: Vec<ReceivedRoute> = paths
+                .filter(|path| path.is_of(source))
+                .filter_map(|path| {
+                    Some(ReceivedRoute {
+                        prefix: entry.prefix.into(),
+                        path_id: path.path_id,
+                        attributes: shared.interner.set(path.pre)?.clone(),
+                        rejected: path.rejected(),
+                        stale: path.stale(),
+                        last_update: path.updated(),
+                    })
                 })
                 .collect();
             routes.sort_unstable_by_key(|route| route.path_id);
@@ -100,15 +106,20 @@ impl<F: RibFamily> FamilyRib<F> {
         })
     }
 
-    pub(crate) fn advertised_page(&self, peer: PeerId, range: Range) -> Page<AdvertisedRoute> {
-        let Some(out) = self.out(peer) else {
+    pub(crate) fn advertised_page(
+        &self,
+        shared: &Shared,
+        peer: PeerId,
+        range: Range,
+    ) -> Page<AdvertisedRoute> {
+        if self.groups.of(peer).is_none() {
             return Page {
                 items: Vec::new(),
                 next: None,
             };
-        };
+        }
         self.page(range, |slot, entry| {
-            let attributes = out.advertised(slot).cloned();
+            let attributes = self.told_to(shared, peer, slot);
             attributes
                 .map(|attributes| AdvertisedRoute {
                     prefix: entry.prefix.into(),
@@ -119,68 +130,66 @@ impl<F: RibFamily> FamilyRib<F> {
         })
     }
 
-    pub(crate) fn advertised_to(&self, prefix: IpNet) -> Vec<PeerId> {
+    pub(crate) fn advertised_to(&self, shared: &Shared, prefix: IpNet) -> Vec<PeerId> {
         let Some(slot) = F::prefix(prefix).and_then(|prefix| self.table.find(&prefix)) else {
             return Vec::new();
         };
-        (0u32..)
-            .zip(&self.outs)
-            .filter(|(_, out)| {
-                out.as_ref()
-                    .is_some_and(|out| out.advertised(slot).is_some())
-            })
-            .map(|(peer, _)| PeerId(peer))
-            .collect()
+        let groups = self.groups.iter().map(|(_, group)| group);
+        let mut peers: Vec<PeerId> = groups
+            .filter(|group| group.advertised.contains(slot))
+            .flat_map(|group| group.peers())
+            .filter(|peer| self.told_to(shared, *peer, slot).is_some())
+            .collect();
+        peers.sort_unstable();
+        peers
     }
 
     pub(crate) fn lookup(&self, shared: &Shared, prefix: IpNet) -> Option<PrefixView> {
-        let slot = self.table.find(&F::prefix(prefix)?)?;
-        view(shared, self.table.get(slot)?, |_| true)
+        self.view(shared, self.table.find(&F::prefix(prefix)?)?, |_| true)
     }
 
     pub(crate) fn longest_match(&self, shared: &Shared, addr: IpAddr) -> Option<PrefixView> {
         let host = F::prefix(IpNet::from(addr))?;
-        self.table
-            .covering(&host)
-            .filter(|entry| entry.accepted() > 0)
-            .last()
-            .and_then(|entry| view(shared, entry, |_| true))
+        let mut covering = self.table.covering(host);
+        let slot = covering.find(|slot| self.is_accepted(*slot))?;
+        self.view(shared, slot, |_| true)
+    }
+
+    /// The accepted paths that `show` lets through; none if there are none.
+    fn view(&self, shared: &Shared, slot: u32, show: impl Fn(&Path) -> bool) -> Option<PrefixView> {
+        let entry = self.table.get(slot)?;
+        let mut paths: Vec<PathView> = self
+            .table
+            .paths(slot)
+            .map(|(_, path)| path)
+            .filter(|path| show(path))
+            .filter_map(|path| path_view(shared, path))
+            .collect();
+        if paths.is_empty() {
+            return None;
+        }
+        paths.sort_unstable_by_key(|path| (!path.best, path.source, path.path_id));
+        Some(PrefixView {
+            prefix: entry.prefix.into(),
+            version: self.version(entry.version),
+            reason: entry.reason,
+            paths,
+        })
     }
 }
 
-/// The accepted paths that `show` lets through; none if there are none.
-fn view<P: Copy + Into<IpNet>>(
-    shared: &Shared,
-    entry: &Entry<P>,
-    show: impl Fn(&Path) -> bool,
-) -> Option<PrefixView> {
-    let mut paths: Vec<PathView> = entry
-        .paths
-        .iter()
-        .filter(|path| show(path))
-        .filter_map(|path| {
-            Some(PathView {
-                source: path.source,
-                path_id: path.path_id,
-                attributes: path.post.clone()?,
-                weight: path.weight,
-                invalid: path.invalid(shared),
-                best: path.best,
-                multipath: path.multipath,
-                stale: path.stale,
-                igp_metric: path.igp_metric(shared),
-                last_update: path.last_update,
-            })
-        })
-        .collect();
-    if paths.is_empty() {
-        return None;
-    }
-    paths.sort_unstable_by_key(|path| (!path.best, path.source, path.path_id));
-    Some(PrefixView {
-        prefix: entry.prefix.into(),
-        version: entry.version,
-        reason: entry.reason,
-        paths,
+fn path_view(shared: &Shared, path: &Path) -> Option<PathView> {
+    let attributes = path.attributes(shared)?.clone();
+    Some(PathView {
+        source: path.source(),
+        path_id: path.path_id,
+        weight: attributes.weight(),
+        attributes,
+        invalid: path.invalid(shared),
+        best: path.best(),
+        multipath: path.multipath(),
+        stale: path.stale(),
+        igp_metric: path.igp_metric(shared),
+        last_update: path.updated(),
     })
 }

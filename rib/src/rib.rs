@@ -3,23 +3,22 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::update::{Nlri, Prefixes};
-use bgp_wire::{Family, FamilySet, NextHop, Update, V4, V6};
+use bgp_wire::{Family, FamilySet, PackedPrefixes, Update, V4, V6};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
 use crate::config::RibConfig;
-use crate::export::ExportBatch;
+use crate::export::{ExportBatch, GroupBatch};
 use crate::family_rib::FamilyRib;
 use crate::fib::FibChange;
-use crate::import::normalise;
+use crate::group::GroupId;
 use crate::local::{LocalRoute, LocalSource};
 use crate::nexthop::{NextHopState, TrackEvent};
+use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
 use crate::policy::Policy;
 use crate::query::Range;
-use crate::shared::{Peer, Shared};
-use crate::table::RibFamily;
+use crate::shared::{Peer, Rules, Shared};
 use crate::view::{
     AdvertisedRoute, Page, PeerCounters, PrefixView, ReceivedRoute, Rejection, TableSummary,
 };
@@ -35,6 +34,24 @@ pub struct UpdateSummary {
     pub rejected: u32,
     /// Why, for the first of these.
     pub first_rejection: Option<Rejection>,
+}
+
+impl UpdateSummary {
+    fn add(&mut self, other: UpdateSummary) {
+        self.announced += other.announced;
+        self.withdrawn += other.withdrawn;
+        self.rejected += other.rejected;
+        self.first_rejection = self.first_rejection.or(other.first_rejection);
+    }
+}
+
+/// What a peer says about prefixes that it says the same of.
+#[derive(Debug, Clone)]
+pub enum RouteEvent {
+    /// They are gone.
+    Withdraw(PackedPrefixes),
+    /// They are reached so. Made with [`AttrRef::received`].
+    Announce(AttrRef, PackedPrefixes),
 }
 
 /// The routing information base: Adj-RIB-In, Loc-RIB and Adj-RIB-Out of every
@@ -110,17 +127,40 @@ impl Rib {
     /// Replaces the configuration and, if it differs, decides everything
     /// again: loops, best paths, and what everybody is to be told.
     pub fn set_config(&mut self, config: RibConfig) {
-        if self.shared.config == config {
+        if *self.shared.config == config {
             return;
         }
-        self.shared.config = config;
+        let before = self.rules();
+        self.shared.config = Arc::new(config);
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.all_rules_change(&before));
+        }
         self.reimport_all();
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.decide_all(&self.shared));
+            with_family!(self, family, rib => rib.decide_all(&mut self.shared));
         }
-        for peer in self.known_peers() {
-            self.reexport(peer);
+    }
+
+    /// What export goes by, to be told from what it goes by later.
+    fn rules(&self) -> Arc<Rules> {
+        Arc::new(self.shared.rules())
+    }
+
+    /// Whether somebody takes changes of the forwarding table, which is so
+    /// from the start. Without, [`take_fib_changes`](Self::take_fib_changes)
+    /// has none, and nothing is kept for it.
+    pub fn set_forwarding(&mut self, on: bool) {
+        if std::mem::replace(&mut self.shared.forwarding, on) != on {
+            for family in Family::ALL {
+                with_family!(self, family, rib => rib.set_forwarding(&mut self.shared, on));
+            }
         }
+    }
+
+    /// Whether peers that are told the same share an update group, which is so
+    /// from the start. For peers that come up from now on.
+    pub fn set_grouping(&mut self, on: bool) {
+        self.shared.grouping = on;
     }
 
     /// Says which addresses are our own: no route may have one as next hop
@@ -149,12 +189,6 @@ impl Rib {
             .map(|(id, _)| PeerId(id))
             .collect()
     }
-
-    fn reexport(&mut self, peer: PeerId) {
-        for family in Family::ALL {
-            self.refresh_out(peer, family, false);
-        }
-    }
 }
 
 // ===== Peers =====
@@ -164,25 +198,34 @@ impl Rib {
     /// stay, in the families negotiated again, until
     /// [`end_of_rib`](Self::end_of_rib) or [`sweep_stale`](Self::sweep_stale).
     /// The whole table becomes pending for the peer. A peer that was up is
-    /// taken down first, keeping nothing.
+    /// taken down first, keeping nothing. A number that is too large (there is
+    /// room for 16 million) is ignored.
     pub fn peer_up(&mut self, peer: PeerId, info: PeerInfo, policy: Arc<dyn Policy>) {
         if self.is_up(peer) {
             self.peer_down(peer, FamilySet::EMPTY);
         }
+        if peer.0 > MAX_PEER {
+            return;
+        }
         let families = info.families;
+        let before = self.rules();
+        let same = before.peer(peer).is_some_and(|old| old.info == info);
         let up = true;
         self.shared.put_peer(peer, Peer { info, policy, up });
         for family in Family::ALL {
             let negotiated = families.contains(family);
             with_family!(self, family, rib => {
-                rib.peer_up(peer, negotiated);
                 if !negotiated {
                     rib.drop_paths(&mut self.shared, peer, |_| true);
                 }
+                rib.peer_up(&self.shared, peer, negotiated);
             });
         }
         // Stale routes are judged by what the peer is now.
-        self.peer_changed(peer);
+        self.refresh_in(peer);
+        if !same {
+            self.source_changed(peer, &before);
+        }
     }
 
     /// A session ended. In the families of `keep_stale` the peer's routes stay
@@ -196,17 +239,19 @@ impl Rib {
         for family in Family::ALL {
             let keep = keep_stale.contains(family);
             with_family!(self, family, rib => {
-                rib.close_out(peer);
-                rib.drop_paths(&mut self.shared, peer, |path| !keep || path.stale);
+                rib.close_out(&mut self.shared, peer);
+                rib.drop_paths(&mut self.shared, peer, |path| !keep || path.stale());
                 rib.mark_stale(peer);
             });
         }
+        self.shared.interner.sweep();
     }
 
     /// Changes what is known of a peer that is up, without a new session:
     /// applies both policies and the export rules again. The families
     /// negotiated stay those of the session.
     pub fn set_peer(&mut self, peer: PeerId, mut info: PeerInfo) {
+        let before = self.rules();
         let Some(state) = self.shared.peer_mut(peer) else {
             return;
         };
@@ -215,16 +260,18 @@ impl Rib {
             return;
         }
         state.info = info;
-        self.peer_changed(peer);
-        self.reexport(peer);
+        self.peer_rules_change(peer, &before);
+        self.refresh_in(peer);
+        self.source_changed(peer, &before);
     }
 
     /// Replaces a peer's policy and applies it in both directions.
     pub fn set_policy(&mut self, peer: PeerId, policy: Arc<dyn Policy>) {
+        let before = self.rules();
         if let Some(state) = self.shared.peer_mut(peer) {
             state.policy = policy;
+            self.peer_rules_change(peer, &before);
             self.refresh_in(peer);
-            self.reexport(peer);
         }
     }
 
@@ -237,7 +284,7 @@ impl Rib {
     /// Removes the peer's stale routes: a timer ran out, or EoRR came.
     pub fn sweep_stale(&mut self, peer: PeerId, family: Family) {
         with_family!(self, family, rib => {
-            rib.drop_paths(&mut self.shared, peer, |path| path.stale);
+            rib.drop_paths(&mut self.shared, peer, |path| path.stale());
         });
     }
 
@@ -264,13 +311,23 @@ impl Rib {
         self.shared.peer(peer).is_some_and(|peer| peer.up)
     }
 
-    /// Imports the peer's routes again, decides again, and has everybody look
-    /// at the outcome: the originator's ID and whether the peer is a client
-    /// are part of what others are told.
-    fn peer_changed(&mut self, peer: PeerId) {
-        self.refresh_in(peer);
+    /// What the peer is told goes by other rules now.
+    fn peer_rules_change(&mut self, peer: PeerId, before: &Arc<Rules>) {
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.peer_changed(&self.shared, peer));
+            with_family!(self, family, rib => {
+                rib.peer_rules_change(&mut self.shared, peer, before);
+            });
+        }
+    }
+
+    /// Decides again about the peer's routes, and has everybody look at the
+    /// outcome: the originator's ID and whether the peer is a client are part
+    /// of what others are told.
+    fn source_changed(&mut self, peer: PeerId, before: &Arc<Rules>) {
+        for family in Family::ALL {
+            with_family!(self, family, rib => {
+                rib.source_changed(&mut self.shared, peer, before);
+            });
         }
     }
 }
@@ -280,38 +337,59 @@ impl Rib {
 impl Rib {
     /// Applies an UPDATE of a peer: withdrawals, then announcements. Prefixes
     /// of families that were not negotiated, and everything from a peer that
-    /// is not up, are ignored. `now` is kept as the routes' last update. An
-    /// End-of-RIB marker is left to the caller.
+    /// is not up, are ignored. `now` is kept as the routes' last update: the
+    /// caller's clock in seconds, up to 2^32. An End-of-RIB marker is left to
+    /// the caller.
     pub fn update(&mut self, peer: PeerId, update: Update, now: u64) -> UpdateSummary {
+        let mut summary = UpdateSummary::default();
+        let Some(kind) = self.peer(peer).map(|info| info.kind) else {
+            return summary;
+        };
+        let withdrawn = update.withdrawn.iter();
+        let mut events: Vec<RouteEvent> = withdrawn
+            .map(|list| RouteEvent::Withdraw(PackedPrefixes::from_list(list)))
+            .collect();
+        for announcement in &update.announced {
+            let mut attributes = update.attributes.clone();
+            attributes.next_hop = Some(announcement.next_hop);
+            events.push(RouteEvent::Announce(
+                AttrRef::received(kind, attributes),
+                PackedPrefixes::from_list(&announcement.prefixes),
+            ));
+        }
+        for event in &events {
+            summary.add(self.apply(peer, event, now));
+        }
+        summary
+    }
+
+    /// Applies one event of a peer, as [`update`](Self::update) does for a
+    /// message.
+    pub fn apply(&mut self, peer: PeerId, event: &RouteEvent, now: u64) -> UpdateSummary {
         let mut summary = UpdateSummary::default();
         if !self.is_up(peer) {
             return summary;
         }
         let shared = &mut self.shared;
-        for prefixes in &update.withdrawn {
-            summary.withdrawn += match prefixes {
-                Prefixes::V4(list) => withdraw(&mut self.v4, shared, peer, list),
-                Prefixes::V6(list) => withdraw(&mut self.v6, shared, peer, list),
-            };
-        }
-        for announcement in &update.announced {
-            let Some(attributes) = self.intern(peer, &update, announcement.next_hop) else {
-                continue;
-            };
-            let (shared, route) = (&mut self.shared, (peer, &attributes, now));
-            match &announcement.prefixes {
-                Prefixes::V4(list) => announce(&mut self.v4, shared, route, list, &mut summary),
-                Prefixes::V6(list) => announce(&mut self.v6, shared, route, list, &mut summary),
+        match event {
+            RouteEvent::Withdraw(prefixes) => {
+                summary.withdrawn = match prefixes.family() {
+                    Family::Ipv4Unicast => self.v4.withdraw(shared, peer, prefixes.iter::<V4>()),
+                    Family::Ipv6Unicast => self.v6.withdraw(shared, peer, prefixes.iter::<V6>()),
+                };
+            }
+            RouteEvent::Announce(set, prefixes) => {
+                let route = (peer, set, now);
+                (summary.announced, summary.rejected, summary.first_rejection) = match prefixes
+                    .family()
+                {
+                    Family::Ipv4Unicast => self.v4.announce(shared, route, prefixes.iter::<V4>()),
+                    Family::Ipv6Unicast => self.v6.announce(shared, route, prefixes.iter::<V6>()),
+                };
             }
         }
+        self.shared.interner.sweep();
         summary
-    }
-
-    fn intern(&mut self, peer: PeerId, update: &Update, next_hop: NextHop) -> Option<AttrRef> {
-        let mut attributes = update.attributes.clone();
-        attributes.next_hop = Some(next_hop);
-        normalise(&self.shared.peer(peer)?.info, &mut attributes);
-        Some(self.shared.interner.intern(attributes))
     }
 
     /// Puts a route of our own into the table, or replaces that of the same
@@ -341,12 +419,17 @@ impl Rib {
         for family in Family::ALL {
             with_family!(self, family, rib => rib.reimport(&mut self.shared, peer));
         }
+        self.shared.interner.sweep();
     }
 
     /// Applies the export policy again. With `resend_all` everything is sent
-    /// again, changed or not (ROUTE-REFRESH received); else only differences.
+    /// again, changed or not (ROUTE-REFRESH received); else only differences,
+    /// of which there are none unless [`set_policy`](Self::set_policy) gave
+    /// the peer another policy.
     pub fn refresh_out(&mut self, peer: PeerId, family: Family, resend_all: bool) {
-        with_family!(self, family, rib => rib.refresh_out(peer, resend_all));
+        with_family!(self, family, rib => {
+            rib.refresh_out(&mut self.shared, peer, resend_all);
+        });
     }
 
     /// A tracked next hop's state; none where it cannot be reached. Addresses
@@ -356,46 +439,8 @@ impl Rib {
             return;
         };
         for (family, peer) in users {
-            with_family!(self, family, rib => rib.next_hop_changed(&self.shared, peer, id));
+            with_family!(self, family, rib => rib.next_hop_changed(&mut self.shared, peer, id));
         }
-    }
-}
-
-/// Withdraws a list of prefixes; how many it were.
-fn withdraw<F: RibFamily>(
-    rib: &mut FamilyRib<F>,
-    shared: &mut Shared,
-    peer: PeerId,
-    prefixes: &[Nlri<F::Prefix>],
-) -> u32 {
-    let mut count = 0;
-    if rib.out(peer).is_none() {
-        return count;
-    }
-    for nlri in prefixes {
-        rib.withdraw(shared, (peer, nlri.path_id), nlri.prefix);
-        count += 1;
-    }
-    count
-}
-
-/// Announces a list of prefixes that share attributes.
-fn announce<F: RibFamily>(
-    rib: &mut FamilyRib<F>,
-    shared: &mut Shared,
-    (peer, attributes, now): (PeerId, &AttrRef, u64),
-    prefixes: &[Nlri<F::Prefix>],
-    summary: &mut UpdateSummary,
-) {
-    if rib.out(peer).is_none() {
-        return;
-    }
-    for nlri in prefixes {
-        let path = (peer, nlri.path_id);
-        let rejected = rib.announce(shared, path, nlri.prefix, attributes, now);
-        summary.announced += 1;
-        summary.rejected += u32::from(rejected.is_some());
-        summary.first_rejection = summary.first_rejection.or(rejected);
     }
 }
 
@@ -439,23 +484,91 @@ impl Rib {
         changed
     }
 
-    /// Whether [`export`](Self::export) has work to do for the peer.
+    /// Whether the peer has to be told anything.
     pub fn pending(&self, peer: PeerId) -> bool {
         self.v4.is_pending(peer) || self.v6.is_pending(peer)
     }
 
-    /// The next portion for a peer; looks at no more than `budget` prefixes of
-    /// each family, so a portion may be empty though more is
+    /// The next portion for one peer alone, which leaves its update groups for
+    /// that until it is in sync with the table; looks at no more than `budget`
+    /// prefixes of each family, so a portion may be empty though more is
     /// [`pending`](Self::pending). A budget of 0 counts as 1.
     pub fn export(&mut self, peer: PeerId, budget: usize) -> ExportBatch {
         let mut batch = ExportBatch::default();
-        let budget = budget.max(1);
         for family in Family::ALL {
-            with_family!(self, family, rib => {
-                rib.export(&mut self.shared, peer, budget, &mut batch);
+            let part = with_family!(self, family, rib => {
+                let number = rib.isolate(&mut self.shared, peer);
+                number.and_then(|number| rib.export(&mut self.shared, number, budget.max(1)))
             });
+            let Some(mut part) = part.map(|part| part.of_member(peer)) else {
+                continue;
+            };
+            batch.withdrawn.append(&mut part.withdrawn);
+            batch.announced.append(&mut part.announced);
+            for family in part.end_of_rib.iter() {
+                batch.end_of_rib.insert(family);
+            }
+            for family in part.end_of_refresh.iter() {
+                batch.end_of_refresh.insert(family);
+            }
         }
         batch
+    }
+
+    // ----- update groups -----
+
+    /// Update groups that have to be told something, those with the most
+    /// members first.
+    pub fn pending_groups(&self) -> Vec<GroupId> {
+        let mut groups = Vec::new();
+        for family in Family::ALL {
+            let pending = with_family!(ref self, family, rib => rib.groups.pending());
+            groups.extend(pending.into_iter().map(|number| GroupId { family, number }));
+        }
+        groups
+    }
+
+    /// All update groups.
+    pub fn groups(&self) -> Vec<GroupId> {
+        let mut groups = Vec::new();
+        for family in Family::ALL {
+            with_family!(ref self, family, rib => {
+                let numbers = rib.groups.iter();
+                groups.extend(numbers.map(|(number, _)| GroupId { family, number }));
+            });
+        }
+        groups
+    }
+
+    /// The peers of an update group, ascending.
+    pub fn members(&self, group: GroupId) -> Vec<PeerId> {
+        with_family!(ref self, group.family, rib => {
+            rib.groups.get(group.number).map(|group| group.peers())
+        })
+        .unwrap_or_default()
+    }
+
+    /// Whether an update group has to be told anything.
+    pub fn group_pending(&self, group: GroupId) -> bool {
+        with_family!(ref self, group.family, rib => {
+            rib.groups.get(group.number).is_some_and(|group| group.is_pending())
+        })
+    }
+
+    /// The next portion for an update group; looks at no more than `budget`
+    /// prefixes, so a portion may be empty though more is pending. When a
+    /// group is in sync with the table it may join another one.
+    pub fn export_group(&mut self, group: GroupId, budget: usize) -> Option<GroupBatch> {
+        with_family!(self, group.family, rib => {
+            rib.export(&mut self.shared, group.number, budget.max(1))
+        })
+    }
+
+    /// Takes a peer out of its update groups: it lags behind, and the others
+    /// need not wait. It is told the rest by itself, from the table, and joins
+    /// the others again when both have been told everything.
+    pub fn isolate(&mut self, peer: PeerId, family: Family) {
+        with_family!(self, family, rib => rib.isolate(&mut self.shared, peer));
     }
 }
 
@@ -508,7 +621,7 @@ impl Rib {
             after,
             limit,
         };
-        with_family!(ref self, family, rib => rib.received_page(peer, range))
+        with_family!(ref self, family, rib => rib.received_page(&self.shared, peer, range))
     }
 
     /// The prefixes in which the peer has an accepted path, with that peer's
@@ -541,12 +654,12 @@ impl Rib {
             after,
             limit,
         };
-        with_family!(ref self, family, rib => rib.advertised_page(peer, range))
+        with_family!(ref self, family, rib => rib.advertised_page(&self.shared, peer, range))
     }
 
     /// The peers that a prefix is advertised to, ascending.
     pub fn advertised_to(&self, prefix: IpNet) -> Vec<PeerId> {
-        with_family!(ref self, family_of(prefix), rib => rib.advertised_to(prefix))
+        with_family!(ref self, family_of(prefix), rib => rib.advertised_to(&self.shared, prefix))
     }
 
     /// Numbers of a family.
@@ -562,5 +675,18 @@ impl Rib {
     /// Number of distinct attribute sets held, those not yet swept included.
     pub fn attribute_sets(&self) -> usize {
         self.shared.interner.len()
+    }
+
+    /// How often attribute sets are held: by paths, and by notes of what
+    /// somebody was told. Zero in an empty table.
+    pub fn attribute_holds(&self) -> usize {
+        self.shared.interner.users()
+    }
+
+    /// Gives back the memory of what only queries need.
+    pub fn rest(&mut self) {
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.table.forget_order());
+        }
     }
 }

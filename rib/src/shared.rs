@@ -1,10 +1,11 @@
 //! What the families have in common.
 
+use core::num::NonZeroU32;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use crate::attrs::Interner;
 use crate::config::RibConfig;
@@ -14,47 +15,78 @@ use crate::peer::{PeerId, PeerInfo};
 use crate::policy::Policy;
 
 /// A peer that is up, or was and may have left stale routes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) info: PeerInfo,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) up: bool,
 }
 
+/// What export goes by: a snapshot says what somebody was told before a
+/// change.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) config: Arc<RibConfig>,
+    pub(crate) peers: Vec<Option<Arc<Peer>>>,
+}
+
+impl Rules {
+    pub(crate) fn peer(&self, id: PeerId) -> Option<&Arc<Peer>> {
+        self.peers.get(id.0 as usize)?.as_ref()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: RibConfig,
-    pub(crate) peers: Vec<Option<Peer>>,
+    pub(crate) config: Arc<RibConfig>,
+    pub(crate) peers: Vec<Option<Arc<Peer>>>,
     pub(crate) interner: Interner,
     pub(crate) tracker: Tracker,
     /// Our own addresses, sorted.
     pub(crate) own_addresses: Vec<IpAddr>,
     pub(crate) fib_routes: FibInterner,
+    /// Whether somebody asks for changes of the forwarding table.
+    pub(crate) forwarding: bool,
+    /// Whether peers share update groups.
+    pub(crate) grouping: bool,
 }
 
 impl Shared {
     pub(crate) fn new(config: RibConfig) -> Shared {
         Shared {
-            config,
+            config: Arc::new(config),
             peers: Vec::new(),
             interner: Interner::new(),
             tracker: Tracker::new(),
             own_addresses: Vec::new(),
             fib_routes: FibInterner::default(),
+            forwarding: true,
+            grouping: true,
         }
     }
 
-    pub(crate) fn peer(&self, id: PeerId) -> Option<&Peer> {
+    pub(crate) fn peer(&self, id: PeerId) -> Option<&Arc<Peer>> {
         self.peers.get(id.0 as usize)?.as_ref()
     }
 
     pub(crate) fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.peers.get_mut(id.0 as usize)?.as_mut()
+        self.peers
+            .get_mut(id.0 as usize)?
+            .as_mut()
+            .map(Arc::make_mut)
     }
 
     /// Sets what is known of a peer.
     pub(crate) fn put_peer(&mut self, id: PeerId, peer: Peer) {
-        put(&mut self.peers, id, Some(peer));
+        put(&mut self.peers, id, Some(Arc::new(peer)));
+    }
+
+    /// What export goes by now.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            config: Arc::clone(&self.config),
+            peers: self.peers.clone(),
+        }
     }
 }
 
@@ -69,24 +101,65 @@ pub(crate) fn put<T: Default>(list: &mut Vec<T>, id: PeerId, value: T) {
     }
 }
 
-/// Makes equal routes of the forwarding table one allocation.
+/// The number of a route of the forwarding table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FibId(NonZeroU32);
+
+/// Makes equal routes of the forwarding table one allocation and one number.
 #[derive(Debug, Default)]
 pub(crate) struct FibInterner {
-    routes: HashSet<Arc<FibRoute>, RandomState>,
-    purge_at: usize,
+    /// With the number of prefixes that use each.
+    routes: Vec<Option<(Arc<FibRoute>, u32)>>,
+    known: HashMap<Arc<FibRoute>, FibId, RandomState>,
+    free: Vec<FibId>,
 }
 
 impl FibInterner {
-    pub(crate) fn intern(&mut self, route: FibRoute) -> Arc<FibRoute> {
-        if let Some(known) = self.routes.get(&route) {
-            return known.clone();
-        }
-        if self.routes.len() >= self.purge_at {
-            self.routes.retain(|route| Arc::strong_count(route) > 1);
-            self.purge_at = (self.routes.len() * 2).max(64);
+    /// The number of a route, with one more user.
+    pub(crate) fn hold(&mut self, route: FibRoute) -> Option<FibId> {
+        if let Some(id) = self.known.get(&route).copied() {
+            self.hold_again(id);
+            return Some(id);
         }
         let route = Arc::new(route);
-        self.routes.insert(route.clone());
-        route
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                self.routes.push(None);
+                FibId(NonZeroU32::new(u32::try_from(self.routes.len()).ok()?)?)
+            }
+        };
+        *self.place(id)? = Some((Arc::clone(&route), 1));
+        self.known.insert(route, id);
+        Some(id)
+    }
+
+    pub(crate) fn hold_again(&mut self, id: FibId) {
+        if let Some(Some((_, users))) = self.place(id) {
+            *users += 1;
+        }
+    }
+
+    pub(crate) fn release(&mut self, id: FibId) {
+        let Some(place) = self.place(id) else { return };
+        if let Some((_, users)) = place {
+            *users -= 1;
+            if *users > 0 {
+                return;
+            }
+        }
+        if let Some((route, _)) = place.take() {
+            self.known.remove(&route);
+            self.free.push(id);
+        }
+    }
+
+    pub(crate) fn route(&self, id: FibId) -> Option<Arc<FibRoute>> {
+        let place = self.routes.get(id.0.get() as usize - 1)?;
+        place.as_ref().map(|(route, _)| Arc::clone(route))
+    }
+
+    fn place(&mut self, id: FibId) -> Option<&mut Option<(Arc<FibRoute>, u32)>> {
+        self.routes.get_mut(id.0.get() as usize - 1)
     }
 }

@@ -57,6 +57,56 @@ impl SlotSet {
         true
     }
 
+    pub(crate) fn contains(&self, slot: u32) -> bool {
+        let (word, bit) = split(slot as usize);
+        self.words.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts in what the other has.
+    pub(crate) fn unite(&mut self, other: &SlotSet) {
+        if other.words.len() > self.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+        self.count();
+    }
+
+    /// Takes out what the other has not.
+    pub(crate) fn intersect(&mut self, other: &SlotSet) {
+        self.words.truncate(other.words.len());
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= other;
+        }
+        self.count();
+    }
+
+    /// Takes out what the other has.
+    pub(crate) fn subtract(&mut self, other: &SlotSet) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+        self.count();
+    }
+
+    /// Makes the second level and the number of members anew.
+    fn count(&mut self) {
+        let words = self.words.chunks(64);
+        self.summary = words
+            .map(|group| {
+                let marks = group.iter().enumerate();
+                marks.fold(0, |marks, (at, word)| marks | u64::from(*word != 0) << at)
+            })
+            .collect();
+        let bits = self.words.iter().map(|word| word.count_ones() as usize);
+        self.len = bits.sum();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

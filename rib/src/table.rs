@@ -1,91 +1,147 @@
-//! Where prefixes live: slots found by hash, listed in order by a trie.
+//! Where prefixes and their paths live.
+//!
+//! Entries stand in chunks that never move, found by a hash of the prefix. The
+//! first path of an entry, which is the best one where there is a best, is in
+//! the entry itself; the others hang from it, each with the number of the next.
 
 use core::hash::BuildHasher;
-use std::sync::Arc;
+use core::num::NonZeroU32;
+use std::sync::OnceLock;
 
 use bgp_wire::update::{Nlri, Prefixes};
 use bgp_wire::{AddressFamily, V4, V6};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use prefix_trie::PrefixMap;
+use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::chunks::Chunks;
 use crate::decision::Step;
-use crate::fib::FibRoute;
+use crate::order::Order;
 use crate::path::Path;
+use crate::shared::FibId;
 
 /// What this crate needs of a family beyond [`AddressFamily`].
-pub(crate) trait RibFamily: AddressFamily<Prefix: prefix_trie::Prefix> {
+pub(crate) trait RibFamily: AddressFamily {
     /// A list as a message carries it.
     fn prefixes(list: Vec<Nlri<Self::Prefix>>) -> Prefixes;
+    /// A prefix as numbers, quicker to hash than its fields.
+    fn key(prefix: &Self::Prefix) -> (u64, u64);
 }
 
 impl RibFamily for V4 {
-    fn prefixes(list: Vec<Nlri<Self::Prefix>>) -> Prefixes {
+    fn prefixes(list: Vec<Nlri<Ipv4Net>>) -> Prefixes {
         Prefixes::V4(list)
+    }
+
+    fn key(prefix: &Ipv4Net) -> (u64, u64) {
+        let addr = u64::from(prefix.addr().to_bits());
+        (addr << 8 | u64::from(prefix.prefix_len()), 0)
     }
 }
 
 impl RibFamily for V6 {
-    fn prefixes(list: Vec<Nlri<Self::Prefix>>) -> Prefixes {
+    fn prefixes(list: Vec<Nlri<Ipv6Net>>) -> Prefixes {
         Prefixes::V6(list)
+    }
+
+    fn key(prefix: &Ipv6Net) -> (u64, u64) {
+        let bits = prefix.addr().to_bits();
+        // The length goes where few prefixes have bits.
+        let low = (bits as u64).rotate_left(8) ^ u64::from(prefix.prefix_len());
+        ((bits >> 64) as u64, low)
     }
 }
 
-/// A prefix and all that is known of it. It stays after its last path is gone
+/// A prefix and what is known of it. It stays after its last path is gone
 /// until everyone who was told of it knows.
 #[derive(Debug)]
 pub(crate) struct Entry<P> {
     pub(crate) prefix: P,
-    pub(crate) paths: Vec<Path>,
-    /// Table version of the last change of the best path.
-    pub(crate) version: u64,
-    /// The route that the forwarding side was told last.
-    pub(crate) fib: Option<Arc<FibRoute>>,
-    /// How many Adj-RIB-Outs hold the prefix as advertised, plus how many
-    /// still have to look at it.
-    pub(crate) holds: u32,
     /// Why the best path is the best.
     pub(crate) reason: Option<Step>,
+    /// Paths are used beside the best one.
+    pub(crate) has_multipath: bool,
+    /// Table version of the last change of the best path: the low half.
+    pub(crate) version: u32,
+    /// The route that the forwarding side was told last.
+    pub(crate) fib: Option<FibId>,
+    first: Option<Path>,
+    /// The next path, if there are several.
+    more: Option<Node>,
+}
+
+/// A path's place beyond the first.
+type Node = NonZeroU32;
+
+/// A path that is not its entry's first.
+#[derive(Debug)]
+struct Link {
+    path: Path,
+    next: Option<Node>,
+}
+
+/// Where a path of an entry is. Valid until a path of the entry is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    First,
+    At(Node),
 }
 
 impl<P> Entry<P> {
-    pub(crate) fn best(&self) -> Option<&Path> {
-        self.paths.iter().find(|path| path.best)
+    /// The first path; if there is a best one, that is it.
+    pub(crate) fn first(&self) -> Option<&Path> {
+        self.first.as_ref()
     }
 
-    /// Number of paths that import policy accepted.
-    pub(crate) fn accepted(&self) -> usize {
-        self.paths.iter().filter(|p| p.post.is_some()).count()
+    pub(crate) fn best(&self) -> Option<&Path> {
+        self.first.as_ref().filter(|path| path.best())
+    }
+
+    pub(crate) fn has_paths(&self) -> bool {
+        self.first.is_some()
+    }
+
+    pub(crate) fn has_several(&self) -> bool {
+        self.more.is_some()
     }
 }
 
 /// The prefixes of a family. A slot number is a prefix's name for as long as
-/// its entry lives, which is what sets and vectors elsewhere are indexed by.
+/// its entry lives, which is what sets elsewhere are indexed by.
 #[derive(Debug)]
 pub(crate) struct Table<F: RibFamily> {
-    entries: Vec<Option<Entry<F::Prefix>>>,
-    free: Vec<u32>,
+    entries: Chunks<Entry<F::Prefix>>,
+    links: Chunks<Link>,
     index: HashTable<u32>,
-    order: PrefixMap<F::Prefix, u32>,
+    order: OnceLock<Order<F::Prefix>>,
     hasher: RandomState,
+}
+
+fn node_index(node: Node) -> u32 {
+    node.get() - 1
 }
 
 impl<F: RibFamily> Table<F> {
     pub(crate) fn new() -> Table<F> {
         Table {
-            entries: Vec::new(),
-            free: Vec::new(),
+            entries: Chunks::new(),
+            links: Chunks::new(),
             index: HashTable::new(),
-            order: PrefixMap::new(),
+            order: OnceLock::new(),
             hasher: RandomState::default(),
         }
     }
 
+    fn hash(&self, prefix: &F::Prefix) -> u64 {
+        self.hasher.hash_one(F::key(prefix))
+    }
+
     pub(crate) fn find(&self, prefix: &F::Prefix) -> Option<u32> {
-        let hash = self.hasher.hash_one(prefix);
         let entries = &self.entries;
         self.index
-            .find(hash, |slot| has_prefix::<F>(entries, *slot, prefix))
+            .find(self.hash(prefix), |slot| {
+                entries.get(*slot).is_some_and(|e| e.prefix == *prefix)
+            })
             .copied()
     }
 
@@ -94,68 +150,66 @@ impl<F: RibFamily> Table<F> {
         if let Some(slot) = self.find(&prefix) {
             return slot;
         }
-        let entry = Some(Entry {
+        let slot = self.entries.insert(Entry {
             prefix,
-            paths: Vec::new(),
+            reason: None,
+            has_multipath: false,
             version: 0,
             fib: None,
-            holds: 0,
-            reason: None,
+            first: None,
+            more: None,
         });
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                self.entries.push(None);
-                // 2^32 prefixes do not fit into memory before they fit here.
-                (self.entries.len() - 1) as u32
-            }
-        };
-        if let Some(place) = self.entries.get_mut(slot as usize) {
-            *place = entry;
-        }
+        let hash = self.hash(&prefix);
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.index
-            .insert_unique(hasher.hash_one(prefix), slot, |slot| {
-                entries
-                    .get(*slot as usize)
-                    .and_then(|e| e.as_ref())
-                    .map_or(0, |e| hasher.hash_one(e.prefix))
-            });
-        self.order.insert(prefix, slot);
+        self.index.insert_unique(hash, slot, |slot| {
+            entries
+                .get(*slot)
+                .map_or(0, |e| hasher.hash_one(F::key(&e.prefix)))
+        });
+        if let Some(order) = self.order.get_mut()
+            && !order.add(prefix)
+        {
+            self.order.take();
+        }
         slot
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Entry<F::Prefix>> {
-        self.entries.get(slot as usize)?.as_ref()
+        self.entries.get(slot)
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Entry<F::Prefix>> {
-        self.entries.get_mut(slot as usize)?.as_mut()
+        self.entries.get_mut(slot)
     }
 
-    /// Gives the slot free.
+    /// Gives the slot free. Its paths are gone already.
     pub(crate) fn release(&mut self, slot: u32) {
-        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::take) else {
+        let Some(entry) = self.entries.remove(slot) else {
             return;
         };
-        let hash = self.hasher.hash_one(entry.prefix);
+        let hash = self.hash(&entry.prefix);
         if let Ok(found) = self.index.find_entry(hash, |s| *s == slot) {
             found.remove();
         }
-        self.order.remove(&entry.prefix);
-        self.free.push(slot);
+        if self.index.is_empty() {
+            self.index = HashTable::new();
+            self.order.take();
+        }
     }
 
-    /// Slots in use, ascending.
-    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> + '_ {
-        (0u32..)
-            .zip(&self.entries)
-            .filter_map(|(slot, entry)| entry.is_some().then_some(slot))
+    /// Entries in use with their slots, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Entry<F::Prefix>)> + '_ {
+        self.entries.iter()
     }
 
     /// One more than the highest slot.
     pub(crate) fn end(&self) -> u32 {
-        self.entries.len() as u32
+        self.entries.end()
+    }
+
+    /// Forgets the order of prefixes, which is built again when it is wanted.
+    pub(crate) fn forget_order(&mut self) {
+        self.order.take();
     }
 
     /// Entries in the order of their prefixes: all, or those after one.
@@ -163,19 +217,116 @@ impl<F: RibFamily> Table<F> {
         &self,
         start: Start<F::Prefix>,
     ) -> impl Iterator<Item = (u32, &Entry<F::Prefix>)> {
-        let slots = match start {
-            Start::First => self.order.iter(),
-            Start::At(prefix) => self.order.iter_from(&prefix, true),
-            Start::After(prefix) => self.order.iter_from(&prefix, false),
-        };
-        slots.filter_map(|(_, slot)| self.get(*slot).map(|entry| (*slot, entry)))
+        let order = self
+            .order
+            .get_or_init(|| Order::new(self.entries.iter().map(|(_, entry)| entry.prefix)));
+        order.from(start).filter_map(|prefix| {
+            let slot = self.find(&prefix)?;
+            Some((slot, self.get(slot)?))
+        })
     }
 
-    /// Entries that cover the prefix, shortest first.
-    pub(crate) fn covering(&self, prefix: &F::Prefix) -> impl Iterator<Item = &Entry<F::Prefix>> {
-        self.order
-            .cover(prefix)
-            .filter_map(|(_, slot)| self.get(*slot))
+    /// Slots of prefixes that cover this one, the longest first.
+    pub(crate) fn covering(&self, prefix: F::Prefix) -> impl Iterator<Item = u32> + '_ {
+        let octets = F::octets(&prefix);
+        (0..=F::prefix_len(&prefix))
+            .rev()
+            .filter_map(move |len| self.find(&F::from_wire(&octets, len)?))
+    }
+}
+
+// ===== paths =====
+
+impl<F: RibFamily> Table<F> {
+    /// The paths of a prefix, the first one first.
+    pub(crate) fn paths(&self, slot: u32) -> impl Iterator<Item = (Place, &Path)> + '_ {
+        let entry = self.entries.get(slot);
+        let first = entry.and_then(|e| e.first.as_ref());
+        let mut next = entry.and_then(|e| e.more);
+        let rest = core::iter::from_fn(move || {
+            let node = next?;
+            let link = self.links.get(node_index(node))?;
+            next = link.next;
+            Some((Place::At(node), &link.path))
+        });
+        first
+            .map(|path| (Place::First, path))
+            .into_iter()
+            .chain(rest)
+    }
+
+    pub(crate) fn path_mut(&mut self, slot: u32, place: Place) -> Option<&mut Path> {
+        match place {
+            Place::First => self.entries.get_mut(slot)?.first.as_mut(),
+            Place::At(node) => Some(&mut self.links.get_mut(node_index(node))?.path),
+        }
+    }
+
+    /// Adds a path to an entry.
+    pub(crate) fn add_path(&mut self, slot: u32, path: Path) -> Option<Place> {
+        let entry = self.entries.get_mut(slot)?;
+        if entry.first.is_none() {
+            entry.first = Some(path);
+            return Some(Place::First);
+        }
+        let link = Link {
+            path,
+            next: entry.more,
+        };
+        let node = Node::new(self.links.insert(link).checked_add(1)?);
+        self.entries.get_mut(slot)?.more = node;
+        node.map(Place::At)
+    }
+
+    /// Makes the path at a place the first one.
+    pub(crate) fn bring_forward(&mut self, slot: u32, place: Place) {
+        if let Place::At(node) = place
+            && let Some(entry) = self.entries.get_mut(slot)
+            && let Some(first) = &mut entry.first
+            && let Some(link) = self.links.get_mut(node_index(node))
+        {
+            core::mem::swap(first, &mut link.path);
+        }
+    }
+
+    /// Removes the paths that `gone` says and hands them over.
+    pub(crate) fn remove_paths(
+        &mut self,
+        slot: u32,
+        gone: impl Fn(&Path) -> bool,
+        mut removed: impl FnMut(Path),
+    ) {
+        let Some(entry) = self.entries.get_mut(slot) else {
+            return;
+        };
+        let mut first = entry.first.take();
+        let mut next = entry.more.take();
+        if first.as_ref().is_some_and(&gone) {
+            first.take().into_iter().for_each(&mut removed);
+        }
+        let mut kept = None;
+        while let Some(node) = next {
+            let index = node_index(node);
+            let Some(link) = self.links.get_mut(index) else {
+                break;
+            };
+            next = link.next;
+            let (leaves, rises) = (gone(&link.path), first.is_none());
+            if !leaves && !rises {
+                link.next = kept;
+                kept = Some(node);
+            } else if let Some(link) = self.links.remove(index) {
+                if leaves {
+                    removed(link.path);
+                } else {
+                    first = Some(link.path);
+                }
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(slot) {
+            entry.first = first;
+            entry.more = kept;
+        }
     }
 }
 
@@ -187,13 +338,6 @@ pub(crate) enum Start<P> {
     After(P),
 }
 
-fn has_prefix<F: RibFamily>(
-    entries: &[Option<Entry<F::Prefix>>],
-    slot: u32,
-    prefix: &F::Prefix,
-) -> bool {
-    entries
-        .get(slot as usize)
-        .and_then(|entry| entry.as_ref())
-        .is_some_and(|entry| entry.prefix == *prefix)
-}
+const _: () = assert!(size_of::<Option<Entry<Ipv4Net>>>() <= 48);
+const _: () = assert!(size_of::<Option<Entry<Ipv6Net>>>() <= 60);
+const _: () = assert!(size_of::<Option<Link>>() == 28);

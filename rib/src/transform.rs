@@ -2,127 +2,333 @@
 //! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 7947).
 
 use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use bgp_wire::{Community, Family, NextHop, PathAttributes};
+use bgp_wire::{Family, NextHop, PathAttributes};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
-use crate::attrs::{AttrRef, Interner};
+use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::config::RibConfig;
 use crate::import::is_link_local;
 use crate::peer::{PeerId, PeerInfo};
-use crate::policy::{Policy, RouteContext, Verdict};
-use crate::shared::{Peer, Shared};
+use crate::plan::{Form, Plan};
+use crate::policy::{Attributes, RouteContext, Verdict};
+use crate::shared::{Peer, Rules};
 use crate::view::PathSource;
 
 /// Attribute flags (RFC 4271 section 4.3).
 const TRANSITIVE: u8 = 0x40;
 const PARTIAL: u8 = 0x20;
 
-/// Makes what one peer is sent. Lives for one portion, in which paths that
-/// share attributes and source are worked out once.
+/// Works out what the members of an update group are told, by one state of the
+/// rules. Lives for one portion, in which paths that share attributes and
+/// source are worked out once.
 pub(crate) struct Exporter<'a> {
     config: &'a RibConfig,
-    peers: &'a [Option<Peer>],
-    interner: &'a mut Interner,
-    id: PeerId,
-    to: &'a PeerInfo,
-    policy: &'a dyn Policy,
+    rules: &'a Rules,
+    members: Vec<(PeerId, Arc<Peer>)>,
     family: Family,
-    cache: HashMap<(usize, PathSource), Option<Prepared>, RandomState>,
+    sets: HashMap<Route, Option<Rc<Prepared>>, RandomState>,
+    last: Option<(Route, Option<Rc<Prepared>>)>,
+    /// Plans that policy made of single prefixes, by what they say.
+    rewritten: HashMap<Vec<u8>, Vec<Rc<Plan>>, RandomState>,
+    /// Which members are special for a next hop that came from inside or
+    /// outside.
+    next_hops: HashMap<(Option<NextHop>, Origin), Rc<NextHops>, RandomState>,
 }
 
-/// Attributes for this peer before export policy, and after it where policy
-/// changes nothing.
-struct Prepared {
-    before: PathAttributes,
-    unchanged: Option<AttrRef>,
-}
-
-/// The path to be sent.
-pub(crate) struct Route<'a> {
-    pub(crate) prefix: IpNet,
+/// What was or is to be told, but for the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Route {
+    pub(crate) attributes: AttrId,
     pub(crate) source: PathSource,
-    pub(crate) attributes: &'a AttrRef,
-    pub(crate) weight: u32,
+}
+
+/// Where a route comes from, as far as next hops go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Origin {
+    Local,
+    External,
+    Internal,
+}
+
+/// Which next hop a member is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// Our address towards it.
+    Own,
+    This(NextHop),
+    /// There is none that it could use.
+    Nothing,
+}
+
+/// Next hops for the members: most are named the same.
+#[derive(Debug)]
+struct NextHops {
+    rest: Named,
+    exceptions: Vec<(PeerId, Named)>,
+}
+
+/// A set of attributes for the group, before export policy.
+struct Prepared {
+    weight: u32,
+    learned_from: Option<Arc<Peer>>,
+    /// One for each next hop that members are named.
+    forms: Vec<PreparedForm>,
+    rest: Option<usize>,
+    exceptions: Vec<(PeerId, Option<usize>)>,
+    /// What is told where policy changes nothing.
+    unchanged: std::cell::OnceCell<Rc<Plan>>,
+}
+
+struct PreparedForm {
+    attributes: Attributes<'static>,
+    own_next_hop: bool,
+    /// A member that the form is for.
+    to: Arc<Peer>,
 }
 
 impl<'a> Exporter<'a> {
-    /// For a peer that is known.
-    pub(crate) fn new(shared: &'a mut Shared, id: PeerId, family: Family) -> Option<Exporter<'a>> {
-        let Shared {
-            config,
-            peers,
-            interner,
-            ..
-        } = shared;
-        let peer = peers.get(id.0 as usize)?.as_ref()?;
-        Some(Exporter {
-            config,
-            peers,
-            interner,
-            id,
-            to: &peer.info,
-            policy: peer.policy.as_ref(),
+    /// For the members that the rules know.
+    pub(crate) fn new(rules: &'a Rules, members: &[PeerId], family: Family) -> Exporter<'a> {
+        Exporter {
+            config: &rules.config,
+            rules,
+            members: members
+                .iter()
+                .filter_map(|id| Some((*id, Arc::clone(rules.peer(*id)?))))
+                .collect(),
             family,
-            cache: HashMap::default(),
-        })
+            sets: HashMap::default(),
+            last: None,
+            rewritten: HashMap::default(),
+            next_hops: HashMap::default(),
+        }
     }
 
-    /// What the peer is to hold for the route; none if it is not told of it.
-    pub(crate) fn export(&mut self, route: &Route<'_>) -> Option<AttrRef> {
-        let key = (route.attributes.address(), route.source);
-        if !self.cache.contains_key(&key) {
-            let prepared = self.prepare(route).map(|before| Prepared {
-                before,
-                unchanged: None,
+    /// What the members are to hold for the route; none if nobody is told.
+    pub(crate) fn plan(
+        &mut self,
+        interner: &Interner,
+        prefix: IpNet,
+        route: Route,
+    ) -> Option<Rc<Plan>> {
+        let prepared = self.prepared(interner, route)?;
+        let mut verdicts = Vec::new();
+        let mut all_accept = true;
+        for form in &prepared.forms {
+            let verdict = form.to.policy.export(&RouteContext {
+                peer: &form.to.info,
+                learned_from: prepared.learned_from.as_ref().map(|peer| &peer.info),
+                family: self.family,
+                prefix,
+                attributes: &form.attributes,
+                weight: prepared.weight,
             });
-            self.cache.insert(key, prepared);
+            if matches!(verdict, Verdict::Accept) && all_accept {
+                continue;
+            }
+            all_accept = false;
+            verdicts.push(verdict);
         }
-        let prepared = self.cache.get_mut(&key)?.as_mut()?;
-        let learned_from = match route.source {
-            PathSource::Local(_) => None,
-            PathSource::Peer(peer) => info(self.peers, peer),
-        };
-        let verdict = self.policy.export(&RouteContext {
-            peer: self.to,
-            learned_from,
-            family: self.family,
-            prefix: route.prefix,
-            attributes: &prepared.before,
-            weight: route.weight,
-        });
-        match verdict {
-            Verdict::Deny(_) => None,
-            Verdict::Accept => {
-                if prepared.unchanged.is_none() {
-                    let done = finish(self.config, self.to, self.family, prepared.before.clone());
-                    prepared.unchanged = Some(self.interner.intern(done));
-                }
-                prepared.unchanged.clone()
-            }
-            Verdict::AcceptWith(new) => {
-                new.attributes.next_hop?;
-                let done = finish(self.config, self.to, self.family, new.attributes);
-                Some(self.interner.intern(done))
-            }
+        if all_accept {
+            return Some(Rc::clone(
+                prepared
+                    .unchanged
+                    .get_or_init(|| Rc::new(self.finished(&prepared, &[]))),
+            ));
+        }
+        // Those before the first that is no plain acceptance.
+        let plain = prepared.forms.len() - verdicts.len();
+        let verdicts: Vec<Verdict> = std::iter::repeat_with(|| Verdict::Accept)
+            .take(plain)
+            .chain(verdicts)
+            .collect();
+        let plan = self.finished(&prepared, &verdicts);
+        (!plan.is_nothing(self.members.len())).then(|| self.share(plan))
+    }
+
+    /// Equal plans are one, so that prefixes with equal plans are sent
+    /// together.
+    fn share(&mut self, plan: Plan) -> Rc<Plan> {
+        let mut key = Vec::new();
+        for form in &plan.forms {
+            key.extend(bgp_wire::encode_attribute_block(&form.attributes));
+        }
+        let known = self.rewritten.entry(key).or_default();
+        if let Some(same) = known.iter().find(|same| ***same == plan) {
+            return Rc::clone(same);
+        }
+        let plan = Rc::new(plan);
+        known.push(Rc::clone(&plan));
+        plan
+    }
+
+    /// The plan after these verdicts, one for each form; all accept where
+    /// there are none.
+    fn finished(&self, prepared: &Prepared, verdicts: &[Verdict]) -> Plan {
+        let mut forms = Vec::new();
+        let places: Vec<Option<usize>> = prepared
+            .forms
+            .iter()
+            .enumerate()
+            .map(|(at, form)| {
+                let (attributes, own_next_hop) = match verdicts.get(at) {
+                    None | Some(Verdict::Accept) => {
+                        (PathAttributes::clone(&form.attributes), form.own_next_hop)
+                    }
+                    Some(Verdict::Deny(_)) => return None,
+                    Some(Verdict::AcceptWith(new)) => {
+                        let next_hop = new.attributes.next_hop?;
+                        let same = form.attributes.next_hop == Some(next_hop);
+                        (new.attributes.clone(), form.own_next_hop && same)
+                    }
+                };
+                let done = finish(self.config, &form.to.info, self.family, attributes);
+                forms.push(Form {
+                    attributes: Arc::new(done),
+                    own_next_hop,
+                });
+                Some(forms.len() - 1)
+            })
+            .collect();
+        let place = |form: Option<usize>| places.get(form?).copied().flatten();
+        let rest = place(prepared.rest);
+        let exceptions = prepared.exceptions.iter();
+        Plan {
+            forms,
+            rest,
+            exceptions: exceptions
+                .map(|(peer, form)| (*peer, place(*form)))
+                .filter(|(_, form)| *form != rest)
+                .collect(),
         }
     }
 
-    /// The attributes for this peer as export policy sees them.
-    fn prepare(&self, route: &Route<'_>) -> Option<PathAttributes> {
-        let from = match route.source {
+    fn prepared(&mut self, interner: &Interner, route: Route) -> Option<Rc<Prepared>> {
+        if let Some((last, prepared)) = &self.last
+            && *last == route
+        {
+            return prepared.clone();
+        }
+        let known = self.sets.get(&route).cloned();
+        let prepared = known.unwrap_or_else(|| {
+            let set = interner.set(route.attributes);
+            let prepared = set.and_then(|set| self.prepare(set, route.source));
+            let prepared = prepared.map(Rc::new);
+            self.sets.insert(route, prepared.clone());
+            prepared
+        });
+        self.last = Some((route, prepared.clone()));
+        prepared
+    }
+
+    /// The attributes for the members as export policy sees them.
+    fn prepare(&mut self, set: &AttrRef, source: PathSource) -> Option<Prepared> {
+        let from = match source {
             PathSource::Local(_) => None,
-            // Split horizon: nobody is told what he said himself.
-            PathSource::Peer(peer) if peer == self.id => return None,
-            PathSource::Peer(peer) => Some(info(self.peers, peer)?),
+            PathSource::Peer(peer) => Some(Arc::clone(self.rules.peer(peer)?)),
         };
-        if !self.communities_allow(route.attributes) || !self.reflection_allows(from, route) {
+        let (_, any) = self.members.first()?;
+        let any = Arc::clone(any);
+        let from_info = from.as_ref().map(|peer| &peer.info);
+        if !communities_allow(&any.info, set) || !self.reflection_allows(&any.info, from_info) {
             return None;
         }
-        let mut attributes = (**route.attributes).clone();
-        attributes.next_hop = Some(self.next_hop(from, route.attributes)?);
+        let next_hops = self.next_hops(set.next_hop(), from_info);
+        let base = self.attributes(&any.info, set, from_info);
+        let mut prepared = Prepared {
+            weight: set.weight(),
+            forms: Vec::new(),
+            rest: None,
+            exceptions: Vec::new(),
+            unchanged: std::cell::OnceCell::new(),
+            learned_from: from.clone(),
+        };
+        prepared.rest = self.form(&mut prepared.forms, &base, next_hops.rest, &any);
+        for (peer, named) in &next_hops.exceptions {
+            let to = self.member(*peer)?;
+            let form = self.form(&mut prepared.forms, &base, *named, &to);
+            prepared.exceptions.push((*peer, form));
+        }
+        self.leave_out(&mut prepared, set, source);
+        let told = prepared.exceptions.iter().any(|(_, form)| form.is_some());
+        let rest = prepared.rest.is_some() && prepared.exceptions.len() < self.members.len();
+        (told || rest).then_some(prepared)
+    }
+
+    fn member(&self, peer: PeerId) -> Option<Arc<Peer>> {
+        let at = self.members.binary_search_by_key(&peer, |(id, _)| *id);
+        Some(Arc::clone(&self.members.get(at.ok()?)?.1))
+    }
+
+    /// The form with this next hop, new if need be.
+    fn form(
+        &self,
+        forms: &mut Vec<PreparedForm>,
+        base: &PathAttributes,
+        named: Named,
+        to: &Arc<Peer>,
+    ) -> Option<usize> {
+        let (next_hop, own_next_hop) = match named {
+            Named::Nothing => return None,
+            Named::Own => (own_next_hop(&to.info, self.family)?, true),
+            Named::This(next_hop) => (next_hop, false),
+        };
+        let same = |form: &PreparedForm| {
+            form.own_next_hop == own_next_hop
+                && (own_next_hop || form.attributes.next_hop == Some(next_hop))
+        };
+        if let Some(at) = forms.iter().position(same) {
+            return Some(at);
+        }
+        let mut attributes = base.clone();
+        attributes.next_hop = Some(next_hop);
+        forms.push(PreparedForm {
+            attributes: Attributes::new(attributes),
+            own_next_hop,
+            to: Arc::clone(to),
+        });
+        Some(forms.len() - 1)
+    }
+
+    /// Nobody is told what he said himself: split horizon, and the originator
+    /// of a reflected route (RFC 4456 section 8).
+    fn leave_out(&self, prepared: &mut Prepared, set: &AttrRef, source: PathSource) {
+        let internal = prepared
+            .learned_from
+            .as_ref()
+            .is_some_and(|from| !from.info.is_external());
+        let originator = set.originator_id().filter(|_| internal);
+        let mut out: Vec<PeerId> = Vec::new();
+        if let PathSource::Peer(peer) = source
+            && self.member(peer).is_some()
+        {
+            out.push(peer);
+        }
+        if let Some(originator) = originator {
+            let members = self.members.iter();
+            let back = members
+                .filter(|(_, peer)| !peer.info.is_external() && peer.info.router_id == originator);
+            out.extend(back.map(|(id, _)| *id));
+        }
+        if out.is_empty() {
+            return;
+        }
+        out.sort_unstable();
+        out.dedup();
+        let told = &mut prepared.exceptions;
+        told.retain(|(peer, _)| !out.contains(peer));
+        told.extend(out.into_iter().map(|peer| (peer, None)));
+        told.sort_unstable_by_key(|(peer, _)| *peer);
+    }
+
+    /// All but the next hop.
+    fn attributes(&self, to: &PeerInfo, set: &AttrRef, from: Option<&PeerInfo>) -> PathAttributes {
+        let mut attributes = set.decode();
         attributes.unknown.retain(|raw| raw.flags & TRANSITIVE != 0);
         if from.is_some() {
             // Section 9: passed on by one who does not know it.
@@ -131,9 +337,9 @@ impl<'a> Exporter<'a> {
                 .iter_mut()
                 .for_each(|raw| raw.flags |= PARTIAL);
         }
-        if self.to.is_external() {
+        if to.is_external() {
             // Section 5.1.4: a MED is not passed on to a third AS.
-            if from.is_some() && !self.transparent() {
+            if from.is_some() && !self.transparent(to) {
                 attributes.med = None;
             }
         } else {
@@ -147,86 +353,105 @@ impl<'a> Exporter<'a> {
                 attributes.cluster_list.insert(0, self.config.cluster_id());
             }
         }
-        Some(attributes)
-    }
-
-    /// RFC 1997. There is no confederation, so the subconfed community means
-    /// what NO_EXPORT means.
-    fn communities_allow(&self, attributes: &PathAttributes) -> bool {
-        let has = |community| attributes.communities.contains(&community);
-        let leaves = self.to.is_external();
-        !(has(Community::NO_ADVERTISE)
-            || leaves && (has(Community::NO_EXPORT) || has(Community::NO_EXPORT_SUBCONFED)))
+        attributes
     }
 
     /// RFC 4271 section 9.2: internal routes stay with the peer that was told,
     /// unless we reflect (RFC 4456 section 6): from clients to everybody, from
     /// others to clients.
-    fn reflection_allows(&self, from: Option<&PeerInfo>, route: &Route<'_>) -> bool {
+    fn reflection_allows(&self, to: &PeerInfo, from: Option<&PeerInfo>) -> bool {
         let Some(from) = from.filter(|from| !from.is_external()) else {
             return true;
         };
-        if self.to.is_external() {
-            return true;
-        }
         let client = |peer: &PeerInfo| peer.reflector_client.contains(self.family);
-        (client(from) || client(self.to))
-            && route.attributes.originator_id != Some(self.to.router_id)
+        to.is_external() || client(from) || client(to)
     }
 
-    fn transparent(&self) -> bool {
-        self.to.route_server_client.contains(self.family)
+    fn transparent(&self, to: &PeerInfo) -> bool {
+        to.route_server_client.contains(self.family)
+    }
+
+    // ===== next hops =====
+
+    fn next_hops(&mut self, current: Option<NextHop>, from: Option<&PeerInfo>) -> Rc<NextHops> {
+        let origin = match from {
+            None => Origin::Local,
+            Some(from) if from.is_external() => Origin::External,
+            Some(_) => Origin::Internal,
+        };
+        if let Some(known) = self.next_hops.get(&(current, origin)) {
+            return Rc::clone(known);
+        }
+        let named = |(_, peer): &(PeerId, Arc<Peer>)| self.named(&peer.info, origin, current);
+        // What the first one is named is what most are, in a group of peers
+        // that are alike; where it is the exception the lists are longer.
+        let rest = self.members.first().map_or(Named::Nothing, named);
+        let exceptions = self
+            .members
+            .iter()
+            .map(|member| (member.0, named(member)))
+            .filter(|(_, named)| *named != rest)
+            .collect();
+        let next_hops = Rc::new(NextHops { rest, exceptions });
+        self.next_hops
+            .insert((current, origin), Rc::clone(&next_hops));
+        next_hops
     }
 
     /// RFC 4271 section 5.1.3.
-    fn next_hop(&self, from: Option<&PeerInfo>, attributes: &PathAttributes) -> Option<NextHop> {
-        let ours = own_next_hop(self.to, self.family);
-        let Some(current) = attributes.next_hop.filter(|hop| self.may_keep(*hop)) else {
+    fn named(&self, to: &PeerInfo, origin: Origin, current: Option<NextHop>) -> Named {
+        let ours = match own_next_hop(to, self.family) {
+            Some(_) => Named::Own,
+            None => Named::Nothing,
+        };
+        let Some(current) = current.filter(|hop| self.may_keep(to, *hop)) else {
             return ours;
         };
-        let ours_set = |set: bool| {
+        let ours_if = |set: bool| {
             if set {
                 ours
             } else {
-                Some(beyond_link(current))
+                Named::This(beyond_link(current))
             }
         };
-        let forced = self.to.next_hop_self_force.contains(self.family);
-        let wanted = forced || self.to.next_hop_self.contains(self.family);
-        match (self.to.is_external(), from) {
-            (true, Some(from)) if self.transparent() && from.is_external() => Some(current),
-            (true, _) if !wanted && self.on_shared_subnet(current) => Some(current),
-            (true, _) | (false, None) => ours,
-            (false, Some(from)) if from.is_external() => ours_set(wanted),
-            (false, Some(_)) => ours_set(forced),
+        let forced = to.next_hop_self_force.contains(self.family);
+        let wanted = forced || to.next_hop_self.contains(self.family);
+        match (to.is_external(), origin) {
+            (true, Origin::External) if self.transparent(to) => Named::This(current),
+            (true, _) if !wanted && on_shared_subnet(to, current) => Named::This(current),
+            (true, _) | (false, Origin::Local) => ours,
+            (false, Origin::External) => ours_if(wanted),
+            (false, Origin::Internal) => ours_if(forced),
         }
     }
 
     /// Whether the peer could use this next hop: never its own address, no
     /// other link's address, and an IPv6 one for an IPv4 prefix only where
     /// that was negotiated (RFC 8950).
-    fn may_keep(&self, next_hop: NextHop) -> bool {
+    fn may_keep(&self, to: &PeerInfo, next_hop: NextHop) -> bool {
         let addr = next_hop.addr();
         let fits = match (self.family, next_hop) {
-            (Family::Ipv4Unicast, NextHop::V6 { .. }) => {
-                self.to.extended_next_hop.contains(self.family)
-            }
+            (Family::Ipv4Unicast, NextHop::V6 { .. }) => to.extended_next_hop.contains(self.family),
             (Family::Ipv4Unicast, NextHop::V4(addr)) => !addr.is_unspecified(),
             (Family::Ipv6Unicast, NextHop::V6 { global, .. }) => !global.is_unspecified(),
             (Family::Ipv6Unicast, NextHop::V4(_)) => false,
         };
-        fits && addr != self.to.address && !is_link_local(addr)
-    }
-
-    /// A third party on the subnet that we share with the peer.
-    fn on_shared_subnet(&self, next_hop: NextHop) -> bool {
-        let addr: IpAddr = next_hop.addr();
-        !self.to.ebgp_multihop && self.to.shared_subnets.iter().any(|net| net.contains(&addr))
+        fits && addr != to.address && !is_link_local(addr)
     }
 }
 
-fn info(peers: &[Option<Peer>], id: PeerId) -> Option<&PeerInfo> {
-    Some(&peers.get(id.0 as usize)?.as_ref()?.info)
+/// A third party on the subnet that we share with the peer.
+fn on_shared_subnet(to: &PeerInfo, next_hop: NextHop) -> bool {
+    let addr: IpAddr = next_hop.addr();
+    !to.ebgp_multihop && to.shared_subnets.iter().any(|net| net.contains(&addr))
+}
+
+/// RFC 1997. There is no confederation, so the subconfed community means what
+/// NO_EXPORT means.
+fn communities_allow(to: &PeerInfo, set: &AttrRef) -> bool {
+    let scope = set.scope();
+    let stays = scope.no_export || scope.no_export_subconfed;
+    !(scope.no_advertise || to.is_external() && stays)
 }
 
 /// A next hop as it is named to somebody who does not share its link: without
@@ -244,7 +469,7 @@ fn beyond_link(next_hop: NextHop) -> NextHop {
 /// Our own address as next hop, in the family that the peer can use; none
 /// where we have none. Where there is no global IPv6 address the link-local
 /// one takes both places, as other speakers on unnumbered links send it.
-fn own_next_hop(to: &PeerInfo, family: Family) -> Option<NextHop> {
+pub(crate) fn own_next_hop(to: &PeerInfo, family: Family) -> Option<NextHop> {
     let v6 = || {
         let global = to.local_v6.or(to.local_link_local)?;
         Some(NextHop::V6 {

@@ -134,7 +134,7 @@ pub struct AdvertisedRoute {
 impl AdvertisedRoute {
     /// The next hop that was sent.
     pub fn next_hop(&self) -> Option<NextHop> {
-        self.attributes.next_hop
+        self.attributes.next_hop()
     }
 }
 

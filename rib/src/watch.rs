@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::family_rib::{FamilyRib, release_if_idle};
+use crate::family_rib::FamilyRib;
 use crate::slots::SlotSet;
 use crate::table::RibFamily;
 
@@ -35,10 +35,8 @@ impl<F: RibFamily> FamilyRib<F> {
     /// Ends the hold that a noted change has on its entry, which keeps the
     /// slot from being another prefix's by then.
     fn let_go(&mut self, slot: u32) -> Option<IpNet> {
-        let entry = self.table.get_mut(slot)?;
-        entry.holds -= 1;
-        let prefix = entry.prefix.into();
-        release_if_idle(&mut self.table, slot);
+        let prefix = self.table.get(slot)?.prefix.into();
+        self.release_if_idle(slot);
         Some(prefix)
     }
 }

@@ -146,7 +146,7 @@ fn reflection_attributes_of_an_external_peer_are_ignored() {
     route.local_pref = Some(500);
     announce(&mut rib, 1, PREFIX, route);
     let view = rib.prefix(net(PREFIX)).unwrap();
-    assert_eq!(*view.paths[0].attributes, good());
+    assert_eq!(view.paths[0].attributes.decode(), good());
 }
 
 #[test]
@@ -329,9 +329,9 @@ fn policy_sets_weight_and_attributes_and_the_received_ones_stay() {
     announce(&mut rib, 1, PREFIX, good());
     let view = rib.prefix(net(PREFIX)).unwrap();
     assert_eq!(view.paths[0].weight, 9);
-    assert_eq!(view.paths[0].attributes.local_pref, Some(200));
+    assert_eq!(view.paths[0].attributes.local_pref(), Some(200));
     let page = rib.received(PeerId(1), V4, None, 10);
-    assert_eq!(*page.items[0].attributes, good());
+    assert_eq!(page.items[0].attributes.decode(), good());
 }
 
 #[test]

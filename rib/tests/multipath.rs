@@ -31,7 +31,7 @@ fn peer(rib: &mut Rib, number: u32, asn: u32) {
 fn used(rib: &Rib) -> Vec<String> {
     let view = rib.prefix(net(PREFIX)).unwrap();
     let used = view.paths.iter().filter(|p| p.multipath);
-    used.map(|p| p.attributes.next_hop.unwrap().addr().to_string())
+    used.map(|p| p.attributes.next_hop().unwrap().addr().to_string())
         .collect()
 }
 

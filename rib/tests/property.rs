@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::{Family, FamilySet};
+use bgp_wire::{Family, FamilySet, PathAttributes};
 use common::world::{self, Event};
 use common::*;
-use holdfast_rib::{AttrRef, FibRoute, PathSource, PeerId, Rib, TrackEvent};
+use holdfast_rib::{ExportBatch, FibRoute, LocalSource, PathSource, PeerId, Rib, TrackEvent};
 use ipnet::IpNet;
 use model::Model;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 /// The other end of a peer's session.
 #[derive(Debug, Default)]
 struct Remote {
-    holds: BTreeMap<IpNet, AttrRef>,
+    holds: BTreeMap<IpNet, Arc<PathAttributes>>,
     awaits_end_of_rib: FamilySet,
     awaits_refresh: FamilySet,
 }
@@ -30,6 +30,10 @@ struct Harness {
     tracked: BTreeSet<IpAddr>,
     fib: BTreeMap<IpNet, Arc<FibRoute>>,
     remotes: BTreeMap<u32, Remote>,
+    /// Peers that are told the same share one allocation of their policy.
+    policies: BTreeMap<u8, Arc<TestPolicy>>,
+    /// Portions are taken for whole groups.
+    grouped: bool,
 }
 
 impl Harness {
@@ -40,7 +44,15 @@ impl Harness {
             tracked: BTreeSet::new(),
             fib: BTreeMap::new(),
             remotes: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            grouped: false,
         }
+    }
+
+    fn policy(&mut self, number: u8) -> (Arc<TestPolicy>, TestPolicy) {
+        let policy = world::policy(number);
+        let shared = self.policies.entry(number % 6);
+        (Arc::clone(shared.or_insert(Arc::new(policy))), policy)
     }
 
     fn run(&mut self, event: &Event) {
@@ -48,6 +60,7 @@ impl Harness {
             Event::Export(peer, budget) => self.export(*peer, *budget),
             Event::TakeFib(budget) => self.take_fib(*budget),
             Event::Settle => self.settle(),
+            Event::Isolate(peer, family) => self.rib.isolate(PeerId(*peer), *family),
             Event::Up(..)
             | Event::Down(..)
             | Event::SetPolicy(..)
@@ -64,15 +77,19 @@ impl Harness {
     }
 
     fn peer_event(&mut self, event: &Event) {
+        let (shared, policy) = match *event {
+            Event::Up(_, _, policy) | Event::SetPolicy(_, policy) => self.policy(policy),
+            _ => self.policy(0),
+        };
         let (rib, model) = (&mut self.rib, &mut self.model);
         match *event {
-            Event::Up(peer, variant, policy) => {
-                let (info, policy) = (world::peer(peer, variant), world::policy(policy));
+            Event::Up(peer, variant, _) => {
+                let info = world::peer(peer, variant);
                 let remote = Remote {
                     awaits_end_of_rib: info.families,
                     ..Remote::default()
                 };
-                rib.peer_up(PeerId(peer), info.clone(), Arc::new(policy));
+                rib.peer_up(PeerId(peer), info.clone(), shared);
                 model.peer_up(PeerId(peer), info, policy);
                 self.remotes.insert(peer, remote);
             }
@@ -85,9 +102,8 @@ impl Harness {
                 model.peer_down(PeerId(peer), keep);
                 self.remotes.remove(&peer);
             }
-            Event::SetPolicy(peer, policy) => {
-                let policy = world::policy(policy);
-                rib.set_policy(PeerId(peer), Arc::new(policy));
+            Event::SetPolicy(peer, _) => {
+                rib.set_policy(PeerId(peer), shared);
                 if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
                     peer.policy = policy;
                 }
@@ -197,22 +213,41 @@ impl Harness {
         }
     }
 
+    /// Takes a portion for a peer, or for the groups that it is in.
     fn export(&mut self, peer: u32, budget: usize) {
-        let batch = self.rib.export(PeerId(peer), budget);
+        if !self.grouped {
+            let batch = self.rib.export(PeerId(peer), budget);
+            return self.deliver(peer, &batch);
+        }
+        for group in self.rib.groups() {
+            if !self.rib.members(group).contains(&PeerId(peer)) {
+                continue;
+            }
+            let Some(batch) = self.rib.export_group(group, budget) else {
+                continue;
+            };
+            assert!(batch.members.is_sorted_by_key(|member| member.peer));
+            for member in &batch.members {
+                self.deliver(member.peer.0, &batch.of_member(member.peer));
+            }
+        }
+    }
+
+    fn deliver(&mut self, peer: u32, batch: &ExportBatch) {
         let Some(remote) = self.remotes.get_mut(&peer) else {
             assert!(batch.is_empty());
             return;
         };
-        for prefix in withdrawn_nets(&batch) {
+        for prefix in withdrawn_nets(batch) {
             let held = remote.holds.remove(&prefix);
-            assert!(held.is_some(), "{prefix} was not announced");
+            assert!(held.is_some(), "{prefix} was not announced to {peer}");
         }
         for (attributes, prefixes) in &batch.announced {
             for prefix in nets(prefixes) {
                 let held = remote.holds.insert(prefix, attributes.clone());
                 let resent = remote.awaits_refresh.contains(family_of(prefix));
                 let news = held.as_ref() != Some(attributes);
-                assert!(news || resent, "{prefix} again");
+                assert!(news || resent, "{prefix} again to {peer}");
             }
         }
         for family in batch.end_of_rib.iter() {
@@ -223,6 +258,25 @@ impl Harness {
             assert!(remote.awaits_refresh.contains(family));
             remote.awaits_refresh.remove(family);
         }
+    }
+
+    /// Empties the table and looks whether anything is held still.
+    fn end(&mut self) {
+        for peer in 0..world::PEERS {
+            self.run(&Event::Down(peer, 0));
+        }
+        for prefix in world::PREFIXES {
+            for source in [
+                LocalSource::Network,
+                LocalSource::Connected,
+                LocalSource::Static,
+            ] {
+                self.run(&Event::WithdrawLocal(net(prefix), source));
+            }
+        }
+        self.settle();
+        assert_eq!(self.rib.attribute_holds(), 0);
+        assert_eq!(self.rib.groups(), []);
     }
 
     /// Takes everything and compares what came out with the model.
@@ -238,6 +292,8 @@ impl Harness {
             while self.rib.pending(PeerId(peer)) {
                 self.export(peer, 2);
             }
+        }
+        for peer in 0..world::PEERS {
             let Some(remote) = self.remotes.get(&peer) else {
                 continue;
             };
@@ -259,7 +315,11 @@ impl Harness {
             let mut after = None;
             loop {
                 let page = self.rib.advertised(PeerId(peer), family, after, 2);
-                shown.extend(page.items.into_iter().map(|r| (r.prefix, r.attributes)));
+                shown.extend(
+                    page.items
+                        .into_iter()
+                        .map(|r| (r.prefix, Arc::new(r.attributes.decode()))),
+                );
                 after = page.next;
                 if after.is_none() {
                     break;
@@ -312,7 +372,7 @@ impl Harness {
                 .position(|p| (p.source, p.path_id) == (shown.source, shown.path_id))
                 .unwrap();
             let path = &outcome.paths[place];
-            assert_eq!(*shown.attributes, path.attributes);
+            assert_eq!(shown.attributes.decode(), path.attributes);
             assert_eq!(shown.invalid.is_none(), path.valid);
             assert_eq!(shown.stale, path.stale);
             assert_eq!(shown.weight, path.weight);
@@ -360,6 +420,19 @@ proptest! {
             harness.run(event);
         }
         prop_assert_eq!(harness.rib.pending(PeerId(0)), false);
+        harness.end();
+    }
+
+    #[test]
+    fn groups_are_told_what_each_member_would_be(
+        events in prop::collection::vec(world::an_event(), 1..200),
+    ) {
+        let mut harness = Harness::new();
+        harness.grouped = true;
+        for event in events.iter().chain([&Event::Settle]) {
+            harness.run(event);
+        }
+        harness.end();
     }
 
     #[test]

@@ -352,7 +352,7 @@ fn a_path() -> impl Strategy<Value = Candidate<'static>> {
     let merit = (0..2_u32, 0..2_u32, 0..8_u8, 0..3_u64, 0..2_u32, 0..2_u8);
     let rest = (0..3_u32, 0..2_u32, 0..3_u8, 0..2_u32, 0..3_u8, 0..2_usize);
     (merit, rest, 0..2_usize).prop_map(|(merit, rest, key)| {
-        let keys: [&'static [u32]; 2] = [&[1, 2], &[3, 4]];
+        let keys: [&'static [u8]; 2] = [&[1, 2], &[3, 4]];
         let kind = rest.2;
         let local = merit.2 == 0;
         let neighbor = Some(rest.0).filter(|asn| *asn > 0);

@@ -52,7 +52,7 @@ pub struct Encoder {
     context: CodecContext,
     begin: Vec<Family>,
     withdrawn: std::vec::IntoIter<Prefixes>,
-    announced: std::vec::IntoIter<(holdfast_rib::AttrRef, Prefixes)>,
+    announced: std::vec::IntoIter<(Arc<PathAttributes>, Prefixes)>,
     end_of_rib: Vec<Family>,
     end_of_refresh: Vec<Family>,
 }

@@ -128,7 +128,7 @@ impl Core {
         for (prefix, source) in gone {
             self.rib.withdraw_local(prefix, source);
         }
-        let now = now_ms();
+        let now = now_ms() / 1000;
         for ((prefix, source), metric) in &wanted {
             if self.originated.get(&(*prefix, *source)) != Some(metric) {
                 let route = LocalRoute::new(*source, None, *metric);
@@ -158,7 +158,7 @@ impl Core {
             if let Some(metric) = metric {
                 self.originated.insert(key, metric);
                 let route = LocalRoute::new(source, None, metric);
-                self.rib.originate(prefix, route, now_ms());
+                self.rib.originate(prefix, route, now_ms() / 1000);
             } else {
                 self.originated.remove(&key);
                 self.rib.withdraw_local(prefix, source);
@@ -297,7 +297,11 @@ fn soft_out(rib: &mut holdfast_rib::Rib, peer: &Peer, families: &[Family]) {
 }
 
 fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
-    let limits = |ebgp, ibgp| MaxPaths { ebgp, ibgp, ..MaxPaths::default() };
+    let limits = |ebgp, ibgp| MaxPaths {
+        ebgp,
+        ibgp,
+        ..MaxPaths::default()
+    };
     let (v4, v6) = (&bgp.ipv4_unicast, &bgp.ipv6_unicast);
     RibConfig {
         local_as: bgp.asn,

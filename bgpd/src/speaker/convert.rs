@@ -332,9 +332,9 @@ fn path(path: &PathView, view: &PrefixView, peer: Option<&Peer>) -> v1::Path {
         weight: path.weight,
         igp_metric: path.igp_metric.unwrap_or(0),
         accessible: path.invalid.is_none(),
-        last_update_ms: path.last_update,
+        last_update_ms: path.last_update * 1000,
         path_id: path.path_id,
-        attributes: Some(path_attributes(&path.attributes, &view.prefix)),
+        attributes: Some(path_attributes(&path.attributes.decode(), &view.prefix)),
         ..shown
     }
 }
@@ -373,9 +373,9 @@ pub(super) fn received_path(received: &ReceivedRoute, peer: &Peer) -> v1::Path {
             .rejected
             .map(|r| r.text().to_owned())
             .unwrap_or_default(),
-        last_update_ms: received.last_update,
+        last_update_ms: received.last_update * 1000,
         path_id: received.path_id,
-        attributes: Some(attributes(&received.attributes)),
+        attributes: Some(attributes(&received.attributes.decode())),
         ..from_peer(Some(peer))
     }
 }
@@ -395,7 +395,7 @@ pub(super) fn advertised_route(
             local: source == Some(PathSource::Local(LocalSource::Network)),
             sourced: matches!(source, Some(PathSource::Local(_))),
             weight: best.map_or(0, |p| p.weight),
-            attributes: Some(attributes(&advertised.attributes)),
+            attributes: Some(attributes(&advertised.attributes.decode())),
             ..v1::Path::default()
         }],
         advertised_to: Vec::new(),

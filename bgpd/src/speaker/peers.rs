@@ -689,7 +689,7 @@ impl Core {
             self.rib.end_of_rib(id, family);
             return;
         }
-        let summary = self.rib.update(id, update, now_ms());
+        let summary = self.rib.update(id, update, now_ms() / 1000);
         if let Some(why) = summary.first_rejection {
             tracing::debug!(peer = %address, count = summary.rejected, why = why.text(), "routes not used");
         }

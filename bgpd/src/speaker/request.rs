@@ -130,7 +130,7 @@ impl Core {
         let med = |prefix: &IpNet| {
             let view = self.rib.prefix(*prefix)?;
             let best = view.paths.iter().find(|p| p.best)?;
-            best.attributes.med
+            best.attributes.med()
         };
         prefixes.iter().map(|p| med(p).unwrap_or(0)).collect()
     }

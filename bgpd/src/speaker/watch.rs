@@ -202,14 +202,14 @@ impl Core {
         v1::FibRoute {
             prefix: view.prefix.to_string(),
             distance: best.map_or(0, |path| self.distance_of(path)),
-            metric: best.and_then(|p| p.attributes.med).unwrap_or(0),
+            metric: best.and_then(|p| p.attributes.med()).unwrap_or(0),
             selected: installed,
             installed,
             error: error.unwrap_or_default(),
             table: self.options.table,
             since_ms: now_ms(),
             next_hops: used
-                .filter_map(|path| path.attributes.next_hop)
+                .filter_map(|path| path.attributes.next_hop())
                 .map(|hop: NextHop| v1::FibNextHop {
                     address: hop.addr().to_string(),
                     active: installed,

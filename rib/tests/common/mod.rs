@@ -244,7 +244,7 @@ impl TestPolicy {
                 Verdict::Deny(DenyReason::Filtered)
             }
             TestPolicy::Rewrite { local_pref, weight } => {
-                let mut attributes = route.attributes.clone();
+                let mut attributes = PathAttributes::clone(route.attributes);
                 attributes.local_pref = Some(local_pref);
                 attributes.med = Some(route.prefix.prefix_len().into());
                 Verdict::AcceptWith(Box::new(holdfast_rib::Rewritten {
@@ -265,7 +265,7 @@ impl TestPolicy {
             }
             TestPolicy::DenyWeight(_) => Verdict::Accept,
             TestPolicy::NextHop(next_hop) => {
-                let mut attributes = route.attributes.clone();
+                let mut attributes = PathAttributes::clone(route.attributes);
                 attributes.next_hop = Some(next_hop);
                 Verdict::rewrite(attributes)
             }
@@ -280,5 +280,9 @@ impl Policy for TestPolicy {
 
     fn export(&self, route: &RouteContext<'_>) -> Verdict {
         self.verdict(route, false)
+    }
+
+    fn export_depends_on_peer(&self) -> bool {
+        false
     }
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-pub const PEERS: u32 = 7;
+pub const PEERS: u32 = 10;
 
 pub const PREFIXES: [&str; 8] = [
     "198.18.0.0/15",
@@ -68,6 +68,8 @@ pub enum Event {
     RefreshOut(u32, Family, bool),
     Export(u32, usize),
     TakeFib(usize),
+    /// A member of a group lags behind.
+    Isolate(u32, Family),
     /// Take everything there is to take.
     Settle,
 }
@@ -93,6 +95,15 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         },
         4 => client("10.0.0.4"),
         5 => internal("10.0.0.5"),
+        // Like others, so that they share their groups.
+        7 => external(65003, "192.0.2.50"),
+        8 => PeerInfo {
+            local_v4: Some(v4("203.0.113.100")),
+            local_v6: Some("2001:db8:c::100".parse().unwrap()),
+            shared_subnets: vec![net("203.0.113.0/24"), net("2001:db8:c::/64")],
+            ..external(65004, "203.0.113.8")
+        },
+        9 => client("10.0.0.9"),
         _ => PeerInfo {
             route_server_client: only(V4),
             ..external(65006, "2001:db8::6")
@@ -271,6 +282,7 @@ pub fn an_event() -> impl Strategy<Value = Event> {
             .prop_map(|(p, f, r)| Event::RefreshOut(p, f, r)),
         20 => (0..PEERS, 1usize..6).prop_map(|(p, b)| Event::Export(p, b)),
         4 => (1usize..4).prop_map(Event::TakeFib),
+        2 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::Isolate(p, f)),
         3 => Just(Event::Settle),
     ]
 }

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{Community, Family, NextHop, PathAttributes};
 use holdfast_rib::{
-    FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState, PathSource, PeerId,
-    PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
+    Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState, PathSource,
+    PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
 };
 use ipnet::IpNet;
 
@@ -230,7 +230,7 @@ impl Model {
             learned_from: Some(info),
             family: family_of(prefix),
             prefix,
-            attributes: said,
+            attributes: &Attributes::new(said.clone()),
             weight: info.weight,
         });
         let (attributes, weight) = match verdict {
@@ -516,7 +516,7 @@ impl Model {
             learned_from: from,
             family,
             prefix,
-            attributes: &told,
+            attributes: &Attributes::new(told.clone()),
             weight: path.weight,
         });
         match verdict {

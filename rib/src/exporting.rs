@@ -1,0 +1,505 @@
+//! From changed prefixes to what update groups are told.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bgp_wire::update::Nlri;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ipnet::IpNet;
+
+use crate::attrs::AttrRef;
+use crate::export::{GroupAnnouncement, GroupBatch, GroupMember};
+use crate::family_rib::{AdjRibIn, FamilyRib};
+use crate::group::{Group, GroupId, GroupKey, Next};
+use crate::peer::PeerId;
+use crate::plan::{Audience, Form, Plan};
+use crate::shared::{Rules, Shared, put};
+use crate::slots::SlotSet;
+use crate::table::RibFamily;
+use crate::transform::{Exporter, Route, own_next_hop};
+use crate::view::PathSource;
+
+/// What a portion consists of while it grows.
+struct Portion<P> {
+    plans: Vec<(Rc<Plan>, Vec<Nlri<P>>)>,
+    places: HashMap<*const Plan, usize, RandomState>,
+    /// Announcements to a few members.
+    some: Vec<(Form, Audience, Vec<Nlri<P>>)>,
+    withdrawn: Vec<(Audience, Vec<Nlri<P>>)>,
+}
+
+impl<P: Copy> Portion<P> {
+    fn announce_to(&mut self, form: Form, audience: Audience, prefix: P) {
+        let nlri = Nlri { path_id: 0, prefix };
+        let mut known = self.some.iter_mut();
+        match known.find(|(f, a, _)| *f == form && *a == audience) {
+            Some((_, _, list)) => list.push(nlri),
+            None => self.some.push((form, audience, vec![nlri])),
+        }
+    }
+
+    fn announce(&mut self, plan: Rc<Plan>, prefix: P) {
+        let nlri = Nlri { path_id: 0, prefix };
+        // Prefixes that share attributes mostly come one after the other.
+        if let Some((last, list)) = self.plans.last_mut()
+            && Rc::ptr_eq(last, &plan)
+        {
+            list.push(nlri);
+            return;
+        }
+        let next = self.plans.len();
+        let place = *self.places.entry(Rc::as_ptr(&plan)).or_insert(next);
+        match self.plans.get_mut(place) {
+            Some((_, list)) => list.push(nlri),
+            None => self.plans.push((plan, vec![nlri])),
+        }
+    }
+
+    fn withdraw(&mut self, audience: Audience, prefix: P) {
+        let nlri = Nlri { path_id: 0, prefix };
+        let mut known = self.withdrawn.iter_mut();
+        match known.find(|(known, _)| *known == audience) {
+            Some((_, list)) => list.push(nlri),
+            None => self.withdrawn.push((audience, vec![nlri])),
+        }
+    }
+}
+
+/// Which members a plan is news for, by form; none where it is for all that it
+/// tells anything.
+fn news(members: &[PeerId], told: Option<&Plan>, wanted: &Plan) -> Option<Vec<(Form, Audience)>> {
+    let told = told?;
+    if told.is_simple() && wanted.is_simple() {
+        return None;
+    }
+    let form = |plan: &Plan, peer: PeerId| plan.forms.get(plan.form_of(peer)?).cloned();
+    let mut forms: Vec<(Form, Vec<PeerId>)> = Vec::new();
+    let mut all = true;
+    for peer in members {
+        let Some(new) = form(wanted, *peer) else {
+            continue;
+        };
+        if form(told, *peer).as_ref() == Some(&new) {
+            all = false;
+            continue;
+        }
+        match forms.iter_mut().find(|(known, _)| *known == new) {
+            Some((_, list)) => list.push(*peer),
+            None => forms.push((new, vec![*peer])),
+        }
+    }
+    let only = |(form, list)| (form, Audience::Only(list));
+    (!all).then(|| forms.into_iter().map(only).collect())
+}
+
+/// Members that were told and are not to be any more.
+fn lost(members: &[PeerId], told: &Plan, wanted: Option<&Plan>) -> Option<Audience> {
+    let simple = told.is_simple() && wanted.is_none_or(Plan::is_simple);
+    if simple {
+        let gone = told.rest.is_some() && wanted.is_none_or(|plan| plan.rest.is_none());
+        return gone.then_some(Audience::All);
+    }
+    let gone = |peer: &PeerId| {
+        told.form_of(*peer).is_some() && wanted.is_none_or(|plan| plan.form_of(*peer).is_none())
+    };
+    let list: Vec<PeerId> = members.iter().copied().filter(gone).collect();
+    match list.len() {
+        0 => None,
+        len if len == members.len() => Some(Audience::All),
+        _ => Some(Audience::Only(list)),
+    }
+}
+
+// ===== peers =====
+
+impl<F: RibFamily> FamilyRib<F> {
+    fn key(shared: &Shared, peer: PeerId) -> Option<GroupKey> {
+        let state = shared.peer(peer)?;
+        Some(GroupKey::new(peer, state, F::FAMILY, shared.grouping))
+    }
+
+    /// Makes room for a peer's routes, and the whole table pending for it if
+    /// the family was negotiated.
+    pub(crate) fn peer_up(&mut self, shared: &Shared, peer: PeerId, negotiated: bool) {
+        if self.ins.len() <= peer.0 as usize {
+            put(&mut self.ins, peer, AdjRibIn::default());
+        }
+        if let Some(adj) = self.ins.get_mut(peer.0 as usize) {
+            adj.negotiated = negotiated;
+        }
+        if negotiated && let Some(key) = Self::key(shared, peer) {
+            let number = self.groups.insert(Group::new(key, peer));
+            self.mark_all(number);
+        }
+    }
+
+    /// Forgets what the peer was told.
+    pub(crate) fn close_out(&mut self, shared: &mut Shared, peer: PeerId) {
+        if let Some(adj) = self.ins.get_mut(peer.0 as usize) {
+            adj.negotiated = false;
+        }
+        let Some(number) = self.groups.number_of(peer) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(number) else {
+            return;
+        };
+        if group.members.len() > 1 {
+            group.leave(peer);
+            self.groups.forget_peer(peer);
+            return;
+        }
+        let Some(mut group) = self.groups.remove(number) else {
+            return;
+        };
+        for slot in group.dissolve(&mut shared.interner) {
+            self.release_if_idle(slot);
+        }
+    }
+
+    /// Makes the peer a group of its own, which catches up by itself and joins
+    /// the others again when both are in sync with the table.
+    pub(crate) fn isolate(&mut self, shared: &mut Shared, peer: PeerId) -> Option<u32> {
+        let number = self.groups.number_of(peer)?;
+        let group = self.groups.get(number)?;
+        if group.members.len() < 2 {
+            return Some(number);
+        }
+        let all = group.advertised.len();
+        let withheld = if group.sent_to(peer) == all {
+            Vec::new()
+        } else {
+            self.withheld(shared, number, peer)
+        };
+        let group = self.groups.get_mut(number)?;
+        let own = group.split(peer, withheld, &mut shared.interner);
+        Some(self.groups.insert(own))
+    }
+
+    /// Slots that the group was told and the member was not.
+    fn withheld(&self, shared: &Shared, number: u32, peer: PeerId) -> Vec<u32> {
+        let Some(group) = self.groups.get(number) else {
+            return Vec::new();
+        };
+        let mut told = Told::new(shared, group, &[peer], F::FAMILY);
+        let slots = group.advertised.iter();
+        slots
+            .filter(|slot| told.plan(self, shared, group, *slot).is_none())
+            .collect()
+    }
+
+    /// What the peer is told goes by other rules than before.
+    pub(crate) fn peer_rules_change(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        before: &Arc<Rules>,
+    ) {
+        let Some(number) = self.isolate(shared, peer) else {
+            return;
+        };
+        if let Some(group) = self.groups.get_mut(number) {
+            group.rules_change(before, None);
+        }
+        if let Some(key) = Self::key(shared, peer) {
+            self.groups.rekey(number, key);
+        }
+        self.mark_all(number);
+    }
+
+    /// What everybody is told goes by other rules than before.
+    pub(crate) fn all_rules_change(&mut self, before: &Arc<Rules>) {
+        let numbers: Vec<u32> = self.groups.iter().map(|(number, _)| number).collect();
+        for number in numbers {
+            if let Some(group) = self.groups.get_mut(number) {
+                group.rules_change(before, None);
+            }
+            self.mark_all(number);
+        }
+    }
+
+    /// The peer's routes are told by other rules than before, and decided
+    /// again.
+    pub(crate) fn source_changed(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        before: &Arc<Rules>,
+    ) {
+        let source = PathSource::Peer(peer);
+        let adj = self.ins.get(peer.0 as usize);
+        let slots = adj.map(|adj| adj.slots.clone()).unwrap_or_default();
+        for group in self.groups.iter_mut() {
+            let mut affected = slots.clone();
+            for slot in group.told_from(source) {
+                affected.insert(slot);
+            }
+            group.rules_change(before, Some(&affected));
+            for slot in slots.iter() {
+                group.mark(slot, None, &mut shared.interner);
+            }
+        }
+        for slot in slots.iter() {
+            self.decide_again(shared, slot);
+        }
+    }
+
+    /// Looks at everything again for the peer, and sends it again if asked to.
+    pub(crate) fn refresh_out(&mut self, shared: &mut Shared, peer: PeerId, resend: bool) {
+        if !resend {
+            // What it was told went by the rules in force.
+            return;
+        }
+        let Some(number) = self.isolate(shared, peer) else {
+            return;
+        };
+        if let Some(group) = self.groups.get_mut(number) {
+            group.start_refresh();
+        }
+        self.mark_all(number);
+    }
+
+    /// Everything that could be or was told is looked at. What only an entry
+    /// without paths was advertised for is pending already.
+    fn mark_all(&mut self, number: u32) {
+        let Some(group) = self.groups.get_mut(number) else {
+            return;
+        };
+        for (slot, entry) in self.table.iter() {
+            if entry.has_paths() {
+                group.pending.insert(slot);
+            }
+        }
+    }
+
+    pub(crate) fn is_pending(&self, peer: PeerId) -> bool {
+        self.groups.of(peer).is_some_and(Group::is_pending)
+    }
+}
+
+// ===== what was told =====
+
+/// Works out what a group was told, by the rules of the time.
+struct Told {
+    now: Rules,
+    earlier: Vec<Arc<Rules>>,
+    members: Vec<PeerId>,
+    family: bgp_wire::Family,
+}
+
+/// What single looks at the past go by: built for each.
+impl Told {
+    fn new(shared: &Shared, group: &Group, members: &[PeerId], family: bgp_wire::Family) -> Told {
+        let previous = group.previous.iter();
+        Told {
+            now: shared.rules(),
+            earlier: previous.map(|p| Arc::clone(&p.rules)).collect(),
+            members: members.to_vec(),
+            family,
+        }
+    }
+
+    /// What the members were told of a slot.
+    fn plan<F: RibFamily>(
+        &mut self,
+        rib: &FamilyRib<F>,
+        shared: &Shared,
+        group: &Group,
+        slot: u32,
+    ) -> Option<Rc<Plan>> {
+        let entry = rib.table.get(slot)?;
+        let route = group.told(slot).or_else(|| best_route(entry))?;
+        let rules = match group.told_by(slot) {
+            Some(rules) => self
+                .earlier
+                .iter()
+                .find(|known| Arc::ptr_eq(known, rules))
+                .map_or(&self.now, |rules| rules),
+            None => &self.now,
+        };
+        Exporter::new(rules, &self.members, self.family).plan(
+            &shared.interner,
+            entry.prefix.into(),
+            route,
+        )
+    }
+}
+
+fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
+    let best = entry.best()?;
+    Some(Route {
+        attributes: best.post?,
+        source: best.source(),
+    })
+}
+
+impl<F: RibFamily> FamilyRib<F> {
+    /// What the peer was told of a prefix.
+    pub(crate) fn told_to(&self, shared: &Shared, peer: PeerId, slot: u32) -> Option<AttrRef> {
+        let group = self.groups.of(peer)?;
+        if !group.advertised.contains(slot) {
+            return None;
+        }
+        let plan = Told::new(shared, group, &[peer], F::FAMILY).plan(self, shared, group, slot)?;
+        let form = plan.forms.get(plan.form_of(peer)?)?;
+        Some(AttrRef::new(&form.attributes))
+    }
+}
+
+// ===== portions =====
+
+impl<F: RibFamily> FamilyRib<F> {
+    /// The group's next portion; looks at up to `budget` pending prefixes.
+    pub(crate) fn export(
+        &mut self,
+        shared: &mut Shared,
+        number: u32,
+        budget: usize,
+    ) -> Option<GroupBatch> {
+        let group = self.groups.get_mut(number)?;
+        let members = group.peers();
+        let rules = shared.rules();
+        let previous = group.previous.iter();
+        let earlier: Vec<Arc<Rules>> = previous.map(|p| Arc::clone(&p.rules)).collect();
+        let mut before: Vec<Exporter<'_>> = earlier
+            .iter()
+            .map(|rules| Exporter::new(rules, &members, F::FAMILY))
+            .collect();
+        let mut exporter = Exporter::new(&rules, &members, F::FAMILY);
+        let mut portion = Portion {
+            plans: Vec::new(),
+            places: HashMap::default(),
+            some: Vec::new(),
+            withdrawn: Vec::new(),
+        };
+        let mut batch = GroupBatch::new(
+            GroupId {
+                family: F::FAMILY,
+                number,
+            },
+            group_members(shared, &members, F::FAMILY),
+        );
+        let mut idle = SlotSet::default();
+        for _ in 0..budget {
+            let slot = match group.next() {
+                Next::Idle => break,
+                Next::Slot(slot) => slot,
+                Next::Lap(lap) => {
+                    batch.end_of_rib = lap.initial;
+                    batch.end_of_refresh = lap.refresh;
+                    // What comes after the marker is of the next portion.
+                    break;
+                }
+            };
+            let Some(entry) = self.table.get(slot) else {
+                continue;
+            };
+            let now = best_route(entry);
+            let prefix: IpNet = entry.prefix.into();
+            let interner = &mut shared.interner;
+            let mut told = None;
+            if group.advertised.contains(slot)
+                && let Some(route) = group.told(slot).or(now)
+            {
+                let by = group.told_by(slot);
+                let at = by.and_then(|by| earlier.iter().position(|known| Arc::ptr_eq(known, by)));
+                let by = at.and_then(|at| before.get_mut(at));
+                told = by.unwrap_or(&mut exporter).plan(interner, prefix, route);
+            }
+            let wanted = now.and_then(|route| exporter.plan(interner, prefix, route));
+            let resend = group.looked_at(slot, interner);
+            if resend || !same(told.as_ref(), wanted.as_ref()) {
+                if let Some(told) = &told
+                    && let Some(audience) = lost(&members, told, wanted.as_deref())
+                {
+                    portion.withdraw(audience, entry.prefix);
+                }
+                if let Some(wanted) = &wanted {
+                    let told = told.as_deref().filter(|_| !resend);
+                    match news(&members, told, wanted) {
+                        None => portion.announce(Rc::clone(wanted), entry.prefix),
+                        Some(forms) => {
+                            for (form, audience) in forms {
+                                portion.announce_to(form, audience, entry.prefix);
+                            }
+                        }
+                    }
+                }
+            }
+            group.account(slot, told.as_deref(), wanted.as_deref());
+            if !entry.has_paths() {
+                idle.insert(slot);
+            }
+        }
+        finish::<F>(portion, &mut batch);
+        let in_sync = !group.is_pending();
+        for slot in idle.iter() {
+            self.release_if_idle(slot);
+        }
+        if in_sync {
+            self.groups.join(number);
+        }
+        Some(batch)
+    }
+}
+
+fn same(a: Option<&Rc<Plan>>, b: Option<&Rc<Plan>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Rc::ptr_eq(a, b) || a == b,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn group_members(
+    shared: &Shared,
+    members: &[PeerId],
+    family: bgp_wire::Family,
+) -> Vec<GroupMember> {
+    let members = members.iter();
+    members
+        .map(|peer| GroupMember {
+            peer: *peer,
+            next_hop: shared
+                .peer(*peer)
+                .and_then(|state| own_next_hop(&state.info, family)),
+        })
+        .collect()
+}
+
+fn finish<F: RibFamily>(portion: Portion<F::Prefix>, batch: &mut GroupBatch) {
+    batch.withdrawn = portion
+        .withdrawn
+        .into_iter()
+        .map(|(audience, list)| (audience, F::prefixes(list)))
+        .collect();
+    for (form, audience, list) in portion.some {
+        batch.announced.push(GroupAnnouncement {
+            attributes: form.attributes,
+            own_next_hop: form.own_next_hop,
+            audience,
+            prefixes: F::prefixes(list),
+        });
+    }
+    for (plan, mut list) in portion.plans {
+        let last = plan.forms.len().saturating_sub(1);
+        for (at, form) in plan.forms.iter().enumerate() {
+            let audience = plan.audience(at);
+            if audience == Audience::Only(Vec::new()) {
+                continue;
+            }
+            let list = if at == last {
+                core::mem::take(&mut list)
+            } else {
+                list.clone()
+            };
+            batch.announced.push(GroupAnnouncement {
+                attributes: Arc::clone(&form.attributes),
+                own_next_hop: form.own_next_hop,
+                audience,
+                prefixes: F::prefixes(list),
+            });
+        }
+    }
+}

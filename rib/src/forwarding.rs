@@ -1,0 +1,143 @@
+//! From changed prefixes to changes of the forwarding table.
+
+use crate::attrs::AttrId;
+use crate::family_rib::FamilyRib;
+use crate::fib::{FibChange, FibKind, FibNextHop, FibRoute};
+use crate::path::Path;
+use crate::shared::{FibId, Shared};
+use crate::table::RibFamily;
+use crate::view::PathSource;
+
+/// The route of the last prefix with one path: mostly the next one's too.
+type Last = Option<((AttrId, PathSource), Option<FibId>)>;
+
+impl<F: RibFamily> FamilyRib<F> {
+    /// Up to `budget` changes of the forwarding table.
+    pub(crate) fn take_fib_changes(
+        &mut self,
+        shared: &mut Shared,
+        budget: usize,
+        changes: &mut Vec<FibChange>,
+    ) {
+        let mut last: Last = None;
+        while changes.len() < budget {
+            let Some(slot) = self.fib_dirty.next_from(0) else {
+                self.fib_dirty = crate::slots::SlotSet::default();
+                break;
+            };
+            self.fib_dirty.remove(slot);
+            let route = self.fib_route(shared, slot, &mut last);
+            let Some(entry) = self.table.get_mut(slot) else {
+                continue;
+            };
+            if route == entry.fib {
+                if let Some(id) = route {
+                    shared.fib_routes.release(id);
+                }
+            } else {
+                if let Some(old) = core::mem::replace(&mut entry.fib, route) {
+                    shared.fib_routes.release(old);
+                }
+                changes.push(FibChange {
+                    prefix: entry.prefix.into(),
+                    route: route.and_then(|id| shared.fib_routes.route(id)),
+                });
+            }
+            self.release_if_idle(slot);
+        }
+        if let Some((_, Some(id))) = last {
+            shared.fib_routes.release(id);
+        }
+    }
+
+    /// What is to be forwarded for a prefix, with one more user; none where
+    /// the best path is our own.
+    fn fib_route(&self, shared: &mut Shared, slot: u32, last: &mut Last) -> Option<FibId> {
+        let entry = self.table.get(slot)?;
+        let best = entry.best()?;
+        let key = (best.post?, best.source());
+        if let Some((known, id)) = last
+            && *known == key
+            && !entry.has_multipath
+        {
+            if let Some(id) = *id {
+                shared.fib_routes.hold_again(id);
+            }
+            return *id;
+        }
+        let id = self
+            .build(shared, slot)
+            .and_then(|route| shared.fib_routes.hold(route));
+        if !entry.has_multipath {
+            if let Some(id) = id {
+                shared.fib_routes.hold_again(id);
+            }
+            if let Some((_, Some(old))) = last.replace((key, id)) {
+                shared.fib_routes.release(old);
+            }
+        }
+        id
+    }
+
+    fn build(&self, shared: &Shared, slot: u32) -> Option<FibRoute> {
+        let best = self.table.get(slot)?.best()?;
+        let PathSource::Peer(peer) = best.source() else {
+            return None;
+        };
+        let kind = if shared.peer(peer)?.info.is_external() {
+            FibKind::Ebgp
+        } else {
+            FibKind::Ibgp
+        };
+        let metric = best.attributes(shared)?.med().unwrap_or(0);
+        let paths = self.table.paths(slot).map(|(_, path)| path);
+        let mut next_hops: Vec<FibNextHop> = paths
+            .filter(|path| path.best() || path.multipath())
+            .filter_map(|path| fib_next_hop(shared, path))
+            .collect();
+        next_hops.sort_unstable();
+        next_hops.dedup_by(|b, a| same_way(a, b));
+        Some(FibRoute {
+            kind,
+            metric,
+            next_hops,
+        })
+    }
+
+    /// Prefixes that were reported are reported again, and everything from now
+    /// on; or nothing is any more.
+    pub(crate) fn set_forwarding(&mut self, shared: &mut Shared, on: bool) {
+        for slot in 0..self.table.end() {
+            let Some(entry) = self.table.get_mut(slot) else {
+                continue;
+            };
+            if on {
+                self.fib_dirty.insert(slot);
+            } else if let Some(id) = entry.fib.take() {
+                shared.fib_routes.release(id);
+                self.release_if_idle(slot);
+            }
+        }
+        if !on {
+            self.fib_dirty = crate::slots::SlotSet::default();
+        }
+    }
+}
+
+fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
+    let PathSource::Peer(peer) = path.source() else {
+        return None;
+    };
+    Some(FibNextHop {
+        next_hop: path.attributes(shared)?.next_hop()?,
+        peer,
+        weight: 1,
+    })
+}
+
+/// Whether two next hops are one: a link-local address says nothing without
+/// its interface.
+fn same_way(a: &FibNextHop, b: &FibNextHop) -> bool {
+    a.next_hop == b.next_hop
+        && (a.peer == b.peer || !crate::import::is_link_local(a.next_hop.addr()))
+}
