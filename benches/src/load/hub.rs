@@ -24,6 +24,10 @@ pub struct SessionId(usize);
 /// Tokens from here on are listeners.
 const LISTENERS: usize = 1 << 32;
 const SCRATCH: usize = 256 << 10;
+/// How long a bulk transfer pauses after a step that moved little.
+const LULL: Duration = Duration::from_micros(500);
+/// What counts as little, in octets.
+const LITTLE: u64 = 64 << 10;
 /// The longest the loop sleeps.
 const MAX_SLEEP: Duration = Duration::from_millis(500);
 
@@ -46,6 +50,9 @@ pub struct Hub {
     /// Sessions that have something to do without an event.
     busy: Vec<usize>,
     next_timer: Instant,
+    bulk: bool,
+    /// Octets that the last step read, if it had anything to do.
+    moved: Option<u64>,
 }
 
 impl Hub {
@@ -63,6 +70,8 @@ impl Hub {
             scratch: vec![0; SCRATCH],
             busy: Vec::new(),
             next_timer: Instant::now(),
+            bulk: false,
+            moved: None,
         })
     }
 
@@ -144,6 +153,14 @@ impl Hub {
         self.flush(id.0);
     }
 
+    /// Trades half a millisecond of latency for processor time, or takes that
+    /// back. Some daemons write every message on its own; to wake up for each
+    /// would take from them the processor that the measurement is about. In
+    /// bulk mode a step that read little is followed by a pause.
+    pub fn set_bulk(&mut self, bulk: bool) {
+        self.bulk = bulk;
+    }
+
     /// Whether all that was queued is in the socket.
     pub fn drained(&self, id: SessionId) -> bool {
         self.sessions[id.0].drained()
@@ -161,6 +178,10 @@ impl Hub {
     /// # Errors
     /// [`Error::Io`] when epoll fails. Sessions that fail are tried again.
     pub fn step(&mut self, wait: Duration) -> Result<(), Error> {
+        let little = self.moved.take().is_some_and(|octets| octets < LITTLE);
+        if self.bulk && little && self.busy.is_empty() {
+            std::thread::sleep(LULL.min(wait));
+        }
         let now = Instant::now();
         if now >= self.next_timer {
             self.timers(now);
@@ -196,6 +217,9 @@ impl Hub {
         }
         for listener in knocks {
             self.accept(listener);
+        }
+        if !todo.is_empty() {
+            self.moved = Some(0);
         }
         for number in todo {
             self.work(number);
@@ -342,7 +366,11 @@ impl Hub {
 
     fn work(&mut self, number: usize) {
         let session = &mut self.sessions[number];
-        match session.on_readable(&mut self.scratch) {
+        let before = session.stats.octets_received;
+        let result = session.on_readable(&mut self.scratch);
+        let read = session.stats.octets_received - before;
+        self.moved = self.moved.map(|octets| octets + read);
+        match result {
             Ok(more) => {
                 if let State::Connecting = session.state {
                     return;

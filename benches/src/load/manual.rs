@@ -51,7 +51,10 @@ pub fn send(params: &Params, stay: Stay, control: &mut Control) -> Result<Outcom
     let start = Instant::now();
     let mut flapped = 0u64;
     let mut told = false;
-    while stay.seconds.is_none_or(|s| start.elapsed().as_secs_f64() < s) {
+    while stay
+        .seconds
+        .is_none_or(|s| start.elapsed().as_secs_f64() < s)
+    {
         match control.command() {
             Some(Command::Stop) => break,
             Some(Command::Withdraw) => hub.send(id, &withdrawal),
@@ -113,7 +116,10 @@ pub fn receive(params: &Params, stay: Stay, control: &mut Control) -> Result<Out
     hub.bring_up(&[id], params.deadline())?;
     control.tell("up", &[]);
     let (start, mut last_told, mut told) = (Instant::now(), Instant::now(), 0);
-    while stay.seconds.is_none_or(|s| start.elapsed().as_secs_f64() < s) {
+    while stay
+        .seconds
+        .is_none_or(|s| start.elapsed().as_secs_f64() < s)
+    {
         hub.step(GLANCE)?;
         let Some(tracker) = hub.tracker(id) else {
             break;

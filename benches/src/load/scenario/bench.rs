@@ -154,11 +154,13 @@ impl<'a> Bench<'a> {
         messages: &[(SessionId, Encoded)],
         ids: &[SessionId],
     ) -> Result<(), Error> {
+        self.hub.set_bulk(true);
         let watch = Watch::start();
         for (id, encoded) in messages {
             self.hub.send(*id, encoded);
         }
         let end = self.hub.wait_goal(name, ids, self.params.deadline())?;
+        self.hub.set_bulk(false);
         let stage = watch.stop(name, end);
         let seconds = stage.seconds;
         self.outcome.stages.push(stage);

@@ -177,6 +177,7 @@ fn paced(bench: &mut Bench<'_>, circle: &mut Circle, marks: &mut Marks) -> Resul
 fn full_speed(bench: &mut Bench<'_>, circle: &mut Circle, marks: &mut Marks) -> Result<(), Error> {
     let (sender, table) = (bench.senders[0], bench.table.clone());
     let announcer = bench.announcer(0, None);
+    bench.hub.set_bulk(true);
     let watch = Watch::start();
     let end = watch.start + Duration::from_secs_f64(bench.params.seconds.clamp(0.0, 1e6));
     let mut sent = 0;
@@ -195,6 +196,7 @@ fn full_speed(bench: &mut Bench<'_>, circle: &mut Circle, marks: &mut Marks) -> 
     let (last, message) = marks.next(&table, &announcer);
     bench.hub.send(sender, &message);
     await_marks(bench, marks)?;
+    bench.hub.set_bulk(false);
     let Some(arrival) = marks.arrival(last) else {
         return Err(Error::Timeout {
             stage: "full-speed".into(),

@@ -25,6 +25,7 @@ pub(crate) fn run(params: &Params, control: &mut Control) -> Result<Outcome, Err
     exclude_own(&mut bench);
     bench.control.stage(&mut bench.hub, "start", &[])?;
 
+    bench.hub.set_bulk(true);
     let watch = Watch::start();
     let all: Vec<SessionId> = senders.iter().chain(&receivers).copied().collect();
     let mut next = 0;
