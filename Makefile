@@ -3,7 +3,7 @@
 SHELL := bash
 CARGO ?= cargo
 
-.PHONY: help build test lab lab-down
+.PHONY: help build test lab lab-down bench
 
 help:
 	@echo 'make build      the programs, optimised, in target/release'
@@ -11,6 +11,10 @@ help:
 	@echo 'make lab        one router, three nodes, in network namespaces'
 	@echo 'make lab-down   ends and removes the lab'
 	@echo 'LAB_ROUTER=frr make lab   the same with FRR as the router'
+	@echo 'make bench      our daemon beside others, into docs/benchmarks.md; takes hours'
+	@echo 'make bench SCENARIO=full-table,ipv6 DAEMONS=holdfast,bird RUNS=3   a part'
+	@echo 'make bench QUICK=1    small sizes, no report: does it work?'
+	@echo 'make bench REPORT=1   the report from earlier results'
 
 build:
 	$(CARGO) build --release -p holdfast-bgpd -p vtysh --bins
@@ -30,3 +34,12 @@ lab:
 
 lab-down:
 	examples/lab/lab.sh down
+
+bench:
+	tests/need-packages.sh ip:iproute2 sysctl:procps setpriv:util-linux /usr/sbin/bird:bird2 \
+	  gobgpd:gobgpd gobgp:gobgpd /usr/lib/frr/bgpd:frr /usr/sbin/bgpd:openbgpd
+	$(CARGO) build --release -p holdfast-bgpd -p vtysh -p holdfast-bench --bins
+	$${CARGO_TARGET_DIR:-target}/release/bench \
+	  $(if $(SCENARIO),--scenarios $(SCENARIO)) $(if $(DAEMONS),--daemons $(DAEMONS)) \
+	  --runs $(or $(RUNS),$(if $(QUICK),1,5)) $(if $(QUICK),--quick) $(if $(REPORT),--report-only) \
+	  --results $${CARGO_TARGET_DIR:-target}/bench/results.jsonl

@@ -85,16 +85,14 @@ impl Process {
         }
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the process and its descendants have used.
     pub fn usage(&self) -> Usage {
-        tree(self.child.id())
-            .into_iter()
-            .map(usage_of)
-            .fold(Usage::default(), |sum, one| Usage {
-                peak_rss: sum.peak_rss + one.peak_rss,
-                rss: sum.rss + one.rss,
-                cpu_seconds: sum.cpu_seconds + one.cpu_seconds,
-            })
+        usage_of_tree(self.child.id())
     }
 
     /// Asks it to end by SIGTERM and waits; kills what has not ended in time.
@@ -125,6 +123,18 @@ impl Drop for Process {
             self.stop(Duration::from_secs(5));
         }
     }
+}
+
+/// What a process and its descendants have used.
+pub fn usage_of_tree(root: u32) -> Usage {
+    tree(root)
+        .into_iter()
+        .map(usage_of)
+        .fold(Usage::default(), |sum, one| Usage {
+            peak_rss: sum.peak_rss + one.peak_rss,
+            rss: sum.rss + one.rss,
+            cpu_seconds: sum.cpu_seconds + one.cpu_seconds,
+        })
 }
 
 /// A process and its descendants, parents before children.

@@ -11,8 +11,11 @@ pub(super) const PROGRAM: &str = "/usr/lib/frr/bgpd";
 pub(super) const COMMAND_LINE: &str = "/usr/lib/frr/bgpd -n -Z -S -P 0 -f FILE -i PIDFILE --vty_socket DIR --log stdout --log-level warnings";
 
 pub(super) fn config(setup: &Setup) -> String {
+    // Before its use: FRR looks at what is defined later only after some
+    // seconds, and then asks the neighbours to send everything again.
+    let policy = if setup.policy { POLICY } else { "" };
     let mut text = format!(
-        "frr defaults traditional\nhostname bench\n!\nrouter bgp {DAEMON_AS}\n \
+        "frr defaults traditional\nhostname bench\n{policy}!\nrouter bgp {DAEMON_AS}\n \
          bgp router-id {DAEMON_V4}\n no bgp ebgp-requires-policy\n \
          no bgp default ipv4-unicast\n no bgp network import-check\n"
     );
@@ -47,9 +50,6 @@ pub(super) fn config(setup: &Setup) -> String {
         }
     }
     text.push_str(" exit-address-family\nexit\n");
-    if setup.policy {
-        text.push_str(POLICY);
-    }
     text
 }
 

@@ -15,7 +15,7 @@ const JAIL: &str = "/run/openbgpd";
 
 pub(super) fn config(setup: &Setup, arena: &Arena) -> String {
     let mut text = format!(
-        "AS {DAEMON_AS}\nrouter-id {DAEMON_V4}\nfib-update no\nsocket \"{}\"\n\
+        "AS {DAEMON_AS}\nrouter-id {DAEMON_V4}\nfib-update no\nreject as-set no\nsocket \"{}\"\n\
          listen on {}\n",
         arena.path("openbgpd.sock").display(),
         setup.daemon_address(),

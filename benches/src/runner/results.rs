@@ -1,0 +1,194 @@
+//! The raw results: a file with one JSON object per run, only ever added to.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::daemons::Daemon;
+use super::error::{Error, Result, io};
+use super::machine::Machine;
+use super::scenarios::Scenario;
+
+/// One run of one daemon through one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which call of the runner it belongs to: the second since 1970 in which
+    /// that began.
+    pub batch: u64,
+    /// What was run.
+    pub scenario: Scenario,
+    /// Who was in the middle.
+    pub daemon: Daemon,
+    /// Which of the daemon's settings or of the scenario's sizes; often empty.
+    pub variant: String,
+    /// What the program says of its version.
+    pub version: String,
+    /// Where it ran.
+    pub machine: Machine,
+    /// The load average of the last minute when it began.
+    pub load_average: f64,
+    /// Sizes were scaled down; such runs are in no report.
+    pub quick: bool,
+    /// What came out.
+    pub outcome: Outcome,
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Outcome {
+    /// It came to its end; the numbers by the keys of
+    /// [`super::scenarios::Metric`].
+    Done {
+        /// The numbers.
+        values: BTreeMap<String, f64>,
+    },
+    /// It did not come to its end.
+    Failed {
+        /// What happened.
+        reason: String,
+    },
+    /// The daemon cannot do this.
+    Impossible {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The file with the records.
+#[derive(Clone, Debug)]
+pub struct Results {
+    path: PathBuf,
+}
+
+impl Results {
+    /// Names the file; it need not exist.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn add(&self, record: &Record) -> Result<()> {
+        if let Some(directory) = self.path.parent() {
+            std::fs::create_dir_all(directory).map_err(io(directory))?;
+        }
+        let mut line = serde_json::to_string(record).map_err(|source| self.broken(source))?;
+        line.push('\n');
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(io(&self.path))
+    }
+
+    /// All records, in the order in which they were added.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a line is no record.
+    pub fn read(&self) -> Result<Vec<Record>> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io(&self.path)(error)),
+        };
+        text.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| serde_json::from_str(line).map_err(|source| self.broken(source)))
+            .collect()
+    }
+
+    fn broken(&self, source: serde_json::Error) -> Error {
+        Error::Results {
+            file: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// What the report shows for one daemon in one scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Row<'a> {
+    /// The runs.
+    pub records: Vec<&'a Record>,
+}
+
+impl<'a> Row<'a> {
+    /// The runs of the last batch in which this daemon went through this
+    /// scenario in this variant.
+    pub fn latest(
+        records: &'a [Record],
+        scenario: Scenario,
+        daemon: Daemon,
+        variant: &str,
+    ) -> Option<Self> {
+        let mut mine: Vec<&Record> = records
+            .iter()
+            .filter(|record| {
+                record.scenario == scenario
+                    && record.daemon == daemon
+                    && record.variant == variant
+                    && !record.quick
+            })
+            .collect();
+        let batch = mine.last()?.batch;
+        mine.retain(|record| record.batch == batch);
+        Some(Self { records: mine })
+    }
+
+    /// The batch of the runs.
+    pub fn batch(&self) -> u64 {
+        self.records.first().map_or(0, |record| record.batch)
+    }
+
+    /// The values of one number in the runs that came to their end.
+    pub fn values(&self, key: &str) -> Vec<f64> {
+        self.records
+            .iter()
+            .filter_map(|record| match &record.outcome {
+                Outcome::Done { values } => values.get(key).copied(),
+                Outcome::Failed { .. } | Outcome::Impossible { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Why runs failed, each reason once, with how many runs it was.
+    pub fn failures(&self) -> Vec<(String, usize)> {
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for record in &self.records {
+            let Outcome::Failed { reason } = &record.outcome else {
+                continue;
+            };
+            match found.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, count)) => *count += 1,
+                None => found.push((reason.clone(), 1)),
+            }
+        }
+        found
+    }
+
+    /// Why the daemon cannot do it, if it cannot.
+    pub fn obstacle(&self) -> Option<&str> {
+        self.records
+            .iter()
+            .find_map(|record| match &record.outcome {
+                Outcome::Impossible { reason } => Some(reason.as_str()),
+                Outcome::Done { .. } | Outcome::Failed { .. } => None,
+            })
+    }
+}

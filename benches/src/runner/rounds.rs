@@ -1,0 +1,285 @@
+//! Runs cases in turns and keeps what comes out.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::arena::Arena;
+use super::daemons::{Daemon, Programs, spawn, wait_until_listening};
+use super::error::{Error, Result};
+use super::load::{Values, drive};
+use super::machine::{CpuClock, Machine, load_average};
+use super::process::{Process, Usage, usage_of_tree};
+use super::queries::Asker;
+use super::results::{Outcome, Record, Results};
+use super::scenarios::{Case, Scale, Scenario};
+
+/// How long a daemon may take to end.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+/// The part of all cores that may be busy when a run begins.
+const IDLE: f64 = 0.15;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenarios, one after the other.
+    pub scenarios: Vec<Scenario>,
+    /// The daemons, in turns.
+    pub daemons: Vec<Daemon>,
+    /// How many rounds.
+    pub rounds: u32,
+    /// How large.
+    pub scale: Scale,
+    /// This project's programs.
+    pub programs: Programs,
+    /// The batch that the runs belong to; a new one without it.
+    pub batch: Option<u64>,
+    /// Keeps the daemon's files of each run below this directory.
+    pub keep: Option<PathBuf>,
+}
+
+/// Runs everything and returns the records, which are in `results` as well.
+///
+/// A run that fails is a record, and the next one begins.
+///
+/// # Errors
+///
+/// Results cannot be written.
+pub fn run(plan: &Plan, results: &Results) -> Result<Vec<Record>> {
+    let batch = plan.batch.unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    });
+    let machine = Machine::this();
+    let mut records = Vec::new();
+    for &scenario in &plan.scenarios {
+        for round in 1..=plan.rounds {
+            for case in cases(plan, scenario) {
+                let load_average = load_average();
+                warn_if_busy();
+                let outcome = run_case(&case, plan);
+                println!("{round}/{} {}", plan.rounds, line(&case, &outcome));
+                let record = Record {
+                    batch,
+                    scenario,
+                    daemon: case.daemon,
+                    variant: case.variant,
+                    version: version(case.daemon, &plan.programs),
+                    machine: machine.clone(),
+                    load_average,
+                    quick: plan.scale == Scale::Quick,
+                    outcome,
+                };
+                results.add(&record)?;
+                records.push(record);
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn cases(plan: &Plan, scenario: Scenario) -> Vec<Case> {
+    plan.daemons
+        .iter()
+        .filter(|daemon| scenario.includes(**daemon))
+        .flat_map(|daemon| scenario.cases(*daemon, plan.scale))
+        .collect()
+}
+
+fn run_case(case: &Case, plan: &Plan) -> Outcome {
+    if let Some(reason) = case.daemon.obstacle(&case.setup) {
+        return Outcome::Impossible {
+            reason: reason.to_owned(),
+        };
+    }
+    if let Some(program) = case.daemon.program(&plan.programs)
+        && !program.exists()
+    {
+        return Outcome::Impossible {
+            reason: format!("{} is not there", program.display()),
+        };
+    }
+    match measure(case, plan) {
+        Ok(values) => Outcome::Done { values },
+        Err(error) => Outcome::Failed {
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// One run, from the making of its network to its end.
+fn measure(case: &Case, plan: &Plan) -> Result<Values> {
+    let arena = Arena::new()?;
+    let deadline = case.scenario.deadline(plan.scale);
+    let result = match case.scenario {
+        Scenario::ColdStart => measure_start(case, plan, &arena, deadline),
+        _ => measure_running(case, plan, &arena, deadline),
+    };
+    if let Some(keep) = &plan.keep {
+        let name = format!("{}-{}", case.scenario.name(), case.daemon.name());
+        keep_files(&arena, &keep.join(name));
+    }
+    result
+}
+
+/// The daemon is up before the load begins.
+fn measure_running(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Values> {
+    let Some(mut process) = spawn(case.daemon, &case.setup, arena, &plan.programs)? else {
+        return arena.in_load(|| drive(case, deadline, Box::new(|_| ())));
+    };
+    wait_until_listening(&mut process, arena)?;
+    let asker = match case.scenario {
+        Scenario::Queries => case
+            .daemon
+            .query(&case.setup, arena, &plan.programs)
+            .map(Asker::start),
+        _ => None,
+    };
+    let changing = asker.as_ref().map(Asker::switch);
+    let pid = process.pid();
+    let (tell, told) = mpsc::channel();
+    let follower = move |stage: &str| match stage {
+        "running" | "paced" => {
+            if let Some(changing) = &changing {
+                changing.store(stage == "running", Ordering::Relaxed);
+            }
+        }
+        // The receiving end lives until the load is through.
+        "loaded" => drop(tell.send(usage_of_tree(pid))),
+        _ => (),
+    };
+    let result = arena.in_load(move || drive(case, deadline, Box::new(follower)));
+    let answers = asker.map(Asker::finish);
+    let mut values = finish(result, process)?;
+    if let Ok(loaded) = told.try_recv() {
+        values.insert("rss_loaded".to_owned(), loaded.rss as f64);
+        values.insert("cpu_loaded_s".to_owned(), loaded.cpu_seconds);
+    }
+    if let Some(answers) = answers {
+        values.insert("query_s".to_owned(), answers?);
+    }
+    Ok(values)
+}
+
+/// The load knocks before the daemon is started; its clock begins with the
+/// daemon's start.
+fn measure_start(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Values> {
+    let (ready, is_ready) = mpsc::channel();
+    let follower = move |stage: &str| {
+        if stage == "start" {
+            let _ = ready.send(());
+        }
+    };
+    std::thread::scope(|scope| {
+        let load =
+            scope.spawn(move || arena.in_load(move || drive(case, deadline, Box::new(follower))));
+        // Here and not on the load's thread: the kernel kills the daemon when
+        // the thread ends that started it.
+        let process = is_ready
+            .recv()
+            .map_err(|_| Error::Load("the load did not begin".to_owned()))
+            .and_then(|()| spawn(case.daemon, &case.setup, arena, &plan.programs));
+        let result = load
+            .join()
+            .unwrap_or_else(|_| Err(Error::Load("the load generator panicked".to_owned())));
+        match process {
+            Ok(Some(process)) => finish(result, process),
+            Ok(None) => result,
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Adds what the daemon has used, and ends it.
+fn finish(result: Result<Values>, mut process: Process) -> Result<Values> {
+    let usage = process.usage();
+    let alive = process.check_alive();
+    process.stop(STOPS_WITHIN);
+    alive?;
+    let mut values = result?;
+    let Usage {
+        peak_rss,
+        rss,
+        cpu_seconds,
+    } = usage;
+    // Sizes of memory are far below 2^53.
+    values.insert("peak_rss".to_owned(), peak_rss as f64);
+    values.insert("rss".to_owned(), rss as f64);
+    values.insert("cpu_s".to_owned(), cpu_seconds);
+    Ok(values)
+}
+
+fn keep_files(arena: &Arena, target: &std::path::Path) {
+    let copied = std::fs::create_dir_all(target).is_ok()
+        && ["daemon.conf", "daemon.log"].iter().all(|name| {
+            let source = arena.path(name);
+            !source.exists() || std::fs::copy(source, target.join(name)).is_ok()
+        });
+    if !copied {
+        eprintln!(
+            "the daemon's files could not be kept in {}",
+            target.display()
+        );
+    }
+}
+
+/// A tenth of a second of looking whether somebody else works here.
+fn warn_if_busy() {
+    let before = CpuClock::now();
+    std::thread::sleep(Duration::from_millis(100));
+    let busy = CpuClock::now().busy_since(before);
+    if busy > IDLE {
+        eprintln!(
+            "warning: other work takes {:.0} % of this machine; times will be too long",
+            100.0 * busy
+        );
+    }
+}
+
+/// The version, and for our own program where in the history it was built, as
+/// far as the checkout still tells.
+fn version(daemon: Daemon, programs: &Programs) -> String {
+    let version = daemon.version(programs).unwrap_or_default();
+    if daemon != Daemon::Holdfast {
+        return version;
+    }
+    let commit = Command::new("git")
+        .args(["rev-parse", "--short", "HEAD"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match commit {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version,
+    }
+}
+
+/// A run in a line.
+fn line(case: &Case, outcome: &Outcome) -> String {
+    let head = format!(
+        "{} {} {}",
+        case.scenario.name(),
+        case.daemon.name(),
+        case.variant
+    );
+    let tail = match outcome {
+        Outcome::Done { values } => case
+            .scenario
+            .metrics()
+            .iter()
+            .filter_map(|metric| {
+                let value = values.get(metric.key)? / metric.divisor;
+                let (digits, unit) = (metric.digits, metric.unit);
+                Some(format!("{} {value:.digits$} {unit}", metric.heading))
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
+        Outcome::Failed { reason } => format!("FAILED: {reason}"),
+        Outcome::Impossible { reason } => format!("not possible: {reason}"),
+    };
+    format!("{}: {tail}", head.trim_end())
+}

@@ -1,0 +1,89 @@
+//! A small run of one scenario ends with complete results. Says nothing of
+//! times, since other tests run beside it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use holdfast_bench::runner::daemons::{Daemon, Programs};
+use holdfast_bench::runner::results::{Outcome, Record, Results};
+use holdfast_bench::runner::rounds::{Plan, run};
+use holdfast_bench::runner::scenarios::{Scale, Scenario};
+
+/// Our daemon; it is in another package, so cargo does not build it for us.
+fn our_bgpd() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's path");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("the profile's directory");
+    let target = profile.parent().expect("the target directory");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--quiet", "-p", "holdfast-bgpd", "--bins"])
+        .arg("--target-dir")
+        .arg(target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(
+        cargo.status().expect("cargo").success(),
+        "bgpd does not build"
+    );
+    profile.join("bgpd")
+}
+
+fn quick(scenarios: &[Scenario], daemons: &[Daemon]) -> Vec<Record> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let results = Results::new(&directory.path().join("results.jsonl"));
+    let plan = Plan {
+        scenarios: scenarios.to_vec(),
+        daemons: daemons.to_vec(),
+        rounds: 1,
+        scale: Scale::Quick,
+        programs: Programs::find(Some(our_bgpd())),
+        batch: None,
+        keep: None,
+    };
+    let records = run(&plan, &results).expect("results");
+    assert_eq!(results.read().expect("the file"), records);
+    records
+}
+
+fn assert_complete(record: &Record) {
+    let Outcome::Done { values } = &record.outcome else {
+        panic!(
+            "{:?} {:?}: {:?}",
+            record.scenario, record.daemon, record.outcome
+        );
+    };
+    for metric in record.scenario.metrics() {
+        let of_daemon = ["peak_rss", "cpu_s"].contains(&metric.key);
+        if record.daemon == Daemon::Direct && of_daemon {
+            continue;
+        }
+        assert!(
+            values.contains_key(metric.key),
+            "{} of {record:?}",
+            metric.key
+        );
+    }
+    if record.daemon != Daemon::Direct {
+        assert!(values["peak_rss"] > 0.0, "{record:?}");
+    }
+}
+
+#[test]
+fn a_quick_full_table_is_complete() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: network namespaces need root");
+        return;
+    }
+    let mut daemons = vec![Daemon::Holdfast, Daemon::Direct];
+    if Path::new("/usr/sbin/bird").exists() {
+        daemons.push(Daemon::Bird);
+    }
+    let records = quick(&[Scenario::FullTable], &daemons);
+    assert_eq!(records.len(), daemons.len());
+    records.iter().for_each(assert_complete);
+}
