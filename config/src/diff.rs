@@ -136,6 +136,8 @@ pub struct FamilyDiff<P> {
     pub maximum_paths: Option<u16>,
     /// `maximum-paths ibgp`, if it changed.
     pub maximum_paths_ibgp: Option<u16>,
+    /// `equal-cluster-length`, if it changed.
+    pub equal_cluster_length: Option<bool>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -147,6 +149,7 @@ impl<P> Default for FamilyDiff<P> {
             redistribute_removed: Vec::new(),
             maximum_paths: None,
             maximum_paths_ibgp: None,
+            equal_cluster_length: None,
         }
     }
 }
@@ -274,6 +277,15 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         always_compare_med,
         bestpath_compare_routerid,
         bestpath_med_missing_as_worst,
+        bestpath_med_confed,
+        bestpath_as_path_ignore,
+        bestpath_as_path_confed,
+        bestpath_peer_type_multipath_relax,
+        fast_external_failover,
+        client_to_client_reflection,
+        confederation_identifier,
+        confederation_peers,
+        coalesce_time_ms,
         default_local_preference,
         cluster_id,
         peer_groups: _,
@@ -349,6 +361,53 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         ),
         ("bestpath-med-missing-as-worst", Effect::Decide, missing_med),
         ("default-local-preference", Effect::Decide, local_preference),
+        (
+            "bestpath-med-confed",
+            Effect::Nothing,
+            *bestpath_med_confed != new.bestpath_med_confed,
+        ),
+        (
+            "bestpath-as-path-ignore",
+            Effect::Decide,
+            *bestpath_as_path_ignore != new.bestpath_as_path_ignore,
+        ),
+        (
+            "bestpath-as-path-confed",
+            Effect::Decide,
+            *bestpath_as_path_confed != new.bestpath_as_path_confed,
+        ),
+        (
+            "bestpath-peer-type-multipath-relax",
+            Effect::Decide,
+            *bestpath_peer_type_multipath_relax != new.bestpath_peer_type_multipath_relax,
+        ),
+        (
+            "fast-external-failover",
+            Effect::Nothing,
+            *fast_external_failover != new.fast_external_failover,
+        ),
+        (
+            "client-to-client-reflection",
+            Effect::Decide,
+            *client_to_client_reflection != new.client_to_client_reflection,
+        ),
+        // Every route that came or went was looked at as what it is not now.
+        (
+            "confederation-identifier",
+            Effect::ResetAll,
+            *confederation_identifier != new.confederation_identifier,
+        ),
+        // The peers that are something else now are reset by themselves.
+        (
+            "confederation-peers",
+            Effect::Nothing,
+            *confederation_peers != new.confederation_peers,
+        ),
+        (
+            "coalesce-time-ms",
+            Effect::Nothing,
+            *coalesce_time_ms != new.coalesce_time_ms,
+        ),
     ];
     let changed = changes.into_iter().filter(|(_, _, changed)| *changed);
     changed
@@ -361,6 +420,7 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
         address: _,
         peer_group,
         remote,
+        local_as,
         description,
         timers,
         connect_retry_secs,
@@ -377,10 +437,11 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     } = &old;
     let mut reset = names([
         ("remote-as", *remote != new.remote),
+        ("local-as", *local_as != new.local_as),
         // How far away the peer may be says nothing about an internal one.
         (
             "ebgp-multihop",
-            *ebgp_multihop != new.ebgp_multihop && new.remote.kind == PeerKind::External,
+            *ebgp_multihop != new.ebgp_multihop && new.remote.kind != PeerKind::Internal,
         ),
         ("update-source", *update_source != new.update_source),
         ("passive", *passive != new.passive),
@@ -403,13 +464,15 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     ]);
     let is_shut = |shutdown: &Shutdown| matches!(shutdown, Shutdown::On { .. });
     let (was_shut, shut) = (is_shut(shutdown), is_shut(&new.shutdown));
-    let ipv4 = diff_peer_af(ipv4_unicast, &new.ipv4_unicast, "ipv4-unicast.activate");
-    let ipv6 = diff_peer_af(ipv6_unicast, &new.ipv6_unicast, "ipv6-unicast.activate");
+    let names = ["ipv4-unicast.activate", "ipv4-unicast.addpath"];
+    let ipv4 = diff_peer_af(ipv4_unicast, &new.ipv4_unicast, names);
+    let names = ["ipv6-unicast.activate", "ipv6-unicast.addpath"];
+    let ipv6 = diff_peer_af(ipv6_unicast, &new.ipv6_unicast, names);
     reset.extend(ipv4.reset.iter().chain(&ipv6.reset));
     PeerChange {
         // A session that is reset starts from nothing anyway.
         refresh_out: reset.is_empty() && (ipv4.refresh_out || ipv6.refresh_out),
-        refresh_in: reset.is_empty() && checked_anew,
+        refresh_in: reset.is_empty() && (checked_anew || ipv4.refresh_in || ipv6.refresh_in),
         shutdown: (was_shut != shut).then_some(shut),
         reset,
         quiet,
@@ -421,22 +484,41 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
 struct PeerAfDiff {
     reset: Vec<&'static str>,
     refresh_out: bool,
+    refresh_in: bool,
 }
 
-fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, activate_name: &'static str) -> PeerAfDiff {
+/// What differs for a family; `names` are those of its activation and of what
+/// is offered as add-path.
+fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, names_of: [&'static str; 2]) -> PeerAfDiff {
     let EffectiveAf {
         activate,
         next_hop_self,
         // What a peer sent is always kept as it came.
         soft_reconfiguration_inbound: _,
         route_reflector_client,
+        route_server_client,
+        next_hop_unchanged,
+        allowas_in,
+        weight,
+        addpath_tx,
+        addpath_rx,
     } = old;
     let both = *activate && new.activate;
+    // The OPEN says only that several paths are sent, not which.
+    let offers = addpath_tx.is_some() != new.addpath_tx.is_some() || *addpath_rx != new.addpath_rx;
+    let [activate_name, addpath_name] = names_of;
     PeerAfDiff {
-        reset: names([(activate_name, *activate != new.activate)]),
+        reset: names([
+            (activate_name, *activate != new.activate),
+            (addpath_name, both && offers),
+        ]),
         refresh_out: both
             && (*next_hop_self != new.next_hop_self
-                || *route_reflector_client != new.route_reflector_client),
+                || *route_reflector_client != new.route_reflector_client
+                || *route_server_client != new.route_server_client
+                || *next_hop_unchanged != new.next_hop_unchanged
+                || *addpath_tx != new.addpath_tx),
+        refresh_in: both && (*allowas_in != new.allowas_in || *weight != new.weight),
     }
 }
 
@@ -453,6 +535,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         redistribute,
         maximum_paths,
         maximum_paths_ibgp,
+        equal_cluster_length,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
@@ -471,6 +554,8 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
             .collect(),
         maximum_paths: changed(*maximum_paths, new.maximum_paths),
         maximum_paths_ibgp: changed(*maximum_paths_ibgp, new.maximum_paths_ibgp),
+        equal_cluster_length: (*equal_cluster_length != new.equal_cluster_length)
+            .then_some(new.equal_cluster_length),
     }
 }
 
@@ -579,6 +664,9 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
         if let Some(paths) = paths {
             writeln!(f, "{family}: {name} is {paths}")?;
         }
+    }
+    if let Some(on) = diff.equal_cluster_length {
+        writeln!(f, "{family}: equal-cluster-length is {on}")?;
     }
     Ok(())
 }

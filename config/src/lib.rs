@@ -49,7 +49,8 @@ pub use toml_text::{reference as toml_reference, to_toml, to_toml_with_defaults}
 pub use validate::{Problem, Subject, validate};
 
 pub use model::{
-    AfConfig, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family, GracefulRestart, Log,
-    LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile,
-    Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown, Timers, UpdateSource,
+    AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family,
+    GracefulRestart, Log, LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings,
+    Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown, Timers,
+    UpdateSource,
 };

@@ -16,8 +16,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 pub use crate::peer::{
-    EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Remote,
-    RemoteAs, Shutdown, UpdateSource,
+    AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind,
+    PeerSettings, Remote, RemoteAs, Shutdown, UpdateSource,
 };
 
 /// The TCP port of BGP (RFC 4271 section 8.2.1).
@@ -284,6 +284,25 @@ pub struct Bgp {
     pub bestpath_compare_routerid: bool,
     /// Treat a missing MED as the worst instead of 0.
     pub bestpath_med_missing_as_worst: bool,
+    /// Compare MEDs of paths from inside of the confederation, which is always
+    /// done.
+    pub bestpath_med_confed: bool,
+    /// Leave the length of the AS path out of the decision.
+    pub bestpath_as_path_ignore: bool,
+    /// Count confederation segments into the length of the AS path.
+    pub bestpath_as_path_confed: bool,
+    /// Paths of internal and external peers share the load.
+    pub bestpath_peer_type_multipath_relax: bool,
+    /// A session goes down with the link of a peer on a connected network.
+    pub fast_external_failover: bool,
+    /// Reflect routes between clients of this route reflector.
+    pub client_to_client_reflection: bool,
+    /// The AS of the confederation that `asn` is a member of (RFC 5065).
+    pub confederation_identifier: Option<u32>,
+    /// The other member ASes of the confederation.
+    pub confederation_peers: BTreeSet<u32>,
+    /// `coalesce-time`, in milliseconds; nothing is held back anyway.
+    pub coalesce_time_ms: Option<u32>,
     /// LOCAL_PREF of routes that carry none.
     pub default_local_preference: u32,
     /// The cluster ID of this route reflector; the router ID when `None`.
@@ -316,6 +335,15 @@ impl Bgp {
             always_compare_med: false,
             bestpath_compare_routerid: false,
             bestpath_med_missing_as_worst: false,
+            bestpath_med_confed: false,
+            bestpath_as_path_ignore: false,
+            bestpath_as_path_confed: false,
+            bestpath_peer_type_multipath_relax: false,
+            fast_external_failover: true,
+            client_to_client_reflection: true,
+            confederation_identifier: None,
+            confederation_peers: BTreeSet::new(),
+            coalesce_time_ms: None,
             default_local_preference: DEFAULT_LOCAL_PREFERENCE,
             cluster_id: None,
             peer_groups: BTreeMap::new(),
@@ -387,6 +415,9 @@ pub struct AfConfig<P: Ord> {
     pub maximum_paths: u16,
     /// How many equal internal paths are used, 1 to 256.
     pub maximum_paths_ibgp: u16,
+    /// Internal paths share the load where their cluster lists are equally
+    /// long.
+    pub equal_cluster_length: bool,
 }
 
 impl<P: Ord> Default for AfConfig<P> {
@@ -396,6 +427,7 @@ impl<P: Ord> Default for AfConfig<P> {
             redistribute: BTreeMap::new(),
             maximum_paths: DEFAULT_MAXIMUM_PATHS,
             maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
+            equal_cluster_length: false,
         }
     }
 }

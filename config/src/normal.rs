@@ -5,7 +5,9 @@
 //! them out, so that both spellings carry a normal model without loss.
 
 use crate::model::AfConfig;
-use crate::model::{Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers};
+use crate::model::{
+    AddPathTx, Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers,
+};
 
 impl Timers {
     /// Whether the hold time is 0 or at least 3 seconds (RFC 4271 section 4.2).
@@ -44,6 +46,8 @@ impl Bgp {
     fn normalize(&mut self) {
         self.timers = self.timers.clamped();
         self.router_id = self.router_id.filter(|id| !id.is_unspecified());
+        // FRR turns the one on with the other, and it always holds anyway.
+        self.deterministic_med |= self.announces_best_per_as();
         normalize_networks(&mut self.ipv4_unicast);
         normalize_networks(&mut self.ipv6_unicast);
         let default_activate = Family::ALL.map(|family| (family, self.default_activate(family)));
@@ -62,6 +66,21 @@ impl Bgp {
                 default_activate,
             );
         }
+    }
+}
+
+impl Bgp {
+    fn announces_best_per_as(&self) -> bool {
+        let neighbors = self.neighbors.values().map(|neighbor| &neighbor.settings);
+        let mut all = neighbors.chain(self.peer_groups.values());
+        let per_as = |settings: &PeerSettings, family| {
+            settings.af(family).addpath_tx == Some(AddPathTx::BestPerAs)
+        };
+        all.any(|settings| {
+            Family::ALL
+                .into_iter()
+                .any(|family| per_as(settings, family))
+        })
     }
 }
 
@@ -118,6 +137,19 @@ fn normalize_peer(
             &mut own.route_reflector_client,
             group.route_reflector_client,
         );
+        // FRR does not repeat what the group says.
+        own.addpath_tx = own.addpath_tx.filter(|own| group.addpath_tx != Some(*own));
+        // FRR's text of the one says the other.
+        if own.route_server_client == Some(true) {
+            own.next_hop_unchanged = Some(true);
+        }
+        for (own, group) in [
+            (&mut own.route_server_client, group.route_server_client),
+            (&mut own.next_hop_unchanged, group.next_hop_unchanged),
+            (&mut own.disable_addpath_rx, group.disable_addpath_rx),
+        ] {
+            drop_idle_off(own, group);
+        }
         let group_changes = matches!(
             group.next_hop_self,
             Some(NextHopSelf::On | NextHopSelf::Force)

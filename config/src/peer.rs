@@ -82,6 +82,29 @@ pub enum NextHopSelf {
     Force,
 }
 
+/// How often this router's own AS may stand in a received AS path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllowAsIn {
+    /// So many times, 1 to 10.
+    Times(u8),
+    /// As often as it likes, where it originated the route.
+    Origin,
+}
+
+/// What `allowas-in` means without a number.
+pub(crate) const DEFAULT_ALLOW_AS_IN: u8 = 3;
+
+/// Which paths beside the best are announced (RFC 7911).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddPathTx {
+    /// All that are valid.
+    AllPaths,
+    /// The best of each neighboring AS.
+    BestPerAs,
+}
+
 /// What can be said about a neighbor, and about a peer group for its members.
 /// `None` means "not said here".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +153,18 @@ pub struct PeerAf {
     pub soft_reconfiguration_inbound: Option<bool>,
     /// The peer is a client of this route reflector (RFC 4456).
     pub route_reflector_client: Option<bool>,
+    /// The peer is a client of this route server (RFC 7947).
+    pub route_server_client: Option<bool>,
+    /// Announce routes with the next hop they came with.
+    pub next_hop_unchanged: Option<bool>,
+    /// How often the own AS may stand in the peer's routes.
+    pub allowas_in: Option<AllowAsIn>,
+    /// Weight of the peer's routes, 0 to 65535.
+    pub weight: Option<u16>,
+    /// Which paths beside the best the peer gets.
+    pub addpath_tx: Option<AddPathTx>,
+    /// Do not offer to take several paths from the peer.
+    pub disable_addpath_rx: Option<bool>,
 }
 
 impl PeerSettings {
@@ -160,13 +195,16 @@ pub struct Neighbor {
     pub settings: PeerSettings,
 }
 
-/// Whether a peer is in the local AS.
+/// Where a peer is, as seen from the local AS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerKind {
     /// iBGP.
     Internal,
     /// eBGP.
     External,
+    /// Another member AS of the same confederation (RFC 5065): connected like
+    /// an external peer, trusted like an internal one.
+    Confederation,
 }
 
 /// The resolved `remote-as` of a peer.
@@ -187,6 +225,9 @@ pub struct EffectivePeer {
     pub peer_group: Option<String>,
     /// The AS number expected from it.
     pub remote: Remote,
+    /// The AS that it sees here: the confederation's, where it is outside of
+    /// it.
+    pub local_as: u32,
     /// Free text.
     pub description: Option<String>,
     /// Keepalive interval and hold time to propose.
@@ -227,6 +268,18 @@ pub struct EffectiveAf {
     pub soft_reconfiguration_inbound: bool,
     /// The peer is a client of this route reflector.
     pub route_reflector_client: bool,
+    /// The peer is a client of this route server.
+    pub route_server_client: bool,
+    /// Announce routes with the next hop they came with.
+    pub next_hop_unchanged: bool,
+    /// How often the own AS may stand in its routes; `None` is never.
+    pub allowas_in: Option<AllowAsIn>,
+    /// Weight of its routes.
+    pub weight: u16,
+    /// Which paths beside the best it gets; `None` is the best alone.
+    pub addpath_tx: Option<AddPathTx>,
+    /// Offer to take several paths from it.
+    pub addpath_rx: bool,
 }
 
 impl EffectivePeer {
@@ -253,6 +306,7 @@ impl Bgp {
             address,
             peer_group: neighbor.peer_group.clone(),
             remote,
+            local_as: self.local_as_towards(remote.kind),
             description: own.description.clone(),
             timers: own.timers.or(group.timers).unwrap_or(self.timers),
             connect_retry_secs: own
@@ -300,6 +354,20 @@ impl Bgp {
         }
     }
 
+    /// The AS that peers of a kind see here.
+    pub fn local_as_towards(&self, kind: PeerKind) -> u32 {
+        match kind {
+            PeerKind::Internal | PeerKind::Confederation => self.asn,
+            PeerKind::External => self.confederation_identifier.unwrap_or(self.asn),
+        }
+    }
+
+    /// Whether the AS is another member of our confederation. Without an
+    /// identifier there is none, whatever its members are.
+    fn is_member_as(&self, asn: u32) -> bool {
+        self.confederation_identifier.is_some() && self.confederation_peers.contains(&asn)
+    }
+
     pub(crate) fn group_of(&self, neighbor: &Neighbor) -> Option<&PeerSettings> {
         self.peer_groups.get(neighbor.peer_group.as_ref()?)
     }
@@ -308,6 +376,10 @@ impl Bgp {
         match remote_as {
             RemoteAs::Number(asn) if asn == self.asn => Remote {
                 kind: PeerKind::Internal,
+                asn: Some(asn),
+            },
+            RemoteAs::Number(asn) if self.is_member_as(asn) => Remote {
+                kind: PeerKind::Confederation,
                 asn: Some(asn),
             },
             RemoteAs::Number(asn) => Remote {
@@ -377,6 +449,21 @@ impl Bgp {
             route_reflector_client: own
                 .route_reflector_client
                 .or(group.route_reflector_client)
+                .unwrap_or(false),
+            route_server_client: own
+                .route_server_client
+                .or(group.route_server_client)
+                .unwrap_or(false),
+            next_hop_unchanged: own
+                .next_hop_unchanged
+                .or(group.next_hop_unchanged)
+                .unwrap_or(false),
+            allowas_in: own.allowas_in.or(group.allowas_in),
+            weight: own.weight.or(group.weight).unwrap_or(0),
+            addpath_tx: own.addpath_tx.or(group.addpath_tx),
+            addpath_rx: !own
+                .disable_addpath_rx
+                .or(group.disable_addpath_rx)
                 .unwrap_or(false),
         }
     }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::model::{
-    AfConfig, Bgp, Config, Family, Neighbor, PeerKind, PeerSettings, Prefix, RemoteAs, Shutdown,
-    UpdateSource,
+    AfConfig, AllowAsIn, Bgp, Config, Family, Neighbor, PeerKind, PeerSettings, Prefix, RemoteAs,
+    Shutdown, UpdateSource,
 };
 
 /// What a problem is about.
@@ -115,6 +115,15 @@ fn check_global(config: &Config, problems: &mut Problems) {
 fn check_instance(bgp: &Bgp, problems: &mut Problems) {
     problems.subject = Some(Subject::Bgp);
     problems.check(bgp.asn != 0, || "AS 0 is reserved (RFC 7607)".to_owned());
+    problems.check(bgp.confederation_identifier != Some(0), || {
+        "AS 0 is reserved (RFC 7607)".to_owned()
+    });
+    problems.check(!bgp.confederation_peers.contains(&0), || {
+        "AS 0 is reserved (RFC 7607)".to_owned()
+    });
+    problems.check(!bgp.confederation_peers.contains(&bgp.asn), || {
+        "the local AS is not one of the other members of its confederation".to_owned()
+    });
     problems.check(bgp.timers.is_valid(), || HOLD_TIME.to_owned());
     problems.check(bgp.connect_retry_secs != 0, || CONNECT_RETRY.to_owned());
     let times = [
@@ -174,6 +183,7 @@ fn can_be_neighbor(address: IpAddr) -> bool {
 fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
     let asn = settings.remote_as != Some(RemoteAs::Number(0));
     problems.check(asn, || "AS 0 is reserved (RFC 7607)".to_owned());
+    check_family_settings(settings, problems);
     let description = settings.description.as_deref();
     problems.check(description.is_none_or(is_line), || {
         "the description must be one line".to_owned()
@@ -206,6 +216,18 @@ fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
     {
         problems.check(is_line(message), || {
             "the shutdown message must be one line".to_owned()
+        });
+    }
+}
+
+fn check_family_settings(settings: &PeerSettings, problems: &mut Problems) {
+    for family in Family::ALL {
+        let times = match settings.af(family).allowas_in {
+            Some(AllowAsIn::Times(times)) => times,
+            Some(AllowAsIn::Origin) | None => 1,
+        };
+        problems.check((1..=10).contains(&times), || {
+            "allowas-in must be 1 to 10".to_owned()
         });
     }
 }

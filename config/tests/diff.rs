@@ -54,6 +54,13 @@ fn what_the_open_or_the_connection_needs_resets_the_session() {
         let lines = format!("neighbor 10.0.0.1 {line}");
         assert_eq!(impact(&lines), (vec![reason], false, false), "{line}");
     }
+    for (line, reason) in [
+        ("addpath-tx-all-paths", "ipv4-unicast.addpath"),
+        ("disable-addpath-rx", "ipv4-unicast.addpath"),
+    ] {
+        let lines = format!("neighbor 10.0.0.1 {line}");
+        assert_eq!(impact(&lines), (vec![reason], false, false), "{line}");
+    }
     let activate = "address-family ipv6\nneighbor 10.0.0.1 activate";
     assert_eq!(
         impact(activate),
@@ -73,9 +80,45 @@ fn what_only_routes_need_refreshes_them() {
     assert_eq!(impact(client), (vec![], true, false));
     let check = "neighbor 10.0.0.1 disable-connected-check";
     assert_eq!(impact(check), (vec![], false, true));
+    let serves = "neighbor 10.0.0.1 route-server-client";
+    assert_eq!(impact(serves), (vec![], true, false));
+    for line in ["weight 7", "allowas-in"] {
+        let lines = format!("neighbor 10.0.0.1 {line}");
+        assert_eq!(impact(&lines), (vec![], false, true), "{line}");
+    }
     // IPv6 is not active: nobody gets a route with another next hop.
     let lines = "address-family ipv6\nneighbor 10.0.0.1 next-hop-self";
     assert_eq!(impact(lines), (vec![], false, false));
+}
+
+/// Both ends know already that there may be several paths.
+#[test]
+fn another_choice_of_paths_keeps_the_session() {
+    let all = "neighbor 10.0.0.1 addpath-tx-all-paths";
+    let per_as = "neighbor 10.0.0.1 addpath-tx-bestpath-per-AS";
+    let BgpDiff::Changed(diff) = diff(&after(all), &after(per_as)).bgp else {
+        panic!("no change");
+    };
+    let [change] = diff.changed.as_slice() else {
+        panic!("{diff:?}");
+    };
+    assert!(change.reset.is_empty() && change.refresh_out && !change.refresh_in);
+}
+
+#[test]
+fn a_peer_that_becomes_a_member_is_reset_and_no_other() {
+    let base = "bgp confederation identifier 64999\nneighbor 10.0.0.8 remote-as 65001
+        neighbor 10.0.0.9 remote-as 65002";
+    let member = format!("{base}\nbgp confederation peers 65002");
+    let BgpDiff::Changed(diff) = diff(&after(base), &after(&member)).bgp else {
+        panic!("no change");
+    };
+    assert!(!diff.resets_all());
+    let [change] = diff.changed.as_slice() else {
+        panic!("{diff:?}");
+    };
+    assert_eq!(change.new.address, "10.0.0.9".parse::<IpAddr>().unwrap());
+    assert_eq!(change.reset, ["remote-as", "local-as"]);
 }
 
 #[test]
@@ -177,6 +220,14 @@ fn settings_of_the_instance_say_what_they_need() {
         ("bgp router-id 1.1.1.1", Effect::ResetAll),
         ("bgp cluster-id 1.1.1.1", Effect::ResetAll),
         ("bgp bestpath as-path multipath-relax", Effect::Decide),
+        ("bgp bestpath as-path ignore", Effect::Decide),
+        ("bgp bestpath as-path confed", Effect::Decide),
+        ("bgp bestpath peer-type multipath-relax", Effect::Decide),
+        ("no bgp client-to-client reflection", Effect::Decide),
+        ("bgp bestpath med confed", Effect::Nothing),
+        ("no bgp fast-external-failover", Effect::Nothing),
+        ("bgp confederation peers 64512", Effect::Nothing),
+        ("coalesce-time 100", Effect::Nothing),
         ("bgp default local-preference 200", Effect::Decide),
         ("no bgp ebgp-requires-policy", Effect::RefreshExternal),
         ("no bgp network import-check", Effect::CheckNetworks),

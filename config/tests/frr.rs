@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdfast_config::frr::{Session, running_config, to_frr};
-use holdfast_config::{Config, Leniency, Spelling, load, parse_str};
+use holdfast_config::{Config, Leniency, PeerKind, Spelling, load, parse_str};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -40,21 +40,29 @@ no ipv6 forwarding
 service integrated-vtysh-config
 !
 router bgp 65001
+ no bgp fast-external-failover
  bgp router-id 1.1.1.1
  bgp log-neighbor-changes
  bgp always-compare-med
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
  bgp default local-preference 150
+ no bgp client-to-client reflection
  bgp cluster-id 9.9.9.9
+ bgp confederation identifier 65000
+ bgp confederation peers 64513 64514
  bgp deterministic-med
+ coalesce-time 500
  bgp graceful-restart stalepath-time 200
  bgp graceful-restart restart-time 100
  bgp graceful-restart
  bgp graceful-restart preserve-fw-state
+ bgp bestpath as-path ignore
+ bgp bestpath as-path confed
  bgp bestpath as-path multipath-relax
  bgp bestpath compare-routerid
- bgp bestpath med missing-as-worst
+ bgp bestpath med confed missing-as-worst
+ bgp bestpath peer-type multipath-relax
  no bgp network import-check
  timers bgp 10 30
  neighbor G peer-group
@@ -93,14 +101,24 @@ router bgp 65001
   redistribute connected
   redistribute static metric 5
   neighbor G activate
+  neighbor G addpath-tx-all-paths
   neighbor G next-hop-self force
+  neighbor G route-server-client
+  neighbor G allowas-in origin
+  neighbor G weight 7
+  neighbor G attribute-unchanged next-hop
+  neighbor 10.0.0.2 disable-addpath-rx
   neighbor 10.0.0.2 next-hop-self
+  neighbor 10.0.0.2 allowas-in 4
+  neighbor 10.0.0.2 weight 500
   neighbor 10.0.0.4 activate
+  neighbor 10.0.0.4 addpath-tx-bestpath-per-AS
   neighbor 10.0.0.4 route-reflector-client
   neighbor 10.0.0.4 next-hop-self
   neighbor 10.0.0.4 soft-reconfiguration inbound
+  neighbor 10.0.0.4 allowas-in
   maximum-paths 4
-  maximum-paths ibgp 5
+  maximum-paths ibgp 5 equal-cluster-length
  exit-address-family
  !
  address-family ipv6 unicast
@@ -216,6 +234,40 @@ fn the_shortest_no_takes_a_line_back() {
         ),
         ("maximum-paths 4", "no maximum-paths"),
         ("maximum-paths ibgp 4", "no maximum-paths ibgp"),
+        (
+            "maximum-paths ibgp 4 equal-cluster-length",
+            "no maximum-paths ibgp",
+        ),
+        ("neighbor 10.0.0.2 weight 4", "no neighbor 10.0.0.2 weight"),
+        (
+            "neighbor 10.0.0.2 allowas-in origin",
+            "no neighbor 10.0.0.2 allowas-in",
+        ),
+        (
+            "neighbor 10.0.0.2 route-server-client",
+            "no neighbor 10.0.0.2 route-server-client",
+        ),
+        (
+            "neighbor 10.0.0.2 addpath-tx-all-paths",
+            "no neighbor 10.0.0.2 addpath-tx-all-paths",
+        ),
+        (
+            "bgp bestpath med missing-as-worst confed",
+            "no bgp bestpath med",
+        ),
+        (
+            "bgp confederation identifier 65000",
+            "no bgp confederation identifier",
+        ),
+        (
+            "bgp confederation peers 1 2",
+            "no bgp confederation peers 2 1 3",
+        ),
+        (
+            "no bgp fast-external-failover",
+            "bgp fast-external-failover",
+        ),
+        ("coalesce-time 7", "no coalesce-time"),
         ("timers bgp 3 9", "no timers bgp"),
         ("bgp router-id 1.1.1.1", "no bgp router-id"),
         ("bgp cluster-id 7", "no bgp cluster-id"),
@@ -236,6 +288,60 @@ fn the_shortest_no_takes_a_line_back() {
         assert_ne!(with, shown(base), "{line} did nothing");
         assert_eq!(without, shown(base), "{no} left something");
     }
+}
+
+#[test]
+fn each_word_about_med_is_a_switch_of_its_own() {
+    let base = "bgp bestpath med confed missing-as-worst";
+    assert_eq!(
+        shown(&format!("{base}\nno bgp bestpath med confed")),
+        shown("bgp bestpath med missing-as-worst")
+    );
+    assert_eq!(
+        shown("bgp bestpath med confed\nbgp bestpath med missing-as-worst"),
+        shown(base)
+    );
+}
+
+#[test]
+fn taking_back_the_other_kind_of_add_path_does_nothing() {
+    let base = "neighbor 10.0.0.2 remote-as 65002\nneighbor 10.0.0.2 addpath-tx-all-paths";
+    let other = format!("{base}\nno neighbor 10.0.0.2 addpath-tx-bestpath-per-AS");
+    assert_eq!(shown(&other), shown(base));
+}
+
+#[test]
+fn a_member_as_is_one_while_there_is_a_confederation() {
+    let kind = |lines: &str| {
+        let bgp = parse(&format!("router bgp 64512\n{lines}")).bgp.unwrap();
+        let peer = bgp.effective("10.0.0.2".parse().unwrap()).unwrap();
+        (peer.remote.kind, peer.local_as)
+    };
+    let members = "bgp confederation peers 64513\nneighbor 10.0.0.2 remote-as 64513";
+    let confederation = "bgp confederation identifier 65000";
+    assert_eq!(kind(members), (PeerKind::External, 64512));
+    assert_eq!(
+        kind(&format!("{confederation}\n{members}")),
+        (PeerKind::Confederation, 64512)
+    );
+    assert_eq!(
+        kind(&format!(
+            "{confederation}\nneighbor 10.0.0.2 remote-as 64513"
+        )),
+        (PeerKind::External, 65000)
+    );
+    assert_eq!(
+        kind(&format!(
+            "{confederation}\nneighbor 10.0.0.2 remote-as external"
+        )),
+        (PeerKind::External, 65000)
+    );
+    assert_eq!(
+        kind(&format!(
+            "{confederation}\nneighbor 10.0.0.2 remote-as internal"
+        )),
+        (PeerKind::Internal, 64512)
+    );
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use common::config;
 use holdfast_config::frr::to_frr;
 use holdfast_config::{
-    Bgp, Config, Family, Leniency, NextHopSelf, PeerKind, PeerSettings, Shutdown, Spelling,
-    parse_str,
+    Bgp, Config, Family, Leniency, NextHopSelf, PeerKind, PeerSettings, RemoteAs, Shutdown,
+    Spelling, parse_str,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -152,12 +152,25 @@ fn for_frr(config: Config) -> Option<Config> {
         ..Config::default()
     };
     bgp.connect_retry_secs = plain.defaults().connect_retry_secs;
+    // FRR refuses nothing here and means something else by it.
+    if bgp.confederation_identifier == Some(bgp.asn) {
+        return None;
+    }
+    if bgp.confederation_identifier.is_some() {
+        by_number(&mut bgp);
+    }
     let peers: Vec<_> = bgp.effective_peers().collect();
     for peer in peers {
         let Some(neighbor) = bgp.neighbors.get_mut(&peer.address) else {
             continue;
         };
         drop_off(&mut neighbor.settings);
+        // What the group says of these shines through in FRR's member.
+        if neighbor.peer_group.is_some() {
+            for family in Family::ALL {
+                neighbor.settings.af_mut(family).allowas_in = None;
+            }
+        }
         if peer.remote.kind == PeerKind::Internal {
             neighbor.settings.ebgp_multihop = None;
         }
@@ -165,6 +178,10 @@ fn for_frr(config: Config) -> Option<Config> {
     for group in bgp.peer_groups.values_mut() {
         group.port = None;
         group.ebgp_multihop = None;
+        // FRR prints it with the members too.
+        for family in Family::ALL {
+            group.af_mut(family).disable_addpath_rx = None;
+        }
     }
     let mut config = Config {
         bgp: Some(bgp),
@@ -172,6 +189,19 @@ fn for_frr(config: Config) -> Option<Config> {
     };
     config.normalize();
     Some(config)
+}
+
+/// In a confederation FRR 8.4 takes an `internal` peer for one of the
+/// confederation, whom only an AS number makes one of the member AS.
+fn by_number(bgp: &mut Bgp) {
+    let asn = bgp.asn;
+    let neighbors = bgp.neighbors.values_mut();
+    let settings = neighbors.map(|neighbor| &mut neighbor.settings);
+    for settings in settings.chain(bgp.peer_groups.values_mut()) {
+        if settings.remote_as == Some(RemoteAs::Internal) {
+            settings.remote_as = Some(RemoteAs::Number(asn));
+        }
+    }
 }
 
 /// To vtysh, what follows `|` is a filter for what the line prints.
@@ -204,6 +234,9 @@ fn drop_off(own: &mut PeerSettings) {
         for flag in [
             &mut af.soft_reconfiguration_inbound,
             &mut af.route_reflector_client,
+            &mut af.route_server_client,
+            &mut af.next_hop_unchanged,
+            &mut af.disable_addpath_rx,
         ] {
             *flag = flag.filter(|on| *on);
         }

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::attrs::Interner;
-use crate::peer::{PeerId, PeerInfo};
+use crate::peer::{AddPathSend, PeerFamily, PeerId, PeerInfo};
 use crate::plan::Plan;
 use crate::shared::{Peer, Rules};
 use crate::slots::SlotSet;
@@ -55,6 +55,8 @@ pub(crate) struct GroupKey {
     next_hop_self_force: bool,
     route_server_client: bool,
     reflector_client: bool,
+    add_path: AddPathSend,
+    next_hop_unchanged: bool,
     encoding: u32,
     /// The policy's address: one policy is one allocation.
     policy: usize,
@@ -86,11 +88,20 @@ impl GroupKey {
             next_hop_self_force,
             route_server_client,
             reflector_client,
+            ipv4: _,
+            ipv6: _,
             ebgp_multihop: _,
             allow_as_in: _,
             weight: _,
             encoding,
         } = info;
+        // Weight and loops are questions of import.
+        let PeerFamily {
+            weight: _,
+            allow_as_in: _,
+            add_path,
+            next_hop_unchanged,
+        } = *info.family(family);
         let own = own_next_hop(info, family).map(|hop| match hop {
             bgp_wire::NextHop::V4(_) => (false, false),
             bgp_wire::NextHop::V6 { link_local, .. } => (true, link_local.is_some()),
@@ -106,6 +117,8 @@ impl GroupKey {
             next_hop_self_force: next_hop_self_force.contains(family),
             route_server_client: route_server_client.contains(family),
             reflector_client: reflector_client.contains(family),
+            add_path,
+            next_hop_unchanged,
             encoding: *encoding,
             policy: Arc::as_ptr(policy).cast::<()>().addr(),
             alone: alone.then_some(id),

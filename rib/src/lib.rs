@@ -50,7 +50,7 @@ pub use fib::{FibChange, FibKind, FibNextHop, FibRoute};
 pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
 pub use nexthop::{NextHopState, TrackEvent};
-pub use peer::{PeerId, PeerInfo};
+pub use peer::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo};
 pub use plan::Audience;
 pub use policy::{Attributes, DenyReason, Policy, Rewritten, RouteContext, Verdict};
 pub use rib::{Rib, RouteEvent, UpdateSummary};

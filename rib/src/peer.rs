@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use bgp_wire::{FamilySet, PeerKind};
+use bgp_wire::{Family, FamilySet, PeerKind};
 use ipnet::IpNet;
 
 /// A peer's number. The caller hands them out, small and dense: they index
@@ -11,15 +11,59 @@ use ipnet::IpNet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u32);
 
+/// How often our own AS may stand in a received path before it is a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AllowAsIn {
+    /// So many times; 0 is never.
+    Times(u8),
+    /// As often as it likes where it is the origin, else never.
+    Origin,
+}
+
+/// Which paths a peer that takes several gets (RFC 7911).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AddPathSend {
+    /// The best one.
+    Best,
+    /// All that are valid.
+    All,
+    /// The best of each neighbouring AS.
+    BestPerAs,
+}
+
+/// What is said about a peer for one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerFamily {
+    /// Weight of the peer's paths where the policy sets none.
+    pub weight: u32,
+    /// How often our own AS may stand in a received path.
+    pub allow_as_in: AllowAsIn,
+    /// Which paths the peer gets, where it takes several.
+    pub add_path: AddPathSend,
+    /// The next hop stays as it came, whatever the rules say.
+    pub next_hop_unchanged: bool,
+}
+
+impl PeerFamily {
+    /// No knob set.
+    pub const PLAIN: PeerFamily = PeerFamily {
+        weight: 0,
+        allow_as_in: AllowAsIn::Times(0),
+        add_path: AddPathSend::Best,
+        next_hop_unchanged: false,
+    };
+}
+
 /// A peer as its session came up. Plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// eBGP or iBGP.
+    /// eBGP, iBGP, or another member AS of our confederation.
     pub kind: PeerKind,
     /// The peer's AS.
     pub remote_as: u32,
-    /// The AS we present to this peer. Where it differs from the table's own,
-    /// both are prepended towards the peer, this one outermost.
+    /// The AS we present to this peer. Where an external peer sees another one
+    /// than [`RibConfig::outer_as`](crate::RibConfig::outer_as), both are
+    /// prepended towards it, this one outermost.
     pub local_as: u32,
     /// Prepend only [`local_as`](Self::local_as), never the table's own AS.
     pub replace_as: bool,
@@ -52,6 +96,10 @@ pub struct PeerInfo {
     /// Families in which an internal peer is a client of our route reflector
     /// (RFC 4456).
     pub reflector_client: FamilySet,
+    /// What is said about the peer for IPv4 unicast.
+    pub ipv4: PeerFamily,
+    /// What is said about the peer for IPv6 unicast.
+    pub ipv6: PeerFamily,
     /// The external peer may be several hops away: its next hops need to be
     /// resolvable only, not connected.
     pub ebgp_multihop: bool,
@@ -82,12 +130,14 @@ impl PeerInfo {
             local_v6: None,
             local_link_local: None,
             shared_subnets: Vec::new(),
-            families: bgp_wire::Family::ALL.into_iter().collect(),
+            families: Family::ALL.into_iter().collect(),
             extended_next_hop: FamilySet::EMPTY,
             next_hop_self: FamilySet::EMPTY,
             next_hop_self_force: FamilySet::EMPTY,
             route_server_client: FamilySet::EMPTY,
             reflector_client: FamilySet::EMPTY,
+            ipv4: PeerFamily::PLAIN,
+            ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
             allow_as_in: 0,
             weight: 0,
@@ -95,7 +145,15 @@ impl PeerInfo {
         }
     }
 
-    /// Whether the peer is in another AS.
+    /// What is said about the peer for a family.
+    pub const fn family(&self, family: Family) -> &PeerFamily {
+        match family {
+            Family::Ipv4Unicast => &self.ipv4,
+            Family::Ipv6Unicast => &self.ipv6,
+        }
+    }
+
+    /// Whether the peer is in another AS, and outside of our confederation.
     pub fn is_external(&self) -> bool {
         self.kind == PeerKind::External
     }

@@ -96,6 +96,8 @@ pub struct PeerParams {
     pub local_id: Ipv4Addr,
     /// The peer's AS.
     pub remote_as: RemoteAs,
+    /// The peer is in another member AS of our confederation (RFC 5065).
+    pub confederation: bool,
     /// Hold time in seconds that we offer: 0, or at least 3.
     pub hold_time_secs: u16,
     /// Longest time between KEEPALIVEs in seconds; a third of the negotiated
@@ -146,6 +148,7 @@ impl PeerParams {
             local_as,
             local_id,
             remote_as,
+            confederation: false,
             hold_time_secs: 180,
             keepalive_secs: 60,
             timing: Timing::default(),
@@ -171,15 +174,18 @@ impl PeerParams {
     pub const fn peer_kind(&self, remote_as: u32) -> PeerKind {
         if self.local_as == remote_as {
             PeerKind::Internal
+        } else if self.confederation {
+            PeerKind::Confederation
         } else {
             PeerKind::External
         }
     }
 
     /// Our role, where the peer is in another AS: roles mean nothing inside of
-    /// one (RFC 9234 section 4).
+    /// one (RFC 9234 section 4), nor of a confederation, which is one.
     pub const fn external_role(&self) -> Option<BgpRole> {
         match self.remote_as {
+            _ if self.confederation => None,
             RemoteAs::Internal => None,
             RemoteAs::Number(number) if number == self.local_as => None,
             RemoteAs::Number(_) | RemoteAs::External => self.role,
@@ -271,6 +277,7 @@ impl PeerParams {
             local_as,
             local_id,
             remote_as,
+            confederation,
             hold_time_secs: _,
             keepalive_secs: _,
             timing: _,
@@ -304,6 +311,10 @@ impl PeerParams {
             (*local_id != new.local_id, ResetCause::RouterIdChanged),
             (*local_as != new.local_as, ResetCause::LocalAsChanged),
             (*remote_as != new.remote_as, ResetCause::RemoteAsChanged),
+            (
+                *confederation != new.confederation,
+                ResetCause::RemoteAsChanged,
+            ),
             (*families != new.families, ResetCause::FamilyActivated),
             (*passive != new.passive, ResetCause::PassiveChanged),
             (capabilities_changed, ResetCause::CapabilityChanged),

@@ -8,7 +8,7 @@ use bgp_wire::{Cease, Family};
 use holdfast_api::v1;
 use holdfast_config::model::{AfConfig, Bgp, Config, RedistributeSource};
 use holdfast_fib::Source;
-use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, RibConfig};
+use holdfast_rib::{Confederation, LocalRoute, LocalSource, MaxPaths, RibConfig};
 use ipnet::IpNet;
 
 use super::SpeakerError;
@@ -297,23 +297,35 @@ fn soft_out(rib: &mut holdfast_rib::Rib, peer: &Peer, families: &[Family]) {
 }
 
 fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
-    let limits = |ebgp, ibgp| MaxPaths {
-        ebgp,
-        ibgp,
-        ..MaxPaths::default()
-    };
-    let (v4, v6) = (&bgp.ipv4_unicast, &bgp.ipv6_unicast);
     RibConfig {
         local_as: bgp.asn,
         router_id,
         cluster_id: bgp.cluster_id,
         multipath_relax: bgp.multipath_relax,
+        peer_type_multipath_relax: bgp.bestpath_peer_type_multipath_relax,
+        as_path_ignore: bgp.bestpath_as_path_ignore,
+        as_path_confederation: bgp.bestpath_as_path_confed,
+        compare_aigp: false,
         always_compare_med: bgp.always_compare_med,
         missing_as_worst: bgp.bestpath_med_missing_as_worst,
+        client_to_client_reflection: bgp.client_to_client_reflection,
+        confederation: bgp
+            .confederation_identifier
+            .map(|identifier| Confederation {
+                identifier,
+                members: bgp.confederation_peers.clone(),
+            }),
         default_local_pref: bgp.default_local_preference,
-        max_paths_v4: limits(v4.maximum_paths, v4.maximum_paths_ibgp),
-        max_paths_v6: limits(v6.maximum_paths, v6.maximum_paths_ibgp),
-        ..RibConfig::new(bgp.asn, router_id)
+        max_paths_v4: max_paths(&bgp.ipv4_unicast),
+        max_paths_v6: max_paths(&bgp.ipv6_unicast),
+    }
+}
+
+const fn max_paths<P: Ord>(af: &AfConfig<P>) -> MaxPaths {
+    MaxPaths {
+        ebgp: af.maximum_paths,
+        ibgp: af.maximum_paths_ibgp,
+        equal_cluster_length: af.equal_cluster_length,
     }
 }
 

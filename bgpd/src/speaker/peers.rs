@@ -5,22 +5,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use bgp_wire::{Cease, Family, FamilySet, GracefulRestart, PeerKind, RouteRefreshKind, Update};
+use bgp_wire::{
+    AddPathMode, Cease, Family, FamilySet, GracefulRestart, PeerKind, RouteRefreshKind, Update,
+};
 use holdfast_api::v1;
 use holdfast_config::model::{
-    Bgp, EffectivePeer, Family as ConfigFamily, NextHopSelf, PeerKind as ConfigPeerKind, Shutdown,
-    UpdateSource,
+    AddPathTx, AllowAsIn as ConfigAllowAsIn, Bgp, EffectivePeer, Family as ConfigFamily,
+    NextHopSelf, PeerKind as ConfigPeerKind, Shutdown, UpdateSource,
 };
 use holdfast_fib::{Interface, KernelView};
 use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
-use holdfast_rib::{PeerId, PeerInfo, Policy, Rib};
+use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy, Rib};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
 use crate::fsm::{
-    AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs, Reset,
-    ResetCause, Restart, State, Stop,
+    AddPathOffer, AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs,
+    Reset, ResetCause, Restart, State, Stop,
 };
 use crate::session::outbound::Outbound;
 use crate::session::status::now_ms;
@@ -177,7 +179,7 @@ impl Peer {
 
     /// An external peer that has to be on a link of ours.
     fn is_single_hop(&self) -> bool {
-        self.settings.remote.kind == ConfigPeerKind::External
+        self.settings.remote.kind != ConfigPeerKind::Internal
             && self.settings.ebgp_multihop.is_none_or(|hops| hops <= 1)
             && !self.settings.disable_connected_check
     }
@@ -326,11 +328,10 @@ impl Core {
     /// Settings of a running session changed that need no new one. The policy
     /// is no part of them: to apply it costs a look at every route.
     fn refresh_peer(&mut self, address: IpAddr) {
-        let local_as = self.rib.config().local_as;
         if let Some(peer) = self.peers.get(&address)
             && let Some(up) = &peer.up
         {
-            let info = peer_info(&peer.settings, up, local_as);
+            let info = peer_info(&peer.settings, up);
             self.rib.set_peer(peer.id, info);
         }
     }
@@ -358,13 +359,14 @@ impl Core {
     }
 
     fn peer_params(&self, settings: &EffectivePeer) -> PeerParams {
-        let local_as = self.config.bgp.as_ref().map_or(0, |bgp| bgp.asn);
         let remote_as = match (settings.remote.asn, settings.remote.kind) {
             (Some(asn), _) => RemoteAs::Number(asn),
             (None, ConfigPeerKind::Internal) => RemoteAs::Internal,
-            (None, ConfigPeerKind::External) => RemoteAs::External,
+            (None, ConfigPeerKind::External | ConfigPeerKind::Confederation) => RemoteAs::External,
         };
-        let mut params = PeerParams::new(local_as, self.router_id(), remote_as);
+        let mut params = PeerParams::new(settings.local_as, self.router_id(), remote_as);
+        params.confederation = settings.remote.kind == ConfigPeerKind::Confederation;
+        params.add_path = add_path_offers(settings);
         params.hold_time_secs = settings.timers.hold_secs;
         params.keepalive_secs = settings.timers.keepalive_secs;
         params.timing.connect_retry = Duration::from_secs(settings.connect_retry_secs.into());
@@ -429,7 +431,9 @@ impl Core {
             password: settings.password.clone(),
             hops: match settings.remote.kind {
                 ConfigPeerKind::Internal => None,
-                ConfigPeerKind::External => Some(settings.ebgp_multihop.unwrap_or(1)),
+                ConfigPeerKind::External | ConfigPeerKind::Confederation => {
+                    Some(settings.ebgp_multihop.unwrap_or(1))
+                }
             },
             ifindex,
         }
@@ -468,12 +472,48 @@ fn reset_cause(old: &SessionConfig, new: &SessionConfig) -> Option<ResetCause> {
     })
 }
 
-fn peer_info(settings: &EffectivePeer, up: &Up, local_as: u32) -> PeerInfo {
+/// In each active family several paths are taken, unless that is turned off,
+/// and sent where some are to be.
+fn add_path_offers(settings: &EffectivePeer) -> Vec<AddPathOffer> {
+    let offer = |family: Family| {
+        let af = settings.af(config_family(family));
+        let mode = match (af.addpath_rx, af.addpath_tx.is_some()) {
+            (true, true) => AddPathMode::Both,
+            (true, false) => AddPathMode::Receive,
+            (false, true) => AddPathMode::Send,
+            (false, false) => return None,
+        };
+        Some(AddPathOffer { family, mode })
+    };
+    families(settings).iter().filter_map(offer).collect()
+}
+
+/// What the configuration says of a family, as the table knows it.
+fn peer_family(settings: &EffectivePeer, negotiated: &Negotiated, family: Family) -> PeerFamily {
+    let af = settings.af(config_family(family));
+    let sends_paths = negotiated.add_path_send.contains(family);
+    PeerFamily {
+        weight: af.weight.into(),
+        allow_as_in: match af.allowas_in {
+            None => AllowAsIn::Times(0),
+            Some(ConfigAllowAsIn::Times(times)) => AllowAsIn::Times(times),
+            Some(ConfigAllowAsIn::Origin) => AllowAsIn::Origin,
+        },
+        add_path: match af.addpath_tx.filter(|_| sends_paths) {
+            None => AddPathSend::Best,
+            Some(AddPathTx::AllPaths) => AddPathSend::All,
+            Some(AddPathTx::BestPerAs) => AddPathSend::BestPerAs,
+        },
+        next_hop_unchanged: af.next_hop_unchanged,
+    }
+}
+
+fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
     let negotiated = &up.negotiated;
     let internal = negotiated.peer_kind() == PeerKind::Internal;
     let mut info = PeerInfo::new(
         negotiated.peer_kind(),
-        local_as,
+        settings.local_as,
         negotiated.remote_as,
         settings.address,
     );
@@ -490,6 +530,11 @@ fn peer_info(settings: &EffectivePeer, up: &Up, local_as: u32) -> PeerInfo {
     if internal {
         info.reflector_client = families_where(settings, |af| af.route_reflector_client);
     }
+    if info.is_external() {
+        info.route_server_client = families_where(settings, |af| af.route_server_client);
+    }
+    info.ipv4 = peer_family(settings, negotiated, Family::Ipv4Unicast);
+    info.ipv6 = peer_family(settings, negotiated, Family::Ipv6Unicast);
     info.ebgp_multihop =
         settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
     info
@@ -502,6 +547,10 @@ impl Core {
     /// that went down cannot be heard from; waiting for the hold time would
     /// only keep its routes.
     pub(super) fn interface_down(&mut self, ifindex: u32) {
+        let bgp = self.config.bgp.as_ref();
+        if bgp.is_some_and(|bgp| !bgp.fast_external_failover) {
+            return;
+        }
         for peer in self.peers.values() {
             if peer.shared_ifindex() == Some(ifindex) && peer.is_single_hop() {
                 tracing::info!(neighbor = %peer.settings.address, ifindex, "interface down");
@@ -602,7 +651,6 @@ impl Core {
 
     fn session_up(&mut self, address: IpAddr, up: Up) {
         let policy = self.policy();
-        let local_as = self.rib.config().local_as;
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
@@ -611,7 +659,7 @@ impl Core {
         {
             self.link_local.insert(address, ifindex);
         }
-        let info = peer_info(&peer.settings, &up, local_as);
+        let info = peer_info(&peer.settings, &up);
         self.rib.peer_up(peer.id, info, policy);
         let stale = std::mem::replace(&mut peer.stale, FamilySet::EMPTY);
         let kept = preserved(up.negotiated.graceful_restart.as_ref());

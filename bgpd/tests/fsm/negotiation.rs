@@ -140,6 +140,31 @@ fn the_kind_of_peer_follows_from_the_as() {
     assert_eq!(external.remote_as, 80_000);
 }
 
+/// RFC 5065 section 4: between member ASes the OPEN carries theirs, and roles
+/// say nothing (RFC 9234 section 4).
+#[test]
+fn another_member_as_is_neither_external_nor_internal() {
+    let member = PeerParams {
+        confederation: true,
+        role: Some(BgpRole::Provider),
+        ..remote(RemoteAs::Number(64_513))
+    };
+    let capabilities = member.local_capabilities();
+    let role = |c: &Capability| matches!(c, Capability::Role(_));
+    assert!(!capabilities.iter().any(role), "{capabilities:?}");
+    let result = agreed(member.clone(), open_of(64_513, HIGH_ID));
+    assert_eq!(result.peer_kind(), PeerKind::Confederation);
+    assert_eq!(result.codec.peer_kind, PeerKind::Confederation);
+    let outside = PeerParams {
+        confederation: false,
+        ..member.clone()
+    };
+    assert_eq!(
+        member.needs_reset(&outside),
+        Some(ResetCause::RemoteAsChanged)
+    );
+}
+
 // ===== identifier, version, hold time =====
 
 /// RFC 6286 section 2.1.

@@ -2,9 +2,11 @@
 
 use crate::grammar::Value;
 use crate::model::{
-    Bgp, DEFAULT_MAXIMUM_PATHS, Family, NextHopSelf, PeerAf, PeerKind, Prefix, Redistribute,
-    RedistributeSource,
+    AddPathTx, AllowAsIn, Bgp, DEFAULT_MAXIMUM_PATHS, Family, NextHopSelf, PeerAf, PeerKind,
+    Prefix, Redistribute, RedistributeSource,
 };
+
+use crate::peer::DEFAULT_ALLOW_AS_IN;
 
 use super::membership::members;
 use super::row::{AfFlag, Apply, Args, Done, Print, Rejection, Row, Said, flag_said};
@@ -78,14 +80,109 @@ fn redistribution<P: Prefix>() -> Row {
     )
 }
 
-fn peers<P: Prefix>() -> [Row; 4] {
+/// A switch of a peer.
+macro_rules! switch {
+    ($family:expr, $text:literal, $field:ident) => {
+        Row::new(
+            peer!($text),
+            no_peer!($text),
+            Apply::AfFlag(
+                $family,
+                AfFlag {
+                    get: |af| af.$field,
+                    set: |af, on| af.$field = on,
+                },
+            ),
+            Print::Flag,
+        )
+    };
+}
+
+fn peers<P: Prefix>() -> Vec<Row> {
+    let mut rows = vec![Row::new(
+        peer!("activate"),
+        no_peer!("activate"),
+        Apply::Bgp(activate::<P>),
+        Print::PeerAf(activation_said),
+    )];
+    rows.extend(add_path::<P>());
+    rows.extend(announcing::<P>());
+    rows.extend(accepting::<P>());
+    rows.push(switch!(
+        P::FAMILY,
+        "attribute-unchanged next-hop",
+        next_hop_unchanged
+    ));
+    rows
+}
+
+fn add_path<P: Prefix>() -> [Row; 3] {
     [
         Row::new(
-            peer!("activate"),
-            no_peer!("activate"),
-            Apply::Bgp(activate::<P>),
-            Print::PeerAf(activation_said),
+            peer!("addpath-tx-all-paths"),
+            no_peer!("addpath-tx-all-paths"),
+            Apply::Bgp(|bgp, args| addpath_tx::<P>(bgp, args, AddPathTx::AllPaths)),
+            Print::PeerAf(|own, group| {
+                let all = addpath_tx_said(own, group) == Some(AddPathTx::AllPaths);
+                all.then(|| Said::on("addpath-tx-all-paths"))
+            }),
         ),
+        Row::new(
+            peer!("addpath-tx-bestpath-per-AS"),
+            no_peer!("addpath-tx-bestpath-per-AS"),
+            Apply::Bgp(|bgp, args| addpath_tx::<P>(bgp, args, AddPathTx::BestPerAs)),
+            Print::PeerAf(|own, group| {
+                let per_as = addpath_tx_said(own, group) == Some(AddPathTx::BestPerAs);
+                per_as.then(|| Said::on("addpath-tx-bestpath-per-AS"))
+            }),
+        ),
+        switch!(P::FAMILY, "disable-addpath-rx", disable_addpath_rx),
+    ]
+}
+
+fn accepting<P: Prefix>() -> [Row; 4] {
+    [
+        switch!(
+            P::FAMILY,
+            "soft-reconfiguration inbound",
+            soft_reconfiguration_inbound
+        ),
+        Row::new(
+            peer!("route-server-client"),
+            no_peer!("route-server-client"),
+            Apply::Bgp(route_server_client::<P>),
+            Print::PeerAf(|own, group| {
+                let inherited = group.and_then(|group| group.route_server_client);
+                flag_said(own.route_server_client, inherited, "route-server-client")
+            }),
+        ),
+        Row::new(
+            peer!("allowas-in [<(1-10)$times|origin>]"),
+            no_peer!("allowas-in [<(1-10)|origin>]"),
+            Apply::Bgp(allowas_in::<P>),
+            Print::PeerAf(|own, _| {
+                Some(Said::on(match own.allowas_in? {
+                    AllowAsIn::Times(DEFAULT_ALLOW_AS_IN) => "allowas-in".to_owned(),
+                    AllowAsIn::Times(times) => format!("allowas-in {times}"),
+                    AllowAsIn::Origin => "allowas-in origin".to_owned(),
+                }))
+            }),
+        ),
+        Row::new(
+            peer!("weight (0-65535)$weight"),
+            no_peer!("weight [(0-65535)]"),
+            Apply::Bgp(|bgp, args| {
+                let weight = args.when_on(args.number("weight"));
+                target(bgp, args)?.settings.af_mut(P::FAMILY).weight = weight;
+                Ok(())
+            }),
+            Print::PeerAf(|own, _| Some(Said::on(format!("weight {}", own.weight?)))),
+        ),
+    ]
+}
+
+fn announcing<P: Prefix>() -> [Row; 2] {
+    [
         Row::new(
             peer!("route-reflector-client"),
             no_peer!("route-reflector-client"),
@@ -105,18 +202,6 @@ fn peers<P: Prefix>() -> [Row; 4] {
             Apply::Bgp(next_hop_self::<P>),
             Print::PeerAf(next_hop_self_said),
         ),
-        Row::new(
-            peer!("soft-reconfiguration inbound"),
-            no_peer!("soft-reconfiguration inbound"),
-            Apply::AfFlag(
-                P::FAMILY,
-                AfFlag {
-                    get: |af| af.soft_reconfiguration_inbound,
-                    set: |af, on| af.soft_reconfiguration_inbound = on,
-                },
-            ),
-            Print::Flag,
-        ),
     ]
 }
 
@@ -132,13 +217,22 @@ fn maximum_paths<P: Prefix>() -> [Row; 2] {
             Print::Bgp(|bgp, _| paths_line("maximum-paths", P::af(bgp).maximum_paths)),
         ),
         Row::new(
-            "maximum-paths ibgp (1-256)$paths",
-            "no maximum-paths ibgp [(1-256)]",
+            "maximum-paths ibgp (1-256)$paths [equal-cluster-length]",
+            "no maximum-paths ibgp [(1-256)] [equal-cluster-length]",
             Apply::Bgp(|bgp, args| {
-                P::af_mut(bgp).maximum_paths_ibgp = paths(args);
+                let af = P::af_mut(bgp);
+                af.maximum_paths_ibgp = paths(args);
+                af.equal_cluster_length = args.on && args.found.has("equal-cluster-length");
                 Ok(())
             }),
-            Print::Bgp(|bgp, _| paths_line("maximum-paths ibgp", P::af(bgp).maximum_paths_ibgp)),
+            Print::Bgp(|bgp, _| {
+                let af = P::af(bgp);
+                if af.equal_cluster_length {
+                    let paths = af.maximum_paths_ibgp;
+                    return vec![format!("maximum-paths ibgp {paths} equal-cluster-length")];
+                }
+                paths_line("maximum-paths ibgp", af.maximum_paths_ibgp)
+            }),
         ),
     ]
 }
@@ -250,6 +344,50 @@ fn route_reflector_client<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     let off = super::row::switched_off(group);
     let value = if args.on { Some(true) } else { off };
     target.settings.af_mut(P::FAMILY).route_reflector_client = value;
+    Ok(())
+}
+
+/// FRR leaves the next hop alone from then on, and says so in a line of its own.
+fn route_server_client<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let target = target(bgp, args)?;
+    let group = target
+        .group
+        .and_then(|group| group.af(P::FAMILY).route_server_client);
+    let own = target.settings.af_mut(P::FAMILY);
+    if args.on {
+        own.route_server_client = Some(true);
+        own.next_hop_unchanged = Some(true);
+    } else {
+        own.route_server_client = super::row::switched_off(group);
+        own.next_hop_unchanged = own.next_hop_unchanged.filter(|on| !on);
+    }
+    Ok(())
+}
+
+/// Taking back the one that is not said does nothing, as in FRR.
+fn addpath_tx<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>, which: AddPathTx) -> Done {
+    let own = &mut target(bgp, args)?.settings.af_mut(P::FAMILY).addpath_tx;
+    if args.on {
+        *own = Some(which);
+    } else if *own == Some(which) {
+        *own = None;
+    }
+    Ok(())
+}
+
+/// What a member says beyond its group.
+fn addpath_tx_said(own: &PeerAf, group: Option<&PeerAf>) -> Option<AddPathTx> {
+    let inherited = group.and_then(|group| group.addpath_tx);
+    own.addpath_tx.filter(|own| inherited != Some(*own))
+}
+
+fn allowas_in<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let value = if args.found.has("origin") {
+        AllowAsIn::Origin
+    } else {
+        AllowAsIn::Times(args.number("times").unwrap_or(DEFAULT_ALLOW_AS_IN))
+    };
+    target(bgp, args)?.settings.af_mut(P::FAMILY).allowas_in = args.when_on(Some(value));
     Ok(())
 }
 

@@ -121,6 +121,47 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "import-check",
         "Announce a network only while the routing table has it",
     ),
+    (
+        "med confed",
+        "Compare MEDs of paths from inside of the confederation",
+    ),
+    (
+        "missing-as-worst confed",
+        "Compare MEDs of paths from inside of the confederation",
+    ),
+    (
+        "as-path ignore",
+        "Leave the length of AS paths out of the decision",
+    ),
+    (
+        "as-path confed",
+        "Count confederation segments into the length",
+    ),
+    ("no-as-set", "Without AS_SETs, which is always so"),
+    ("peer-type", "About internal and external peers"),
+    (
+        "peer-type multipath-relax",
+        "Paths of internal and external peers share the load",
+    ),
+    (
+        "fast-external-failover",
+        "A session goes down with the link of a connected peer",
+    ),
+    ("client-to-client", "About clients of this route reflector"),
+    ("reflection", "Reflect routes between clients"),
+    (
+        "confederation",
+        "Several ASes that are one to others (RFC 5065)",
+    ),
+    ("identifier", "The AS of the confederation"),
+    ("identifier (1-4294967295)", "AS number"),
+    ("confederation peers", "The other member ASes"),
+    ("peers LINE...", "AS numbers"),
+    (
+        "coalesce-time",
+        "Hold announcements back; nothing is held back here",
+    ),
+    ("coalesce-time (0-4294967295)", "Milliseconds"),
     ("timers", "Timers of BGP"),
     ("timers bgp", "Of all peers that have none of their own"),
     ("bgp (0-65535)", "Seconds between keepalives"),
@@ -195,6 +236,33 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     ),
     ("next-hop-self", "Announce this router as the next hop"),
     ("force", "For reflected routes too"),
+    (
+        "route-server-client",
+        "Serve routes to this peer as they came (RFC 7947)",
+    ),
+    ("attribute-unchanged", "Announce attributes as they came"),
+    ("attribute-unchanged next-hop", "The next hop"),
+    (
+        "allowas-in",
+        "Accept routes with this router's own AS in the path",
+    ),
+    ("(1-10)", "How often it may stand there"),
+    ("origin", "Where it originated the route"),
+    ("weight", "Weight of the peer's routes"),
+    ("weight (0-65535)", "The higher is preferred"),
+    ("addpath-tx-all-paths", "Announce all paths (RFC 7911)"),
+    (
+        "addpath-tx-bestpath-per-AS",
+        "Announce the best path of each neighboring AS (RFC 7911)",
+    ),
+    (
+        "disable-addpath-rx",
+        "Do not take several paths from the peer",
+    ),
+    (
+        "equal-cluster-length",
+        "Only paths that were reflected equally often",
+    ),
     (
         "soft-reconfiguration",
         "Change policy without resetting the session",

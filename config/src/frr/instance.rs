@@ -26,6 +26,11 @@ macro_rules! flag {
 
 /// In the order in which FRR prints them.
 pub(super) const ROWS: &[Row] = &[
+    flag!(
+        "bgp fast-external-failover",
+        "no bgp fast-external-failover",
+        fast_external_failover
+    ),
     Row::new(
         "bgp router-id A.B.C.D$id",
         "no bgp router-id [A.B.C.D$id]",
@@ -71,16 +76,52 @@ pub(super) const ROWS: &[Row] = &[
             })
         }),
     ),
+    flag!(
+        "bgp client-to-client reflection",
+        "no bgp client-to-client reflection",
+        client_to_client_reflection
+    ),
     Row::new(
         "bgp cluster-id <A.B.C.D|(1-4294967295)>$id",
         "no bgp cluster-id [<A.B.C.D|(1-4294967295)>]",
         Apply::Bgp(cluster_id),
         Print::Bgp(|bgp, _| said(bgp.cluster_id, |id| format!("bgp cluster-id {id}"))),
     ),
+    Row::new(
+        "bgp confederation identifier (1-4294967295)$as",
+        "no bgp confederation identifier [(1-4294967295)]",
+        Apply::Bgp(confederation_identifier),
+        Print::Bgp(|bgp, _| {
+            said(bgp.confederation_identifier, |asn| {
+                format!("bgp confederation identifier {asn}")
+            })
+        }),
+    ),
+    Row::new(
+        "bgp confederation peers LINE...$members",
+        "no bgp confederation peers LINE...$members",
+        Apply::Bgp(confederation_peers),
+        Print::Bgp(|bgp, _| {
+            let members: Vec<String> = bgp.confederation_peers.iter().map(u32::to_string).collect();
+            let some = (!members.is_empty()).then_some(());
+            said(some, |()| {
+                format!("bgp confederation peers {}", members.join(" "))
+            })
+        }),
+    ),
     flag!(
         "bgp deterministic-med",
         "no bgp deterministic-med",
         deterministic_med
+    ),
+    Row::new(
+        "coalesce-time (0-4294967295)$ms",
+        "no coalesce-time [(0-4294967295)]",
+        Apply::Bgp(|bgp, args| {
+            bgp.coalesce_time_ms = args.when_on(args.number("ms"));
+            Ok(())
+        }),
+        Print::Bgp(|bgp, _| said(bgp.coalesce_time_ms, |ms| format!("coalesce-time {ms}"))),
     ),
     Row::new(
         "bgp graceful-restart stalepath-time (1-4095)$seconds",
@@ -126,19 +167,43 @@ pub(super) const ROWS: &[Row] = &[
         graceful_restart.preserve_fw_state
     ),
     flag!(
-        "bgp bestpath as-path multipath-relax",
-        "no bgp bestpath as-path multipath-relax",
-        multipath_relax
+        "bgp bestpath as-path ignore",
+        "no bgp bestpath as-path ignore",
+        bestpath_as_path_ignore
+    ),
+    flag!(
+        "bgp bestpath as-path confed",
+        "no bgp bestpath as-path confed",
+        bestpath_as_path_confed
+    ),
+    Row::new(
+        "bgp bestpath as-path multipath-relax [no-as-set]",
+        "no bgp bestpath as-path multipath-relax [no-as-set]",
+        Apply::Bgp(|bgp, args| {
+            bgp.multipath_relax = args.on;
+            Ok(())
+        }),
+        Print::Bgp(|bgp, _| {
+            said(bgp.multipath_relax.then_some(()), |()| {
+                "bgp bestpath as-path multipath-relax".to_owned()
+            })
+        }),
     ),
     flag!(
         "bgp bestpath compare-routerid",
         "no bgp bestpath compare-routerid",
         bestpath_compare_routerid
     ),
+    Row::new(
+        "bgp bestpath med <confed [missing-as-worst]|missing-as-worst [confed]>",
+        "no bgp bestpath med [confed [missing-as-worst]|missing-as-worst [confed]]",
+        Apply::Bgp(bestpath_med),
+        Print::Bgp(bestpath_med_lines),
+    ),
     flag!(
-        "bgp bestpath med missing-as-worst",
-        "no bgp bestpath med [missing-as-worst]",
-        bestpath_med_missing_as_worst
+        "bgp bestpath peer-type multipath-relax",
+        "no bgp bestpath peer-type multipath-relax",
+        bestpath_peer_type_multipath_relax
     ),
     flag!(
         "bgp network import-check",
@@ -200,6 +265,64 @@ fn cluster_id(bgp: &mut Bgp, args: &Args<'_>) -> Done {
         return Err(Rejection::at("id", "Malformed bgp cluster identifier"));
     }
     bgp.cluster_id = args.when_on(id);
+    Ok(())
+}
+
+/// Each word is a switch of its own; `no` alone takes both back.
+fn bestpath_med(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let (confed, worst) = (args.found.has("confed"), args.found.has("missing-as-worst"));
+    let all = !args.on && !confed && !worst;
+    if confed || all {
+        bgp.bestpath_med_confed = args.on;
+    }
+    if worst || all {
+        bgp.bestpath_med_missing_as_worst = args.on;
+    }
+    Ok(())
+}
+
+fn bestpath_med_lines(bgp: &Bgp, _: &Defaults) -> Vec<String> {
+    let words: String = [
+        (bgp.bestpath_med_confed, " confed"),
+        (bgp.bestpath_med_missing_as_worst, " missing-as-worst"),
+    ]
+    .into_iter()
+    .filter_map(|(on, word)| on.then_some(word))
+    .collect();
+    let some = (!words.is_empty()).then_some(words);
+    said(some, |words| format!("bgp bestpath med{words}"))
+}
+
+fn confederation_identifier(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    bgp.confederation_identifier = args.when_on(args.number("as"));
+    Ok(())
+}
+
+fn confederation_peers(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let text = args.text("members").unwrap_or_default();
+    let mut members = Vec::new();
+    for word in text.split_whitespace() {
+        match word.parse::<u32>() {
+            Ok(asn) if asn == bgp.asn && args.on => {
+                return Err(Rejection::at(
+                    "members",
+                    "Local member-AS not allowed in confed peer list",
+                ));
+            }
+            Ok(asn) if asn > 0 => members.push(asn),
+            _ => {
+                let message = format!("\"{word}\" is no AS number");
+                return Err(Rejection::at("members", message));
+            }
+        }
+    }
+    for asn in members {
+        if args.on {
+            bgp.confederation_peers.insert(asn);
+        } else {
+            bgp.confederation_peers.remove(&asn);
+        }
+    }
     Ok(())
 }
 

@@ -104,7 +104,7 @@ fn neighbor_remote_as(bgp: &mut Bgp, address: IpAddr, value: RemoteAs) -> Done {
     }
     let settings = &mut bgp.neighbors.entry(address).or_default().settings;
     settings.remote_as = Some(value);
-    if kind == PeerKind::External {
+    if kind != PeerKind::Internal {
         forget_reflection(settings);
     }
     Ok(())
@@ -126,12 +126,12 @@ fn group_remote_as(bgp: &mut Bgp, name: &str, value: RemoteAs) -> Done {
         ));
     };
     group.remote_as = Some(value);
-    if kind == PeerKind::External {
+    if kind != PeerKind::Internal {
         forget_reflection(group);
     }
     for settings in members(bgp, name) {
         settings.remote_as = None;
-        if kind == PeerKind::External {
+        if kind != PeerKind::Internal {
             forget_reflection(settings);
         }
     }
@@ -222,7 +222,7 @@ fn member(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     neighbor.peer_group = Some(name);
     if group_has_as {
         neighbor.settings.remote_as = None;
-        if members == Some(PeerKind::External) {
+        if members.is_some_and(|kind| kind != PeerKind::Internal) {
             forget_reflection(&mut neighbor.settings);
         }
     }

@@ -137,6 +137,18 @@ fn errors_are_frrs() {
             "bgp cluster-id 0.0.0.0",
             "% Malformed bgp cluster identifier",
         ),
+        (
+            "bgp confederation peers 64512 65000",
+            "% Local member-AS not allowed in confed peer list",
+        ),
+        (
+            "bgp confederation peers 64512 many",
+            "% \"many\" is no AS number",
+        ),
+        (
+            "neighbor 10.0.0.1 allowas-in 11",
+            "% Unknown command: neighbor 10.0.0.1 allowas-in 11",
+        ),
         ("bgp foo", "% Unknown command: bgp foo"),
         ("  log s", "% Ambiguous command: log s"),
         ("bgp router-id", "% Command incomplete: bgp router-id"),

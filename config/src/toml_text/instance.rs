@@ -93,6 +93,60 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         bestpath_med_missing_as_worst,
         "Treat a missing MED as the worst"
     ),
+    switch!(
+        "bestpath-med-confed",
+        bestpath_med_confed,
+        "Compare MEDs of paths from inside of the confederation, which is always done"
+    ),
+    switch!(
+        "bestpath-as-path-ignore",
+        bestpath_as_path_ignore,
+        "Leave the length of the AS path out of the decision"
+    ),
+    switch!(
+        "bestpath-as-path-confed",
+        bestpath_as_path_confed,
+        "Count confederation segments into the length of the AS path"
+    ),
+    switch!(
+        "bestpath-peer-type-multipath-relax",
+        bestpath_peer_type_multipath_relax,
+        "Paths of internal and external peers share the load"
+    ),
+    switch!(
+        "fast-external-failover",
+        fast_external_failover,
+        "A session goes down with the link of a peer on a connected network"
+    ),
+    switch!(
+        "client-to-client-reflection",
+        client_to_client_reflection,
+        "Reflect routes between clients"
+    ),
+    Key {
+        name: "confederation-identifier",
+        doc: "The AS of the confederation that `asn` is a member of (RFC 5065), 1 to 4294967295.",
+        read: |bgp, item| bgp.confederation_identifier = item.number(1..=u32::MAX),
+        write: |bgp| bgp.confederation_identifier.map(|asn| asn.to_string()),
+    },
+    Key {
+        name: "confederation-peers",
+        doc: "The other member ASes of the confederation: a list of numbers.",
+        read: |bgp, item| {
+            let mut members = BTreeSet::new();
+            for value in item.list() {
+                members.extend(item.other(value).number(1..=u32::MAX));
+            }
+            bgp.confederation_peers = members;
+        },
+        write: |bgp| Some(list(bgp.confederation_peers.iter().map(u32::to_string))),
+    },
+    Key {
+        name: "coalesce-time-ms",
+        doc: "FRR's `coalesce-time`, 0 to 4294967295. Kept; nothing is held back anyway.",
+        read: |bgp, item| bgp.coalesce_time_ms = item.number(0..=u32::MAX),
+        write: |bgp| bgp.coalesce_time_ms.map(|ms| ms.to_string()),
+    },
     Key {
         name: "default-local-preference",
         doc: "LOCAL_PREF of routes that carry none, 0 to 4294967295.",
@@ -240,6 +294,13 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                 doc: "How many equal internal paths share the load, 1 to 256.",
                 read: |af, item| put(&mut af.maximum_paths_ibgp, item.number(1..=256)),
                 write: |af| Some(af.maximum_paths_ibgp.to_string()),
+            },
+            Key {
+                name: "equal-cluster-length",
+                doc: "Internal paths share the load where their cluster lists are equally long: \
+                      true or false.",
+                read: |af, item| put(&mut af.equal_cluster_length, item.boolean()),
+                write: |af| Some(af.equal_cluster_length.to_string()),
             },
         ]
     }

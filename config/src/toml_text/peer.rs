@@ -1,8 +1,8 @@
 //! The keys of `[bgp.neighbor.X]` and `[bgp.peer-group.X]`.
 
 use crate::model::{
-    EffectiveAf, EffectivePeer, NextHopSelf, PeerAf, PeerKind, PeerSettings, RemoteAs, Shutdown,
-    UpdateSource,
+    AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, NextHopSelf, PeerAf, PeerKind, PeerSettings,
+    RemoteAs, Shutdown, UpdateSource,
 };
 
 use super::instance::{read_timers, write_timers};
@@ -122,7 +122,67 @@ pub(super) const AF: &[Key<PeerAf>] = &[
         route_reflector_client,
         "Reflect routes to the peer"
     ),
+    switch!(
+        "route-server-client",
+        route_server_client,
+        "The peer is a client of this route server (RFC 7947)"
+    ),
+    switch!(
+        "next-hop-unchanged",
+        next_hop_unchanged,
+        "Announce routes with the next hop they came with"
+    ),
+    Key {
+        name: "allowas-in",
+        doc: "How often the own AS may stand in the peer's routes: 1 to 10, or \"origin\" where \
+              it is the one that originated them.",
+        read: |af, item| af.allowas_in = read_allowas_in(item),
+        write: |af| af.allowas_in.map(write_allowas_in),
+    },
+    Key {
+        name: "weight",
+        doc: "Weight of the peer's routes, 0 to 65535; the higher is preferred.",
+        read: |af, item| af.weight = item.number(0..=u16::MAX),
+        write: |af| af.weight.map(|weight| weight.to_string()),
+    },
+    Key {
+        name: "addpath-tx",
+        doc: "Which paths beside the best the peer gets (RFC 7911): \"all-paths\", or \
+              \"best-per-as\" for the best of each neighboring AS.",
+        read: |af, item| af.addpath_tx = item.one_of(&ADDPATH_TX),
+        write: |af| af.addpath_tx.map(write_addpath_tx),
+    },
+    switch!(
+        "disable-addpath-rx",
+        disable_addpath_rx,
+        "Do not offer to take several paths from the peer"
+    ),
 ];
+
+const ADDPATH_TX: [(&str, AddPathTx); 2] = [
+    ("all-paths", AddPathTx::AllPaths),
+    ("best-per-as", AddPathTx::BestPerAs),
+];
+
+fn write_addpath_tx(value: AddPathTx) -> String {
+    let word = ADDPATH_TX.iter().find(|(_, known)| *known == value);
+    quoted(word.map_or("", |(word, _)| word))
+}
+
+fn read_allowas_in(item: &mut Item<'_, '_, '_, '_>) -> Option<AllowAsIn> {
+    match (item.as_number(&(1..=10)), item.as_text()) {
+        (Some(times), _) => Some(AllowAsIn::Times(times)),
+        (None, Some("origin")) => Some(AllowAsIn::Origin),
+        _ => item.wrong(&["a number from 1 to 10", "\"origin\""]),
+    }
+}
+
+fn write_allowas_in(value: AllowAsIn) -> String {
+    match value {
+        AllowAsIn::Times(times) => times.to_string(),
+        AllowAsIn::Origin => quoted("origin"),
+    }
+}
 
 fn read_remote_as(item: &mut Item<'_, '_, '_, '_>) -> Option<RemoteAs> {
     match (item.as_number(&(1..=u32::MAX)), item.as_text()) {
@@ -195,7 +255,7 @@ pub(super) fn concrete(peer: EffectivePeer) -> PeerSettings {
     let remote_as = match (peer.remote.asn, peer.remote.kind) {
         (Some(asn), _) => RemoteAs::Number(asn),
         (None, PeerKind::Internal) => RemoteAs::Internal,
-        (None, PeerKind::External) => RemoteAs::External,
+        (None, PeerKind::External | PeerKind::Confederation) => RemoteAs::External,
     };
     PeerSettings {
         remote_as: Some(remote_as),
@@ -221,5 +281,11 @@ fn concrete_af(af: EffectiveAf) -> PeerAf {
         next_hop_self: Some(af.next_hop_self),
         soft_reconfiguration_inbound: Some(af.soft_reconfiguration_inbound),
         route_reflector_client: Some(af.route_reflector_client),
+        route_server_client: Some(af.route_server_client),
+        next_hop_unchanged: Some(af.next_hop_unchanged),
+        allowas_in: af.allowas_in,
+        weight: Some(af.weight),
+        addpath_tx: af.addpath_tx,
+        disable_addpath_rx: Some(!af.addpath_rx),
     }
 }

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use holdfast_config::{
-    AfConfig, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel, Neighbor, NextHopSelf,
-    PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs,
-    Shutdown, Timers, UpdateSource, validate,
+    AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel,
+    Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute,
+    RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, validate,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
@@ -46,7 +46,7 @@ fn address() -> impl Strategy<Value = IpAddr> {
 
 fn remote_as() -> impl Strategy<Value = RemoteAs> {
     prop_oneof![
-        (1_u32..=3).prop_map(RemoteAs::Number),
+        (1_u32..=5).prop_map(RemoteAs::Number),
         any::<u32>().prop_map(|asn| RemoteAs::Number(asn.max(1))),
         Just(RemoteAs::Internal),
         Just(RemoteAs::External),
@@ -73,20 +73,42 @@ fn log() -> impl Strategy<Value = Log> {
         })
 }
 
-fn peer_af() -> impl Strategy<Value = PeerAf> {
+fn peer_af() -> BoxedStrategy<PeerAf> {
     let next_hop_self =
         prop::sample::select(vec![NextHopSelf::Off, NextHopSelf::On, NextHopSelf::Force]);
     let flag = || option::of(any::<bool>());
-    (flag(), option::of(next_hop_self), flag(), flag()).prop_map(|parts| PeerAf {
-        activate: parts.0,
-        next_hop_self: parts.1,
-        soft_reconfiguration_inbound: parts.2,
-        route_reflector_client: parts.3,
-    })
+    let allowas_in = prop_oneof![
+        (1_u8..=10).prop_map(AllowAsIn::Times),
+        Just(AllowAsIn::Origin)
+    ];
+    let addpath_tx = prop::sample::select(vec![AddPathTx::AllPaths, AddPathTx::BestPerAs]);
+    let flags = (flag(), flag(), flag(), flag(), flag(), flag());
+    (
+        flags,
+        option::of(next_hop_self),
+        option::of(allowas_in),
+        option::of(any::<u16>()),
+        option::of(addpath_tx),
+    )
+        .prop_map(
+            |(flags, next_hop_self, allowas_in, weight, addpath_tx)| PeerAf {
+                activate: flags.0,
+                next_hop_self,
+                soft_reconfiguration_inbound: flags.1,
+                route_reflector_client: flags.2,
+                route_server_client: flags.3,
+                next_hop_unchanged: flags.4,
+                allowas_in,
+                weight,
+                addpath_tx,
+                disable_addpath_rx: flags.5,
+            },
+        )
+        .boxed()
 }
 
 /// What is said about a peer or group.
-pub(crate) fn settings() -> impl Strategy<Value = PeerSettings> {
+pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
     let shutdown = prop_oneof![
         Just(Shutdown::Off),
         option::of(line()).prop_map(|message| Shutdown::On { message })
@@ -114,22 +136,24 @@ pub(crate) fn settings() -> impl Strategy<Value = PeerSettings> {
         peer_af(),
         peer_af(),
     );
-    (session, rest).prop_map(|(session, rest)| PeerSettings {
-        remote_as: session.0,
-        description: session.1,
-        timers: session.2,
-        connect_retry_secs: session.3,
-        ebgp_multihop: session.4,
-        update_source: session.5,
-        shutdown: session.6,
-        password: session.7,
-        port: rest.0,
-        passive: rest.1,
-        extended_nexthop: rest.2,
-        disable_connected_check: rest.3,
-        ipv4_unicast: rest.4,
-        ipv6_unicast: rest.5,
-    })
+    (session, rest)
+        .prop_map(|(session, rest)| PeerSettings {
+            remote_as: session.0,
+            description: session.1,
+            timers: session.2,
+            connect_retry_secs: session.3,
+            ebgp_multihop: session.4,
+            update_source: session.5,
+            shutdown: session.6,
+            password: session.7,
+            port: rest.0,
+            passive: rest.1,
+            extended_nexthop: rest.2,
+            disable_connected_check: rest.3,
+            ipv4_unicast: rest.4,
+            ipv6_unicast: rest.5,
+        })
+        .boxed()
 }
 
 fn neighbor() -> impl Strategy<Value = Neighbor> {
@@ -151,13 +175,17 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         btree_map(source, options, 0..3),
         1_u16..=256,
         1_u16..=256,
+        any::<bool>(),
     )
         .prop_map(
-            |(networks, redistribute, maximum_paths, maximum_paths_ibgp)| AfConfig {
-                networks,
-                redistribute,
-                maximum_paths,
-                maximum_paths_ibgp,
+            |(networks, redistribute, maximum_paths, maximum_paths_ibgp, equal_cluster_length)| {
+                AfConfig {
+                    networks,
+                    redistribute,
+                    maximum_paths,
+                    maximum_paths_ibgp,
+                    equal_cluster_length,
+                }
             },
         )
 }
@@ -181,7 +209,7 @@ fn graceful_restart() -> impl Strategy<Value = GracefulRestart> {
     )
 }
 
-fn bgp() -> impl Strategy<Value = Bgp> {
+fn bgp() -> BoxedStrategy<Bgp> {
     let numbers = (
         1_u32..=3,
         option::of(1..=u32::MAX),
@@ -198,34 +226,51 @@ fn bgp() -> impl Strategy<Value = Bgp> {
         ),
         btree_map(address(), neighbor(), 0..6),
     );
-    let flags = any::<[bool; 9]>();
-    (numbers, flags, graceful_restart(), peers, families()).prop_map(
-        |(numbers, flags, graceful_restart, (groups, neighbors), (ipv4, ipv6))| Bgp {
-            asn: numbers.0,
-            router_id: numbers.1.map(Ipv4Addr::from),
-            cluster_id: numbers.2.map(Ipv4Addr::from),
-            default_local_preference: numbers.3,
-            timers: numbers.4,
-            connect_retry_secs: numbers.5,
-            ebgp_requires_policy: flags[0],
-            multipath_relax: flags[1],
-            default_ipv4_unicast: flags[2],
-            log_neighbor_changes: flags[3],
-            network_import_check: flags[4],
-            deterministic_med: flags[5],
-            always_compare_med: flags[6],
-            bestpath_compare_routerid: flags[7],
-            bestpath_med_missing_as_worst: flags[8],
-            graceful_restart,
-            peer_groups: groups
-                .into_iter()
-                .map(|(name, group)| (name.to_owned(), group))
-                .collect(),
-            neighbors,
-            ipv4_unicast: ipv4,
-            ipv6_unicast: ipv6,
-        },
-    )
+    let flags = any::<[bool; 15]>();
+    let confederation = (
+        option::of(1..=u32::MAX),
+        btree_set(4_u32..=6, 0..3),
+        option::of(any::<u32>()),
+    );
+    let rest = (graceful_restart(), confederation);
+    (numbers, flags, rest, peers, families())
+        .prop_map(
+            |(numbers, flags, (graceful_restart, more), (groups, neighbors), (ipv4, ipv6))| Bgp {
+                asn: numbers.0,
+                router_id: numbers.1.map(Ipv4Addr::from),
+                cluster_id: numbers.2.map(Ipv4Addr::from),
+                default_local_preference: numbers.3,
+                timers: numbers.4,
+                connect_retry_secs: numbers.5,
+                ebgp_requires_policy: flags[0],
+                multipath_relax: flags[1],
+                default_ipv4_unicast: flags[2],
+                log_neighbor_changes: flags[3],
+                network_import_check: flags[4],
+                deterministic_med: flags[5],
+                always_compare_med: flags[6],
+                bestpath_compare_routerid: flags[7],
+                bestpath_med_missing_as_worst: flags[8],
+                bestpath_med_confed: flags[9],
+                bestpath_as_path_ignore: flags[10],
+                bestpath_as_path_confed: flags[11],
+                bestpath_peer_type_multipath_relax: flags[12],
+                fast_external_failover: flags[13],
+                client_to_client_reflection: flags[14],
+                confederation_identifier: more.0,
+                confederation_peers: more.1,
+                coalesce_time_ms: more.2,
+                graceful_restart,
+                peer_groups: groups
+                    .into_iter()
+                    .map(|(name, group)| (name.to_owned(), group))
+                    .collect(),
+                neighbors,
+                ipv4_unicast: ipv4,
+                ipv6_unicast: ipv6,
+            },
+        )
+        .boxed()
 }
 
 /// Makes the peers of a random instance fit together.
