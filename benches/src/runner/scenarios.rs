@@ -194,11 +194,13 @@ impl Scenario {
         metrics
     }
 
-    /// How long a run may take until it counts as failed.
+    /// How long a stage of a run may take until the run counts as failed.
     pub fn deadline(self, scale: Scale) -> Duration {
         match (scale, self) {
             (Scale::Quick, _) => Duration::from_secs(30),
-            (Scale::Full, Self::Growth) => Duration::from_secs(240),
+            (Scale::Full, Self::FullTable | Self::LoneChange | Self::Growth) => {
+                Duration::from_secs(300)
+            }
             (Scale::Full, _) => Duration::from_secs(120),
         }
     }
