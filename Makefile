@@ -42,4 +42,5 @@ bench:
 	$${CARGO_TARGET_DIR:-target}/release/bench \
 	  $(if $(SCENARIO),--scenarios $(SCENARIO)) $(if $(DAEMONS),--daemons $(DAEMONS)) \
 	  --runs $(or $(RUNS),$(if $(QUICK),1,5)) $(if $(QUICK),--quick) $(if $(REPORT),--report-only) \
+	  --commit "$$(git describe --always --dirty 2>/dev/null || echo unknown)" \
 	  --results $${CARGO_TARGET_DIR:-target}/bench/results.jsonl

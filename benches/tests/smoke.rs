@@ -42,6 +42,7 @@ fn quick(scenarios: &[Scenario], daemons: &[Daemon]) -> Vec<Record> {
         rounds: 1,
         scale: Scale::Quick,
         programs: Programs::find(Some(our_bgpd())),
+        commit: None,
         batch: None,
         keep: None,
     };

@@ -30,6 +30,9 @@ struct Cli {
     /// Our daemon; vtysh is beside it [default: beside this program]
     #[arg(long, value_name = "PATH")]
     bgpd: Option<PathBuf>,
+    /// The commit from which our daemon was built, for the report
+    #[arg(long, value_name = "NAME")]
+    commit: Option<String>,
     /// The raw results, which are added to
     #[arg(
         long,
@@ -113,6 +116,7 @@ fn plan(cli: &Cli, last_batch: Option<u64>) -> Plan {
         rounds: cli.runs,
         scale: if cli.quick { Scale::Quick } else { Scale::Full },
         programs: Programs::find(cli.bgpd.clone()),
+        commit: cli.commit.clone(),
         batch: last_batch.filter(|_| cli.append),
         keep: cli.keep.clone(),
     }

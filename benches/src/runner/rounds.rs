@@ -1,7 +1,6 @@
 //! Runs cases in turns and keeps what comes out.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,6 +33,8 @@ pub struct Plan {
     pub scale: Scale,
     /// This project's programs.
     pub programs: Programs,
+    /// The commit from which this project's programs were built.
+    pub commit: Option<String>,
     /// The batch that the runs belong to; a new one without it.
     pub batch: Option<u64>,
     /// Keeps the daemon's files of each run below this directory.
@@ -67,7 +68,7 @@ pub fn run(plan: &Plan, results: &Results) -> Result<Vec<Record>> {
                     scenario,
                     daemon: case.daemon,
                     variant: case.variant,
-                    version: version(case.daemon, &plan.programs),
+                    version: version(case.daemon, plan),
                     machine: machine.clone(),
                     load_average,
                     quick: plan.scale == Scale::Quick,
@@ -239,22 +240,13 @@ fn warn_if_busy() {
     }
 }
 
-/// The version, and for our own program where in the history it was built, as
-/// far as the checkout still tells.
-fn version(daemon: Daemon, programs: &Programs) -> String {
-    let version = daemon.version(programs).unwrap_or_default();
-    if daemon != Daemon::Holdfast {
-        return version;
-    }
-    let commit = Command::new("git")
-        .args(["rev-parse", "--short", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    match commit {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version,
+/// The version, and for our own program what it was built from, if that was
+/// told: the checkout may have moved on since the build.
+fn version(daemon: Daemon, plan: &Plan) -> String {
+    let version = daemon.version(&plan.programs).unwrap_or_default();
+    match &plan.commit {
+        Some(commit) if daemon == Daemon::Holdfast => format!("{version} ({commit})"),
+        _ => version,
     }
 }
 
