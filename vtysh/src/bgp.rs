@@ -475,6 +475,26 @@ pub(crate) async fn peer_group(shell: &mut Shell, line: &Line<'_>, out: Out<'_>)
     Ok(())
 }
 
+pub(crate) async fn update_groups(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
+    let global = shell.global().await?;
+    if !global.bgp_configured || vrf(line) == Vrf::Unknown {
+        return no_instance(line, out);
+    }
+    let peers = shell.peers().await?;
+    let family = [table_family(line)];
+    let number = line.word("group").and_then(|word| word.parse().ok());
+    if line.has("json") {
+        render::update_groups_json(out, &peers, (&family, number))?;
+    } else {
+        let view = View {
+            global: &global,
+            clock: shell.clock(),
+        };
+        render::update_groups(out, view, &peers, (&family, number))?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn vrfs(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
     let global = shell.global().await?;
     let peers = shell.peers().await?;

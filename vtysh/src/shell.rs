@@ -240,6 +240,7 @@ impl Shell {
             Command::Neighbors => bgp::neighbors(self, &line, out).await?,
             Command::NeighborRoutes => bgp::neighbor_routes(self, &line, out).await?,
             Command::PeerGroup => bgp::peer_group(self, &line, out).await?,
+            Command::UpdateGroups => bgp::update_groups(self, &line, out).await?,
             Command::Vrfs => bgp::vrfs(self, &line, out).await?,
             Command::Clear => bgp::clear(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,

@@ -12,6 +12,7 @@ mod prefix;
 mod summary;
 mod table;
 mod time;
+mod update_group;
 
 pub(crate) use fib::{FibCounts, FibTable, fib_entry, fib_entry_json, fib_summary};
 pub(crate) use json::{document, entries};
@@ -22,6 +23,7 @@ pub(crate) use prefix::{PathFilter, prefix, prefix_json};
 pub(crate) use summary::{Layout, PeerFilter, Summary};
 pub(crate) use table::{RouteTable, Selection, TableStyle};
 pub use time::Clock;
+pub(crate) use update_group::{update_groups, update_groups_json};
 
 use holdfast_api::v1;
 

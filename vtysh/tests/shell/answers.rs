@@ -1,5 +1,6 @@
 //! Answers against what FRR 8.4.4 printed.
 
+use holdfast_api::v1;
 use vtysh::{Clock, Shell, Status};
 
 use crate::recorded;
@@ -104,4 +105,38 @@ async fn missing_policies_and_shut_sessions_are_told_as_frr_tells_them() {
 #[tokio::test]
 async fn stale_paths_are_marked_as_frr_marks_them() {
     compare(recorded::stale(), "stale").await;
+}
+
+/// FRR 8.4.4 shows the IPv6 groups where nothing says otherwise; its numbers of
+/// events inside of a group have no counterpart.
+#[tokio::test]
+async fn update_groups_are_told_by_their_members() {
+    let mut recorded = recorded::r1();
+    let first = recorded.peers.iter().find(|p| p.address == "10.0.0.2");
+    let mut second = first.expect("the peer").clone();
+    second.address = "10.0.0.3".into();
+    second.established_ms += 7000;
+    second.families[0].end_of_rib_sent = false;
+    let mut elsewhere = second.clone();
+    elsewhere.address = "10.0.0.4".into();
+    elsewhere.families[0].update_group = 2;
+    let mut down = second.clone();
+    down.address = "10.0.0.5".into();
+    down.state = v1::SessionState::Active as i32;
+    recorded.peers.extend([second, elsewhere, down]);
+    let daemon = Daemon::start(recorded);
+    let (_, text) = answer(&daemon, 0, "show bgp ipv4 update-groups 1").await;
+    let members: Vec<&str> = text.lines().filter(|l| l.starts_with("      - ")).collect();
+    assert_eq!(members, ["      - 10.0.0.2", "      - 10.0.0.3"], "{text}");
+    assert!(text.starts_with("Update-group 1:\n  Created: "), "{text}");
+    assert!(text.contains("    Peers still joining: 1\n"), "{text}");
+    let (_, text) = answer(&daemon, 0, "show ip bgp update-groups").await;
+    let groups: Vec<&str> = text.lines().filter(|l| l.starts_with("Update-g")).collect();
+    assert_eq!(groups, ["Update-group 1:", "Update-group 2:"]);
+    let (_, text) = answer(&daemon, 0, "show ip bgp update-groups json").await;
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let group = &json["ipv4Unicast"]["1"];
+    assert_eq!(group["peers"], serde_json::json!(["10.0.0.2", "10.0.0.3"]));
+    let (_, text) = answer(&daemon, 0, "show bgp update-groups").await;
+    assert_eq!(text, "");
 }
