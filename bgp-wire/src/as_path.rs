@@ -214,12 +214,6 @@ impl AsPath {
             .sum()
     }
 
-    /// The path in a form that is only good for telling paths apart: equal
-    /// paths are equal words.
-    pub fn words(&self) -> &[u32] {
-        &self.words
-    }
-
     /// The member AS that a route came from: the leftmost number, where the
     /// path begins with an AS_CONFED_SEQUENCE (RFC 5065 section 5.1).
     pub fn first_member_as(&self) -> Option<u32> {

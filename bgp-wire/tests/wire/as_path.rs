@@ -75,6 +75,22 @@ fn neighbour_and_origin() {
     }
 }
 
+/// RFC 5065 sections 4.1 and 5.1.
+#[test]
+fn inside_of_a_confederation() {
+    let inside = path("(64513 64514) [64515,64516] 65010 64513");
+    assert_eq!(inside.confederation_hop_count(), 3);
+    assert_eq!(inside.first_member_as(), Some(64513));
+    assert!(inside.contains_outside_confederation(64513));
+    assert!(!inside.contains_outside_confederation(64514));
+    assert!(inside.contains(64514));
+    let outside = path("65010 (64513)");
+    assert_eq!(outside.first_member_as(), None);
+    assert_eq!(path("[64515] 1").first_member_as(), None);
+    assert_eq!(path("").first_member_as(), None);
+    assert_eq!(path("").confederation_hop_count(), 0);
+}
+
 #[test]
 fn prepending() {
     assert_eq!(path("").prepend(1, 1).to_string(), "1");
