@@ -17,6 +17,8 @@ use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 use hashbrown::HashTable;
 
+use crate::chunks::Chunks;
+
 /// A pointer to a set of path attributes, held as canonical octets
 /// ([`bgp_wire::encode_attribute_block`]). Equal sets compare equal; inside of
 /// a table they are one allocation, so that is mostly a comparison of
@@ -25,7 +27,7 @@ use hashbrown::HashTable;
 pub struct AttrRef(Arc<Interned>);
 
 struct Interned {
-    hash: u64,
+    hash: u32,
     /// Where the table that saw it last keeps it: a hint, checked before use.
     hint: AtomicU32,
     facts: Facts,
@@ -43,7 +45,6 @@ struct Facts {
     local_pref: u32,
     med: u32,
     neighbor_as: u32,
-    originator_id: Ipv4Addr,
     next_hop: Ipv4Addr,
 }
 
@@ -94,7 +95,6 @@ impl Facts {
             local_pref: attributes.local_pref.unwrap_or(0),
             med: attributes.med.unwrap_or(0),
             neighbor_as: neighbor.unwrap_or(0),
-            originator_id: attributes.originator_id.unwrap_or(Ipv4Addr::UNSPECIFIED),
             next_hop: next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED),
         }
     }
@@ -102,12 +102,18 @@ impl Facts {
 
 /// The seed is one for the process, so that a set hashed by a session's task
 /// is found by the table.
-fn hash_of(octets: &[u8], weight: u32) -> u64 {
+fn hash_of(octets: &[u8], weight: u32) -> u32 {
     let state = SeedableRandomState::with_seed(0, SharedSeed::global_random());
     let mut hasher = state.build_hasher();
     hasher.write(octets);
     hasher.write_u32(weight);
-    hasher.finish()
+    // Half of it is enough to find a set among millions.
+    hasher.finish() as u32
+}
+
+/// The hash as the index wants it: with something in the upper bits.
+const fn spread(hash: u32) -> u64 {
+    (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl AttrRef {
@@ -212,7 +218,11 @@ impl AttrRef {
 
     /// ORIGINATOR_ID.
     pub fn originator_id(&self) -> Option<Ipv4Addr> {
-        self.when(flag::ORIGINATOR, self.0.facts.originator_id)
+        if self.0.facts.flags & flag::ORIGINATOR == 0 {
+            return None;
+        }
+        let octets: [u8; 4] = self.attribute(code::ORIGINATOR_ID)?.try_into().ok()?;
+        Some(octets.into())
     }
 
     /// Number of clusters in CLUSTER_LIST.
@@ -304,31 +314,32 @@ impl fmt::Debug for AttrRef {
 pub(crate) struct AttrId(NonZeroU32);
 
 impl AttrId {
-    fn new(index: usize) -> Option<AttrId> {
-        let number = u32::try_from(index).ok()?.checked_add(1)?;
-        NonZeroU32::new(number).map(AttrId)
+    fn new(slot: u32) -> Option<AttrId> {
+        NonZeroU32::new(slot.checked_add(1)?).map(AttrId)
     }
 
-    fn index(self) -> usize {
-        self.0.get() as usize - 1
+    fn slot(self) -> u32 {
+        self.0.get() - 1
     }
 }
 
 #[derive(Debug)]
 struct Slot {
-    set: Option<AttrRef>,
-    /// Paths and notes of what was told that use it.
+    set: AttrRef,
+    /// Paths and notes of what was told that use it; the upper bit is set
+    /// while it is in the list of those to look at.
     users: u32,
-    /// In the list of those to look at.
-    idle: bool,
+    /// The number of the tracked next hop of those paths.
+    reach: Option<NonZeroU32>,
 }
+
+const IDLE: u32 = 1 << 31;
 
 /// Numbers the sets that a table uses. A set without users stays until a
 /// sweep, so that what flaps is not built up again and again.
 #[derive(Debug)]
 pub(crate) struct Interner {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    slots: Chunks<Slot>,
     index: HashTable<u32>,
     idle: Vec<AttrId>,
 }
@@ -339,8 +350,7 @@ const IDLE_MIN: usize = 1024;
 impl Interner {
     pub(crate) fn new() -> Interner {
         Interner {
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Chunks::new(),
             index: HashTable::new(),
             idle: Vec::new(),
         }
@@ -356,13 +366,13 @@ impl Interner {
             return Some(id);
         }
         let slots = &self.slots;
-        let at = |slot: u32| slots.get(slot as usize).and_then(|s| s.set.as_ref());
+        let at = |slot: u32| slots.get(slot).map(|s| &s.set);
         let found = self
             .index
-            .find(set.0.hash, |slot| at(*slot) == Some(set))
+            .find(spread(set.0.hash), |slot| at(*slot) == Some(set))
             .copied();
         let id = match found {
-            Some(slot) => AttrId::new(slot as usize)?,
+            Some(slot) => AttrId::new(slot)?,
             None => self.add(set)?,
         };
         set.0.hint.store(id.0.get(), Ordering::Relaxed);
@@ -370,46 +380,49 @@ impl Interner {
     }
 
     fn add(&mut self, set: &AttrRef) -> Option<AttrId> {
-        let new = Slot {
-            set: Some(set.clone()),
-            users: 0,
-            idle: true,
-        };
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => u32::try_from(self.slots.len()).ok()?,
-        };
-        let id = AttrId::new(slot as usize)?;
-        match self.slots.get_mut(slot as usize) {
-            Some(place) => *place = new,
-            None => self.slots.push(new),
-        }
+        let slot = self.slots.insert(Slot {
+            set: set.clone(),
+            users: IDLE,
+            reach: None,
+        });
+        let id = AttrId::new(slot)?;
         self.idle.push(id);
         let slots = &self.slots;
-        self.index.insert_unique(set.0.hash, slot, |slot| {
-            let set = slots.get(*slot as usize).and_then(|s| s.set.as_ref());
-            set.map_or(0, |set| set.0.hash)
-        });
+        self.index
+            .insert_unique(spread(set.0.hash), slot, |slot| hash_at(slots, *slot));
         Some(id)
     }
 
     pub(crate) fn set(&self, id: AttrId) -> Option<&AttrRef> {
-        self.slots.get(id.index())?.set.as_ref()
+        Some(&self.slots.get(id.slot())?.set)
+    }
+
+    /// The tracked next hop of the paths of peers that use the set.
+    pub(crate) fn reach(&self, id: AttrId) -> Option<u32> {
+        Some(self.slots.get(id.slot())?.reach?.get() - 1)
+    }
+
+    pub(crate) fn set_reach(&mut self, id: AttrId, reach: Option<u32>) {
+        if let Some(slot) = self.slots.get_mut(id.slot()) {
+            slot.reach = reach.and_then(|number| NonZeroU32::new(number.checked_add(1)?));
+        }
     }
 
     pub(crate) fn hold(&mut self, id: AttrId) {
-        if let Some(slot) = self.slots.get_mut(id.index()) {
+        if let Some(slot) = self.slots.get_mut(id.slot()) {
             slot.users += 1;
         }
     }
 
     pub(crate) fn release(&mut self, id: AttrId) {
-        let Some(slot) = self.slots.get_mut(id.index()) else {
+        let Some(slot) = self.slots.get_mut(id.slot()) else {
             return;
         };
-        slot.users = slot.users.saturating_sub(1);
-        if slot.users == 0 && !slot.idle {
-            slot.idle = true;
+        if slot.users & !IDLE > 0 {
+            slot.users -= 1;
+        }
+        if slot.users == 0 {
+            slot.users = IDLE;
             self.idle.push(id);
         }
     }
@@ -417,46 +430,49 @@ impl Interner {
     /// Drops sets that nobody uses, when there are many. Numbers without users
     /// mean nothing afterwards.
     pub(crate) fn sweep(&mut self) {
-        let used = self.slots.len() - self.free.len();
-        if self.idle.len() > (used / 4).max(IDLE_MIN) {
+        if self.idle.len() > (self.index.len() / 4).max(IDLE_MIN) {
             self.purge();
         }
     }
 
     fn purge(&mut self) {
         for id in core::mem::take(&mut self.idle) {
-            let Some(slot) = self.slots.get_mut(id.index()) else {
+            let Some(slot) = self.slots.get_mut(id.slot()) else {
                 continue;
             };
-            slot.idle = false;
+            slot.users &= !IDLE;
             if slot.users > 0 {
                 continue;
             }
-            if let Some(set) = slot.set.take() {
-                let number = id.0.get() - 1;
-                if let Ok(found) = self.index.find_entry(set.0.hash, |s| *s == number) {
-                    found.remove();
-                }
-                self.free.push(number);
+            if let Some(gone) = self.slots.remove(id.slot())
+                && let Ok(found) = self
+                    .index
+                    .find_entry(spread(gone.set.0.hash), |s| *s == id.slot())
+            {
+                found.remove();
             }
         }
         if self.index.capacity() > self.index.len() * 4 + IDLE_MIN {
-            let slots = &self.slots;
-            let target = self.index.len() * 2;
-            self.index.shrink_to(target, |slot| {
-                let set = slots.get(*slot as usize).and_then(|s| s.set.as_ref());
-                set.map_or(0, |set| set.0.hash)
-            });
+            let (slots, target) = (&self.slots, self.index.len() * 2);
+            self.index.shrink_to(target, |slot| hash_at(slots, *slot));
         }
     }
 
     /// Number of sets held, idle ones included.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.index.len()
     }
 
-    /// Number of sets in use, for tests of the counting.
+    /// How often sets are held, for tests of the counting.
     pub(crate) fn users(&self) -> usize {
-        self.slots.iter().map(|slot| slot.users as usize).sum()
+        let slots = self.slots.iter();
+        slots.map(|(_, slot)| (slot.users & !IDLE) as usize).sum()
     }
 }
+
+fn hash_at(slots: &Chunks<Slot>, slot: u32) -> u64 {
+    slots.get(slot).map_or(0, |slot| spread(slot.set.0.hash))
+}
+
+const _: () = assert!(size_of::<Option<Slot>>() == 16);
+const _: () = assert!(size_of::<Interned>() <= 56);

@@ -15,7 +15,6 @@ use crate::group::{Group, GroupId, GroupKey, Next};
 use crate::peer::PeerId;
 use crate::plan::{Audience, Form, Plan};
 use crate::shared::{Rules, Shared, put};
-use crate::slots::SlotSet;
 use crate::table::RibFamily;
 use crate::transform::{Exporter, Route, own_next_hop};
 use crate::view::PathSource;
@@ -68,29 +67,60 @@ impl<P: Copy> Portion<P> {
 
 /// Which members a plan is news for, by form; none where it is for all that it
 /// tells anything.
-fn news(members: &[PeerId], told: Option<&Plan>, wanted: &Plan) -> Option<Vec<(Form, Audience)>> {
+fn news(
+    members: &[GroupMember],
+    told: Option<&Plan>,
+    wanted: &Plan,
+) -> Option<Vec<(Form, Audience)>> {
     let told = told?;
-    if told.is_simple() && wanted.is_simple() {
+    let simple = told.is_simple() && wanted.is_simple();
+    if simple && names_alike(told, wanted) {
         return None;
     }
     let form = |plan: &Plan, peer: PeerId| plan.forms.get(plan.form_of(peer)?).cloned();
     let mut forms: Vec<(Form, Vec<PeerId>)> = Vec::new();
     let mut all = true;
-    for peer in members {
-        let Some(new) = form(wanted, *peer) else {
+    for member in members {
+        let Some(new) = form(wanted, member.peer) else {
             continue;
         };
-        if form(told, *peer).as_ref() == Some(&new) {
+        let old = form(told, member.peer);
+        if old.is_some_and(|old| said_the_same(&old, &new, member)) {
             all = false;
             continue;
         }
         match forms.iter_mut().find(|(known, _)| *known == new) {
-            Some((_, list)) => list.push(*peer),
-            None => forms.push((new, vec![*peer])),
+            Some((_, list)) => list.push(member.peer),
+            None => forms.push((new, vec![member.peer])),
         }
     }
     let only = |(form, list)| (form, Audience::Only(list));
     (!all).then(|| forms.into_iter().map(only).collect())
+}
+
+/// Whether both plans name the members their own next hop, or neither does.
+fn names_alike(a: &Plan, b: &Plan) -> bool {
+    let own = |plan: &Plan| plan.forms.first().map(|form| form.own_next_hop);
+    own(a) == own(b)
+}
+
+/// Whether two forms are the same message to a member: the next hop of the one
+/// may be by chance what the other one names.
+fn said_the_same(old: &Form, new: &Form, member: &GroupMember) -> bool {
+    if old.own_next_hop == new.own_next_hop {
+        return old == new;
+    }
+    let (own, other) = if old.own_next_hop {
+        (old, new)
+    } else {
+        (new, old)
+    };
+    if other.attributes().next_hop != member.next_hop {
+        return false;
+    }
+    let mut own = bgp_wire::PathAttributes::clone(own.attributes());
+    own.next_hop = member.next_hop;
+    own == **other.attributes()
 }
 
 /// Members that were told and are not to be any more.
@@ -343,7 +373,7 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         let plan = Told::new(shared, group, &[peer], F::FAMILY).plan(self, shared, group, slot)?;
         let form = plan.forms.get(plan.form_of(peer)?)?;
-        Some(AttrRef::new(&form.attributes))
+        Some(AttrRef::new(form.attributes()))
     }
 }
 
@@ -380,7 +410,7 @@ impl<F: RibFamily> FamilyRib<F> {
             },
             group_members(shared, &members, F::FAMILY),
         );
-        let mut idle = SlotSet::default();
+        let mut idle = Vec::new();
         for _ in 0..budget {
             let slot = match group.next() {
                 Next::Idle => break,
@@ -399,8 +429,9 @@ impl<F: RibFamily> FamilyRib<F> {
             let prefix: IpNet = entry.prefix.into();
             let interner = &mut shared.interner;
             let mut told = None;
+            let noted = group.take_told(slot);
             if group.advertised.contains(slot)
-                && let Some(route) = group.told(slot).or(now)
+                && let Some(route) = noted.or(now)
             {
                 let by = group.told_by(slot);
                 let at = by.and_then(|by| earlier.iter().position(|known| Arc::ptr_eq(known, by)));
@@ -408,7 +439,10 @@ impl<F: RibFamily> FamilyRib<F> {
                 told = by.unwrap_or(&mut exporter).plan(interner, prefix, route);
             }
             let wanted = now.and_then(|route| exporter.plan(interner, prefix, route));
-            let resend = group.looked_at(slot, interner);
+            if let Some(noted) = noted {
+                interner.release(noted.attributes);
+            }
+            let resend = group.looked_at(slot);
             if resend || !same(told.as_ref(), wanted.as_ref()) {
                 if let Some(told) = &told
                     && let Some(audience) = lost(&members, told, wanted.as_deref())
@@ -417,7 +451,7 @@ impl<F: RibFamily> FamilyRib<F> {
                 }
                 if let Some(wanted) = &wanted {
                     let told = told.as_deref().filter(|_| !resend);
-                    match news(&members, told, wanted) {
+                    match news(&batch.members, told, wanted) {
                         None => portion.announce(Rc::clone(wanted), entry.prefix),
                         Some(forms) => {
                             for (form, audience) in forms {
@@ -429,17 +463,18 @@ impl<F: RibFamily> FamilyRib<F> {
             }
             group.account(slot, told.as_deref(), wanted.as_deref());
             if !entry.has_paths() {
-                idle.insert(slot);
+                idle.push(slot);
             }
         }
         finish::<F>(portion, &mut batch);
         let in_sync = !group.is_pending();
-        for slot in idle.iter() {
+        for slot in idle {
             self.release_if_idle(slot);
         }
         if in_sync {
             self.groups.join(number);
         }
+        shared.interner.sweep();
         Some(batch)
     }
 }
@@ -476,7 +511,7 @@ fn finish<F: RibFamily>(portion: Portion<F::Prefix>, batch: &mut GroupBatch) {
         .collect();
     for (form, audience, list) in portion.some {
         batch.announced.push(GroupAnnouncement {
-            attributes: form.attributes,
+            attributes: Arc::clone(form.attributes()),
             own_next_hop: form.own_next_hop,
             audience,
             prefixes: F::prefixes(list),
@@ -495,7 +530,7 @@ fn finish<F: RibFamily>(portion: Portion<F::Prefix>, batch: &mut GroupBatch) {
                 list.clone()
             };
             batch.announced.push(GroupAnnouncement {
-                attributes: Arc::clone(&form.attributes),
+                attributes: Arc::clone(form.attributes()),
                 own_next_hop: form.own_next_hop,
                 audience,
                 prefixes: F::prefixes(list),

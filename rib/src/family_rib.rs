@@ -185,7 +185,6 @@ impl<F: RibFamily> FamilyRib<F> {
             source: PathSource::Local(route.source),
             path_id: 0,
             updated: now,
-            reach: Reach::Always,
             rejected: None,
         });
         self.put(shared, slot, path);
@@ -276,7 +275,7 @@ impl<F: RibFamily> FamilyRib<F> {
     pub(crate) fn next_hop_changed(&mut self, shared: &mut Shared, peer: PeerId, id: u32) {
         self.for_each_slot(peer, |rib, slot| {
             let mut paths = rib.table.paths(slot);
-            if paths.any(|(_, path)| path.reach() == Reach::Tracked(id)) {
+            if paths.any(|(_, path)| path.reach(&shared.interner) == Reach::Tracked(id)) {
                 drop(paths);
                 rib.decide_again(shared, slot);
             }
@@ -405,7 +404,7 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// Counts a path that comes in.
     fn note(&mut self, shared: &mut Shared, slot: u32, path: &Path) {
-        if let Some((id, user)) = path.track_key(F::FAMILY) {
+        if let Some((id, user)) = path.track_key(&shared.interner, F::FAMILY) {
             shared.tracker.hold(id, user);
         }
         shared.interner.hold(path.pre);
@@ -425,7 +424,7 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// Takes a path that is gone out of the counts.
     fn forget(&mut self, shared: &mut Shared, path: &Path) {
-        if let Some((id, user)) = path.track_key(F::FAMILY) {
+        if let Some((id, user)) = path.track_key(&shared.interner, F::FAMILY) {
             shared.tracker.release(id, user);
         }
         shared.interner.release(path.pre);
@@ -626,15 +625,17 @@ impl<F: RibFamily> FamilyRib<F> {
     /// the set of those whose forwarding is to be looked at: the look finds
     /// nothing.
     pub(crate) fn release_if_idle(&mut self, slot: u32) {
-        let idle = |watched: &Option<SlotSet>| !watched.as_ref().is_some_and(|w| w.contains(slot));
-        if let Some(entry) = self.table.get(slot)
-            && !entry.has_paths()
-            && entry.fib.is_none()
-            && idle(&self.watched)
-            && !self.groups.need(slot)
-        {
-            self.table.release(slot);
+        if self.is_idle(slot) && self.table.release(slot) {
+            self.table.clear_away();
         }
+    }
+
+    fn is_idle(&self, slot: u32) -> bool {
+        let watched = |set: &SlotSet| set.contains(slot);
+        let entry = self.table.get(slot);
+        entry.is_some_and(|entry| !entry.has_paths() && entry.fib.is_none())
+            && !self.watched.as_ref().is_some_and(watched)
+            && !self.groups.need(slot)
     }
 
     pub(crate) fn summary(&self) -> TableSummary {
@@ -664,7 +665,6 @@ fn received_path(
         source: PathSource::Peer(peer),
         path_id,
         updated: now,
-        reach: imported.reach,
         rejected: imported.rejected,
     })
 }

@@ -141,6 +141,9 @@ pub(crate) struct Previous {
     pub(crate) slots: SlotSet,
 }
 
+/// Room for notes of what was told that is kept while there are none.
+const OLD_KEPT: usize = 1 << 17;
+
 /// One group in one family.
 ///
 /// The pending set is walked in a circle: a slot that changes again before its
@@ -252,19 +255,28 @@ impl Group {
             .next()
     }
 
+    /// As [`told`](Self::told), and forgets it: the caller has its hold on the
+    /// attributes.
+    pub(crate) fn take_told(&mut self, slot: u32) -> Option<Route> {
+        if self.old.is_empty() {
+            return None;
+        }
+        let told = self.old.remove(&slot);
+        if self.old.is_empty() && self.old.capacity() > OLD_KEPT {
+            self.old = HashMap::default();
+        }
+        told
+    }
+
     /// The slot was looked at: what it was told is what the rules say now.
     /// Returns whether it is to be sent though nothing changed.
-    pub(crate) fn looked_at(&mut self, slot: u32, interner: &mut Interner) -> bool {
-        if let Some(told) = self.old.remove(&slot) {
-            interner.release(told.attributes);
-            if self.old.is_empty() {
-                self.old = HashMap::default();
+    pub(crate) fn looked_at(&mut self, slot: u32) -> bool {
+        if !self.previous.is_empty() {
+            for previous in &mut self.previous {
+                previous.slots.remove(slot);
             }
+            self.previous.retain(|previous| !previous.slots.is_empty());
         }
-        for previous in &mut self.previous {
-            previous.slots.remove(slot);
-        }
-        self.previous.retain(|previous| !previous.slots.is_empty());
         self.resend.remove(slot)
     }
 
@@ -325,7 +337,7 @@ impl Group {
     pub(crate) fn account(&mut self, slot: u32, old: Option<&Plan>, new: Option<&Plan>) {
         let (was, is) = (self.advertised.contains(slot), new.is_some());
         let simple = |plan: Option<&Plan>| plan.is_some_and(Plan::is_simple);
-        if !((simple(old) || !was) && (simple(new) || !is)) {
+        if (was && !simple(old)) || (is && !simple(new)) {
             for member in &mut self.members {
                 let told = |plan: Option<&Plan>| {
                     plan.is_some_and(|plan| plan.form_of(member.peer).is_some())

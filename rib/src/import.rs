@@ -9,7 +9,6 @@ use ipnet::IpNet;
 
 use crate::attrs::{AttrId, AttrRef};
 use crate::config::RibConfig;
-use crate::path::Reach;
 use crate::peer::{PeerId, PeerInfo};
 use crate::policy::{Attributes, RouteContext, Verdict};
 use crate::shared::{Peer, Shared};
@@ -20,7 +19,6 @@ use crate::view::Rejection;
 pub(crate) struct Imported {
     pub(crate) post: Option<AttrId>,
     pub(crate) rejected: Option<Rejection>,
-    pub(crate) reach: Reach,
 }
 
 impl Imported {
@@ -28,7 +26,6 @@ impl Imported {
         Imported {
             post: None,
             rejected: Some(reason),
-            reach: Reach::Always,
         }
     }
 }
@@ -119,15 +116,14 @@ impl Importer {
             Ok(by) => by,
             Err(reason) => return Imported::rejected(reason),
         };
-        match shared.interner.intern(set) {
-            Some(post) => Imported {
-                post: Some(post),
-                rejected: None,
-                reach: by.map_or(Reach::Always, |addr| {
-                    Reach::Tracked(shared.tracker.id(addr))
-                }),
-            },
-            None => Imported::rejected(Rejection::NoNextHop),
+        let Some(post) = shared.interner.intern(set) else {
+            return Imported::rejected(Rejection::NoNextHop);
+        };
+        let reach = by.map(|addr| shared.tracker.id(addr));
+        shared.interner.set_reach(post, reach);
+        Imported {
+            post: Some(post),
+            rejected: None,
         }
     }
 }

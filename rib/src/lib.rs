@@ -16,6 +16,7 @@ mod attrs;
 mod chunks;
 mod config;
 mod decision;
+mod edit;
 mod export;
 mod exporting;
 mod family_rib;

@@ -1,10 +1,8 @@
 //! A path: one route to a prefix, from one source.
 
-use core::num::NonZeroU32;
-
 use bgp_wire::Family;
 
-use crate::attrs::{AttrId, AttrRef};
+use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::decision::Candidate;
 use crate::local::LocalSource;
 use crate::peer::PeerId;
@@ -22,8 +20,9 @@ pub(crate) enum Reach {
     Tracked(u32),
 }
 
-/// A path in 24 octets: a full table has millions. Attributes before and after
-/// import policy are one number where policy changed nothing.
+/// A path in 20 octets: a full table has millions. Attributes before and after
+/// import policy are one number where policy changed nothing. The tracked next
+/// hop is that of the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) pre: AttrId,
@@ -32,8 +31,6 @@ pub(crate) struct Path {
     pub(crate) path_id: u32,
     /// The caller's clock, in seconds.
     updated: u32,
-    /// The number of the tracked next hop; none for [`Reach::Always`].
-    reach: Option<NonZeroU32>,
     /// Bits 0 to 23 the source, then the flags, then why it was rejected.
     packed: u32,
 }
@@ -56,7 +53,6 @@ pub(crate) struct Parts {
     pub(crate) source: PathSource,
     pub(crate) path_id: u32,
     pub(crate) updated: u64,
-    pub(crate) reach: Reach,
     pub(crate) rejected: Option<Rejection>,
 }
 
@@ -84,16 +80,11 @@ const fn pack_rejection(rejected: Option<Rejection>) -> u32 {
 
 impl Path {
     pub(crate) fn new(parts: Parts) -> Path {
-        let reach = match parts.reach {
-            Reach::Always => None,
-            Reach::Tracked(id) => NonZeroU32::new(id.saturating_add(1)),
-        };
         Path {
             pre: parts.pre,
             post: parts.post,
             path_id: parts.path_id,
             updated: u32::try_from(parts.updated).unwrap_or(u32::MAX),
-            reach,
             packed: pack_source(parts.source) | (pack_rejection(parts.rejected) << REJECTED),
         }
     }
@@ -128,11 +119,12 @@ impl Path {
         })
     }
 
-    pub(crate) fn reach(&self) -> Reach {
-        match self.reach {
-            None => Reach::Always,
-            Some(number) => Reach::Tracked(number.get() - 1),
-        }
+    pub(crate) fn reach(&self, interner: &Interner) -> Reach {
+        let tracked = match self.source() {
+            PathSource::Local(_) => None,
+            PathSource::Peer(_) => self.post.and_then(|post| interner.reach(post)),
+        };
+        tracked.map_or(Reach::Always, Reach::Tracked)
     }
 
     pub(crate) fn updated(&self) -> u64 {
@@ -177,7 +169,6 @@ impl Path {
         let marks = BEST | MULTIPATH;
         let changed = self.pre != old.pre
             || self.post != old.post
-            || self.reach != old.reach
             || (self.packed ^ old.packed) & !marks != 0;
         if !changed {
             self.updated = old.updated;
@@ -188,7 +179,7 @@ impl Path {
 
     /// Why the path takes no part in the decision; none for a valid one.
     pub(crate) fn invalid(&self, shared: &Shared) -> Option<Invalid> {
-        let Reach::Tracked(id) = self.reach() else {
+        let Reach::Tracked(id) = self.reach(&shared.interner) else {
             return None;
         };
         let Some(state) = shared.tracker.state(id) else {
@@ -208,7 +199,7 @@ impl Path {
 
     /// Metric to the next hop, where it is resolved.
     pub(crate) fn igp_metric(&self, shared: &Shared) -> Option<u32> {
-        match self.reach() {
+        match self.reach(&shared.interner) {
             Reach::Always => None,
             Reach::Tracked(id) => shared.tracker.state(id).map(|state| state.metric),
         }
@@ -247,12 +238,16 @@ impl Path {
     }
 
     /// The family's and peer's share in a tracked next hop, if there is one.
-    pub(crate) fn track_key(&self, family: Family) -> Option<(u32, crate::nexthop::User)> {
-        match (self.reach(), self.source()) {
+    pub(crate) fn track_key(
+        &self,
+        interner: &Interner,
+        family: Family,
+    ) -> Option<(u32, crate::nexthop::User)> {
+        match (self.reach(interner), self.source()) {
             (Reach::Tracked(id), PathSource::Peer(peer)) => Some((id, (family, peer))),
             (Reach::Always, _) | (Reach::Tracked(_), PathSource::Local(_)) => None,
         }
     }
 }
 
-const _: () = assert!(size_of::<Path>() == 24);
+const _: () = assert!(size_of::<Path>() == 20);

@@ -1,24 +1,62 @@
 //! Who of an update group is told what of a route.
 
+use core::cell::OnceCell;
 use std::sync::Arc;
 
 use bgp_wire::PathAttributes;
+use smallvec::SmallVec;
 
+use crate::attrs::AttrRef;
+use crate::edit::Edit;
 use crate::peer::PeerId;
 
-/// One form in which a route goes out.
+/// One form in which a route goes out. The attributes are made when they are
+/// wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
-    pub(crate) attributes: Arc<PathAttributes>,
     /// The next hop is each member's own: our address towards it.
     pub(crate) own_next_hop: bool,
+    /// What it is made of, where policy changed nothing.
+    source: Option<(AttrRef, Edit)>,
+    made: OnceCell<Arc<PathAttributes>>,
+}
+
+impl Form {
+    /// A set that policy left as it is.
+    pub(crate) const fn edited(set: AttrRef, edit: Edit, own_next_hop: bool) -> Form {
+        Form {
+            own_next_hop,
+            source: Some((set, edit)),
+            made: OnceCell::new(),
+        }
+    }
+
+    /// What policy made of it.
+    pub(crate) fn made(attributes: PathAttributes, own_next_hop: bool) -> Form {
+        Form {
+            own_next_hop,
+            source: None,
+            made: OnceCell::from(Arc::new(attributes)),
+        }
+    }
+
+    /// The attributes as they go out.
+    pub(crate) fn attributes(&self) -> &Arc<PathAttributes> {
+        self.made.get_or_init(|| {
+            let made = self.source.as_ref().map(|(set, edit)| {
+                let before = edit.before_policy(set);
+                edit.after_policy(before)
+            });
+            Arc::new(made.unwrap_or_default())
+        })
+    }
 }
 
 impl PartialEq for Form {
     fn eq(&self, other: &Form) -> bool {
         self.own_next_hop == other.own_next_hop
-            && (Arc::ptr_eq(&self.attributes, &other.attributes)
-                || self.attributes == other.attributes)
+            && ((self.source.is_some() && self.source == other.source)
+                || self.attributes() == other.attributes())
     }
 }
 
@@ -27,7 +65,7 @@ impl PartialEq for Form {
 /// with its next hop.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
-    pub(crate) forms: Vec<Form>,
+    pub(crate) forms: SmallVec<[Form; 1]>,
     /// The form for members that are no exceptions; none where they are told
     /// nothing.
     pub(crate) rest: Option<usize>,

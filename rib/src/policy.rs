@@ -8,21 +8,30 @@ use bgp_wire::{Family, PathAttributes};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
+use crate::edit::Edit;
 use crate::peer::PeerInfo;
 
 /// Attributes that are taken apart when somebody looks into them: most
 /// policies decide about most routes without.
 #[derive(Debug)]
 pub struct Attributes<'a> {
-    set: Option<&'a AttrRef>,
+    source: Source<'a>,
     decoded: OnceCell<PathAttributes>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Set(&'a AttrRef),
+    /// A set as it is before export policy.
+    Edited(AttrRef, Edit),
+    Given,
 }
 
 impl<'a> Attributes<'a> {
     /// Those of a set.
     pub const fn of(set: &'a AttrRef) -> Attributes<'a> {
         Attributes {
-            set: Some(set),
+            source: Source::Set(set),
             decoded: OnceCell::new(),
         }
     }
@@ -30,17 +39,15 @@ impl<'a> Attributes<'a> {
     /// Those that are at hand.
     pub fn new(attributes: PathAttributes) -> Attributes<'static> {
         Attributes {
-            set: None,
+            source: Source::Given,
             decoded: OnceCell::from(attributes),
         }
     }
 
-    /// The attributes themselves.
-    pub fn into_inner(self) -> PathAttributes {
-        match (self.decoded.into_inner(), self.set) {
-            (Some(decoded), _) => decoded,
-            (None, Some(set)) => set.decode(),
-            (None, None) => PathAttributes::default(),
+    pub(crate) const fn edited(set: AttrRef, edit: Edit) -> Attributes<'static> {
+        Attributes {
+            source: Source::Edited(set, edit),
+            decoded: OnceCell::new(),
         }
     }
 }
@@ -49,8 +56,11 @@ impl Deref for Attributes<'_> {
     type Target = PathAttributes;
 
     fn deref(&self) -> &PathAttributes {
-        self.decoded
-            .get_or_init(|| self.set.map(AttrRef::decode).unwrap_or_default())
+        self.decoded.get_or_init(|| match &self.source {
+            Source::Set(set) => set.decode(),
+            Source::Edited(set, edit) => edit.before_policy(set),
+            Source::Given => PathAttributes::default(),
+        })
     }
 }
 

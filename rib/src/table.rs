@@ -61,6 +61,9 @@ pub(crate) struct Entry<P> {
     pub(crate) reason: Option<Step>,
     /// Paths are used beside the best one.
     pub(crate) has_multipath: bool,
+    /// Nobody needs the entry: it waits for the prefix to come back, or for
+    /// so many like it that it is worth to clear them away.
+    released: bool,
     /// Table version of the last change of the best path: the low half.
     pub(crate) version: u32,
     /// The route that the forwarding side was told last.
@@ -115,7 +118,12 @@ pub(crate) struct Table<F: RibFamily> {
     index: HashTable<u32>,
     order: OnceLock<Order<F::Prefix>>,
     hasher: RandomState,
+    /// Entries that nobody needs.
+    released: usize,
 }
+
+/// Entries that are not worth a thought.
+const SMALL: usize = 1024;
 
 fn node_index(node: Node) -> u32 {
     node.get() - 1
@@ -129,6 +137,7 @@ impl<F: RibFamily> Table<F> {
             index: HashTable::new(),
             order: OnceLock::new(),
             hasher: RandomState::default(),
+            released: 0,
         }
     }
 
@@ -148,30 +157,47 @@ impl<F: RibFamily> Table<F> {
     /// The prefix's slot, new if need be.
     pub(crate) fn find_or_add(&mut self, prefix: F::Prefix) -> u32 {
         if let Some(slot) = self.find(&prefix) {
+            if let Some(entry) = self.entries.get_mut(slot)
+                && entry.released
+            {
+                entry.released = false;
+                self.released -= 1;
+            }
             return slot;
+        }
+        if self.index.len() == self.index.capacity() {
+            self.rebuild_index((self.index.len() * 2).max(SMALL));
         }
         let slot = self.entries.insert(Entry {
             prefix,
             reason: None,
             has_multipath: false,
+            released: false,
             version: 0,
             fib: None,
             first: None,
             more: None,
         });
         let hash = self.hash(&prefix);
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        self.index.insert_unique(hash, slot, |slot| {
-            entries
-                .get(*slot)
-                .map_or(0, |e| hasher.hash_one(F::key(&e.prefix)))
-        });
+        // There is room, so nothing is hashed again.
+        self.index.insert_unique(hash, slot, |_| 0);
         if let Some(order) = self.order.get_mut()
             && !order.add(prefix)
         {
             self.order.take();
         }
         slot
+    }
+
+    /// Makes the index anew. From the entries, which stand in a row, not from
+    /// the old index, which would look at them in no order.
+    fn rebuild_index(&mut self, room: usize) {
+        self.index = HashTable::new();
+        self.index = HashTable::with_capacity(room);
+        for (slot, entry) in self.entries.iter() {
+            let hash = self.hasher.hash_one(F::key(&entry.prefix));
+            self.index.insert_unique(hash, slot, |_| 0);
+        }
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Entry<F::Prefix>> {
@@ -182,19 +208,31 @@ impl<F: RibFamily> Table<F> {
         self.entries.get_mut(slot)
     }
 
-    /// Gives the slot free. Its paths are gone already.
-    pub(crate) fn release(&mut self, slot: u32) {
-        let Some(entry) = self.entries.remove(slot) else {
-            return;
-        };
-        let hash = self.hash(&entry.prefix);
-        if let Ok(found) = self.index.find_entry(hash, |s| *s == slot) {
-            found.remove();
+    /// Nobody needs the slot any more; its paths are gone already. Whether so
+    /// many are like that that [`clear_away`](Self::clear_away) is worth it.
+    pub(crate) fn release(&mut self, slot: u32) -> bool {
+        if let Some(entry) = self.entries.get_mut(slot)
+            && !entry.released
+        {
+            entry.released = true;
+            self.released += 1;
         }
-        if self.index.is_empty() {
-            self.index = HashTable::new();
-            self.order.take();
+        let kept = self.index.len() - self.released;
+        self.released > kept + if kept == 0 { 0 } else { SMALL }
+    }
+
+    /// Clears away what was released: each slot once for each time that half
+    /// of the table became empty.
+    pub(crate) fn clear_away(&mut self) {
+        for slot in 0..self.entries.end() {
+            if self.entries.get(slot).is_some_and(|entry| entry.released) {
+                self.entries.remove(slot);
+            }
         }
+        let kept = self.index.len() - self.released;
+        self.released = 0;
+        self.rebuild_index(if kept == 0 { 0 } else { kept.max(SMALL) });
+        self.order.take();
     }
 
     /// Entries in use with their slots, ascending.
@@ -338,6 +376,6 @@ pub(crate) enum Start<P> {
     After(P),
 }
 
-const _: () = assert!(size_of::<Option<Entry<Ipv4Net>>>() <= 48);
-const _: () = assert!(size_of::<Option<Entry<Ipv6Net>>>() <= 60);
-const _: () = assert!(size_of::<Option<Link>>() == 28);
+const _: () = assert!(size_of::<Option<Entry<Ipv4Net>>>() <= 40);
+const _: () = assert!(size_of::<Option<Entry<Ipv6Net>>>() <= 52);
+const _: () = assert!(size_of::<Option<Link>>() == 24);

@@ -5,23 +5,21 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop, PathAttributes};
+use bgp_wire::{Family, NextHop};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::config::RibConfig;
+use crate::edit::{Edit, Towards};
 use crate::import::is_link_local;
 use crate::peer::{PeerId, PeerInfo};
 use crate::plan::{Form, Plan};
 use crate::policy::{Attributes, RouteContext, Verdict};
 use crate::shared::{Peer, Rules};
 use crate::view::PathSource;
-
-/// Attribute flags (RFC 4271 section 4.3).
-const TRANSITIVE: u8 = 0x40;
-const PARTIAL: u8 = 0x20;
 
 /// Works out what the members of an update group are told, by one state of the
 /// rules. Lives for one portion, in which paths that share attributes and
@@ -77,7 +75,7 @@ struct Prepared {
     weight: u32,
     learned_from: Option<Arc<Peer>>,
     /// One for each next hop that members are named.
-    forms: Vec<PreparedForm>,
+    forms: SmallVec<[PreparedForm; 1]>,
     rest: Option<usize>,
     exceptions: Vec<(PeerId, Option<usize>)>,
     /// What is told where policy changes nothing.
@@ -85,6 +83,8 @@ struct Prepared {
 }
 
 struct PreparedForm {
+    set: AttrRef,
+    edit: Edit,
     attributes: Attributes<'static>,
     own_next_hop: bool,
     /// A member that the form is for.
@@ -138,7 +138,7 @@ impl<'a> Exporter<'a> {
             return Some(Rc::clone(
                 prepared
                     .unchanged
-                    .get_or_init(|| Rc::new(self.finished(&prepared, &[]))),
+                    .get_or_init(|| Rc::new(Self::finished(&prepared, &[]))),
             ));
         }
         // Those before the first that is no plain acceptance.
@@ -147,7 +147,7 @@ impl<'a> Exporter<'a> {
             .take(plain)
             .chain(verdicts)
             .collect();
-        let plan = self.finished(&prepared, &verdicts);
+        let plan = Self::finished(&prepared, &verdicts);
         (!plan.is_nothing(self.members.len())).then(|| self.share(plan))
     }
 
@@ -156,7 +156,7 @@ impl<'a> Exporter<'a> {
     fn share(&mut self, plan: Plan) -> Rc<Plan> {
         let mut key = Vec::new();
         for form in &plan.forms {
-            key.extend(bgp_wire::encode_attribute_block(&form.attributes));
+            key.extend(bgp_wire::encode_attribute_block(form.attributes()));
         }
         let known = self.rewritten.entry(key).or_default();
         if let Some(same) = known.iter().find(|same| ***same == plan) {
@@ -169,28 +169,23 @@ impl<'a> Exporter<'a> {
 
     /// The plan after these verdicts, one for each form; all accept where
     /// there are none.
-    fn finished(&self, prepared: &Prepared, verdicts: &[Verdict]) -> Plan {
-        let mut forms = Vec::new();
-        let places: Vec<Option<usize>> = prepared
+    fn finished(prepared: &Prepared, verdicts: &[Verdict]) -> Plan {
+        let mut forms = SmallVec::new();
+        let places: SmallVec<[Option<usize>; 2]> = prepared
             .forms
             .iter()
             .enumerate()
             .map(|(at, form)| {
-                let (attributes, own_next_hop) = match verdicts.get(at) {
+                forms.push(match verdicts.get(at) {
                     None | Some(Verdict::Accept) => {
-                        (PathAttributes::clone(&form.attributes), form.own_next_hop)
+                        Form::edited(form.set.clone(), form.edit, form.own_next_hop)
                     }
                     Some(Verdict::Deny(_)) => return None,
                     Some(Verdict::AcceptWith(new)) => {
                         let next_hop = new.attributes.next_hop?;
-                        let same = form.attributes.next_hop == Some(next_hop);
-                        (new.attributes.clone(), form.own_next_hop && same)
+                        let own = form.own_next_hop && form.edit.next_hop == next_hop;
+                        Form::made(form.edit.after_policy(new.attributes.clone()), own)
                     }
-                };
-                let done = finish(self.config, &form.to.info, self.family, attributes);
-                forms.push(Form {
-                    attributes: Arc::new(done),
-                    own_next_hop,
                 });
                 Some(forms.len() - 1)
             })
@@ -239,19 +234,20 @@ impl<'a> Exporter<'a> {
             return None;
         }
         let next_hops = self.next_hops(set.next_hop(), from_info);
-        let base = self.attributes(&any.info, set, from_info);
+        let towards = self.towards(&any.info, from_info);
+        let base = (set, from_info.is_some(), towards);
         let mut prepared = Prepared {
             weight: set.weight(),
-            forms: Vec::new(),
+            forms: SmallVec::new(),
             rest: None,
             exceptions: Vec::new(),
             unchanged: std::cell::OnceCell::new(),
             learned_from: from.clone(),
         };
-        prepared.rest = self.form(&mut prepared.forms, &base, next_hops.rest, &any);
+        prepared.rest = self.form(&mut prepared.forms, base, next_hops.rest, &any);
         for (peer, named) in &next_hops.exceptions {
             let to = self.member(*peer)?;
-            let form = self.form(&mut prepared.forms, &base, *named, &to);
+            let form = self.form(&mut prepared.forms, base, *named, &to);
             prepared.exceptions.push((*peer, form));
         }
         self.leave_out(&mut prepared, set, source);
@@ -268,8 +264,8 @@ impl<'a> Exporter<'a> {
     /// The form with this next hop, new if need be.
     fn form(
         &self,
-        forms: &mut Vec<PreparedForm>,
-        base: &PathAttributes,
+        forms: &mut SmallVec<[PreparedForm; 1]>,
+        (set, learned, towards): (&AttrRef, bool, Towards),
         named: Named,
         to: &Arc<Peer>,
     ) -> Option<usize> {
@@ -279,16 +275,20 @@ impl<'a> Exporter<'a> {
             Named::This(next_hop) => (next_hop, false),
         };
         let same = |form: &PreparedForm| {
-            form.own_next_hop == own_next_hop
-                && (own_next_hop || form.attributes.next_hop == Some(next_hop))
+            form.own_next_hop == own_next_hop && (own_next_hop || form.edit.next_hop == next_hop)
         };
         if let Some(at) = forms.iter().position(same) {
             return Some(at);
         }
-        let mut attributes = base.clone();
-        attributes.next_hop = Some(next_hop);
+        let edit = Edit {
+            next_hop,
+            learned,
+            towards,
+        };
         forms.push(PreparedForm {
-            attributes: Attributes::new(attributes),
+            set: set.clone(),
+            edit,
+            attributes: Attributes::edited(set.clone(), edit),
             own_next_hop,
             to: Arc::clone(to),
         });
@@ -326,34 +326,21 @@ impl<'a> Exporter<'a> {
         told.sort_unstable_by_key(|(peer, _)| *peer);
     }
 
-    /// All but the next hop.
-    fn attributes(&self, to: &PeerInfo, set: &AttrRef, from: Option<&PeerInfo>) -> PathAttributes {
-        let mut attributes = set.decode();
-        attributes.unknown.retain(|raw| raw.flags & TRANSITIVE != 0);
-        if from.is_some() {
-            // Section 9: passed on by one who does not know it.
-            attributes
-                .unknown
-                .iter_mut()
-                .for_each(|raw| raw.flags |= PARTIAL);
-        }
+    /// Which boundary a route crosses.
+    fn towards(&self, to: &PeerInfo, from: Option<&PeerInfo>) -> Towards {
         if to.is_external() {
-            // Section 5.1.4: a MED is not passed on to a third AS.
-            if from.is_some() && !self.transparent(to) {
-                attributes.med = None;
-            }
-        } else {
-            // Section 5.1.5: always present inside of the AS.
-            attributes
-                .local_pref
-                .get_or_insert(self.config.default_local_pref);
-            if let Some(from) = from.filter(|from| !from.is_external()) {
-                // RFC 4456 section 8: who brought it in, and who passed it on.
-                attributes.originator_id.get_or_insert(from.router_id);
-                attributes.cluster_list.insert(0, self.config.cluster_id());
-            }
+            let behind = self.config.local_as;
+            let other = to.local_as != behind && !to.replace_as;
+            return Towards::External {
+                transparent: self.transparent(to),
+                prepend: (to.local_as, other.then_some(behind)),
+            };
         }
-        attributes
+        let reflected = from.filter(|from| !from.is_external());
+        Towards::Internal {
+            local_pref: self.config.default_local_pref,
+            reflected: reflected.map(|from| (from.router_id, self.config.cluster_id())),
+        }
     }
 
     /// RFC 4271 section 9.2: internal routes stay with the peer that was told,
@@ -485,36 +472,4 @@ pub(crate) fn own_next_hop(to: &PeerInfo, family: Family) -> Option<NextHop> {
             None => None,
         },
     }
-}
-
-/// What comes after export policy: the AS boundary.
-fn finish(
-    config: &RibConfig,
-    to: &PeerInfo,
-    family: Family,
-    mut attributes: PathAttributes,
-) -> PathAttributes {
-    if !to.is_external() {
-        attributes
-            .local_pref
-            .get_or_insert(config.default_local_pref);
-        return attributes;
-    }
-    attributes.local_pref = None;
-    attributes.originator_id = None;
-    attributes.cluster_list.clear();
-    // RFC 4360 section 6, RFC 5701 section 2: these do not leave the AS.
-    attributes
-        .extended_communities
-        .retain(|community| community.is_transitive());
-    attributes
-        .ipv6_extended_communities
-        .retain(|community| community.is_transitive());
-    if !to.route_server_client.contains(family) {
-        if to.local_as != config.local_as && !to.replace_as {
-            attributes.as_path = attributes.as_path.prepend(config.local_as, 1);
-        }
-        attributes.as_path = attributes.as_path.prepend(to.local_as, 1);
-    }
-    attributes
 }

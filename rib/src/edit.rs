@@ -1,0 +1,111 @@
+//! What happens to attributes on their way to a peer (RFC 4271 section 5.1,
+//! RFC 4456, RFC 7947), as a value: most routes are told apart, or withdrawn,
+//! without being changed.
+
+use std::net::Ipv4Addr;
+
+use bgp_wire::{NextHop, PathAttributes};
+
+use crate::attrs::AttrRef;
+
+/// Attribute flags (RFC 4271 section 4.3).
+const TRANSITIVE: u8 = 0x40;
+const PARTIAL: u8 = 0x20;
+
+/// The changes to one set for one kind of receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) next_hop: NextHop,
+    /// The route was learned from a peer, not originated by us.
+    pub(crate) learned: bool,
+    pub(crate) towards: Towards,
+}
+
+/// Which boundary the route crosses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Towards {
+    /// Another AS.
+    External {
+        /// The peer is a client of our route server: path and MED stay.
+        transparent: bool,
+        /// The AS that we are to the peer, and the one behind it where it is
+        /// another: prepended in this order, the first outermost.
+        prepend: (u32, Option<u32>),
+    },
+    /// A peer in our AS.
+    Internal {
+        /// LOCAL_PREF of what has none.
+        local_pref: u32,
+        /// The route is reflected: ORIGINATOR_ID if it has none, CLUSTER_ID.
+        reflected: Option<(Ipv4Addr, Ipv4Addr)>,
+    },
+}
+
+impl Edit {
+    /// The attributes as export policy sees them.
+    pub(crate) fn before_policy(&self, set: &AttrRef) -> PathAttributes {
+        let mut attributes = set.decode();
+        attributes.next_hop = Some(self.next_hop);
+        attributes.unknown.retain(|raw| raw.flags & TRANSITIVE != 0);
+        if self.learned {
+            // Section 9: passed on by one who does not know it.
+            attributes
+                .unknown
+                .iter_mut()
+                .for_each(|raw| raw.flags |= PARTIAL);
+        }
+        match self.towards {
+            Towards::External { transparent, .. } => {
+                // Section 5.1.4: a MED is not passed on to a third AS.
+                if self.learned && !transparent {
+                    attributes.med = None;
+                }
+            }
+            Towards::Internal {
+                local_pref,
+                reflected,
+            } => {
+                // Section 5.1.5: always present inside of the AS.
+                attributes.local_pref.get_or_insert(local_pref);
+                if let Some((originator, cluster)) = reflected {
+                    // RFC 4456 section 8: who brought it in, and who passed it
+                    // on.
+                    attributes.originator_id.get_or_insert(originator);
+                    attributes.cluster_list.insert(0, cluster);
+                }
+            }
+        }
+        attributes
+    }
+
+    /// What comes after export policy: the AS boundary.
+    pub(crate) fn after_policy(&self, mut attributes: PathAttributes) -> PathAttributes {
+        let (transparent, prepend) = match self.towards {
+            Towards::Internal { local_pref, .. } => {
+                attributes.local_pref.get_or_insert(local_pref);
+                return attributes;
+            }
+            Towards::External {
+                transparent,
+                prepend,
+            } => (transparent, prepend),
+        };
+        attributes.local_pref = None;
+        attributes.originator_id = None;
+        attributes.cluster_list.clear();
+        // RFC 4360 section 6, RFC 5701 section 2: these do not leave the AS.
+        attributes
+            .extended_communities
+            .retain(|community| community.is_transitive());
+        attributes
+            .ipv6_extended_communities
+            .retain(|community| community.is_transitive());
+        if !transparent {
+            if let Some(behind) = prepend.1 {
+                attributes.as_path = attributes.as_path.prepend(behind, 1);
+            }
+            attributes.as_path = attributes.as_path.prepend(prepend.0, 1);
+        }
+        attributes
+    }
+}
