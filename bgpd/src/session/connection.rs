@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_wire::{CodecContext, Decoder, Frame, Message, MessageKind, Notification};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -57,8 +57,10 @@ pub struct Connection {
 /// What came by a connection.
 #[derive(Debug)]
 pub enum Incoming {
-    /// A message.
+    /// A message that is no UPDATE.
     Message(Message),
+    /// An UPDATE, not taken apart yet.
+    Update(Frame),
     /// An UPDATE before the session was up.
     EarlyUpdate,
     /// A ROUTE-REFRESH before the session was up.
@@ -86,14 +88,7 @@ impl Connection {
         let (read, write) = stream.into_split();
         let (control, control_lane) = mpsc::channel(CONTROL_LANE);
         let (event_lane, events) = mpsc::channel(1);
-        let writer = Writer {
-            socket: write,
-            control: control_lane,
-            events: event_lane,
-            status,
-            send_hold,
-            rest: Bytes::new(),
-        };
+        let writer = Writer::new(write, control_lane, event_lane, status, send_hold);
         Ok(Connection {
             id,
             local,
@@ -111,13 +106,21 @@ impl Connection {
 
     /// Waits for the next thing to happen. May be dropped and called again.
     pub async fn next(&mut self, reading: bool) -> (ConnId, Happened) {
-        self.buffer.reserve(READ_SIZE);
+        let (read, buffer) = (&mut self.read, &mut self.buffer);
         let happened = tokio::select! {
             biased;
             event = self.events.recv() => Happened::Writer(event),
-            read = self.read.read_buf(&mut self.buffer), if reading => Happened::Read(read),
+            read = read_some(read, buffer), if reading => Happened::Read(read),
         };
         (self.id, happened)
+    }
+
+    /// Everything was taken apart that can be: a connection that waits holds
+    /// no memory for what may come.
+    pub fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// Reads what is there without waiting.
@@ -131,16 +134,17 @@ impl Connection {
     /// # Errors
     /// What to tell the peer before the connection is closed.
     pub fn next_message(&mut self) -> Result<Option<Incoming>, Notification> {
-        let Some(Frame { kind, bytes }) = self.decoder.decode(&mut self.buffer)? else {
+        let Some(frame) = self.decoder.decode(&mut self.buffer)? else {
             return Ok(None);
         };
         // What only a running session can understand is not taken apart
         // before: the machine refuses it by its kind (RFC 6608).
         let early = !self.established;
-        match kind {
+        match frame.kind {
             MessageKind::Update if early => Ok(Some(Incoming::EarlyUpdate)),
+            MessageKind::Update => Ok(Some(Incoming::Update(frame))),
             MessageKind::RouteRefresh if early => Ok(Some(Incoming::EarlyRefresh)),
-            _ => bgp_wire::decode_message(&self.context, &bytes)
+            _ => bgp_wire::decode_message(&self.context, &frame.bytes)
                 .map(|message| Some(Incoming::Message(message))),
         }
     }
@@ -189,4 +193,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// Reads what is there, into a buffer that is made when something is. May be
+/// dropped and called again.
+async fn read_some(read: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<usize> {
+    read.readable().await?;
+    buffer.reserve(READ_SIZE);
+    read.read_buf(buffer).await
 }

@@ -6,7 +6,7 @@
 //! generation it belongs to.
 //!
 //! ```text
-//!   listener --Inbound--> +---------+ --Up, Update, Down--> core
+//!   listener --Inbound--> +---------+ --Up, Updates, Down-> core
 //!   speaker  --Command--> | session |
 //!             socket ---> +---------+ --Control--> +--------+
 //!                                                  | writer | --> socket
@@ -17,7 +17,10 @@
 //! peer down. Its timers go on: keepalives are sent, and a peer whose messages
 //! wait unread is not taken for dead.
 
+mod attribute_cache;
+mod chunks;
 pub mod connection;
+mod intake;
 pub mod md5;
 pub mod outbound;
 pub mod status;
@@ -28,12 +31,13 @@ pub mod writer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bgp_wire::{FamilySet, RouteRefresh, Update};
+use bgp_wire::{FamilySet, RouteRefresh};
 use holdfast_rib::PeerId;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fsm::{Event, Generation, Negotiated, PeerParams, Reset, State};
+pub use intake::Heard;
 use outbound::Outbound;
 use status::Status;
 use transport::TransportParams;
@@ -93,12 +97,14 @@ pub enum Report {
         /// Where announcements go.
         data: mpsc::Sender<Outbound>,
     },
-    /// An UPDATE.
-    Update {
-        /// The session it came by.
+    /// The UPDATEs of one read, or of the part of it before another message.
+    Updates {
+        /// The session they came by.
         generation: Generation,
-        /// The message.
-        update: Box<Update>,
+        /// What they said.
+        heard: Vec<Heard>,
+        /// Octets of the prefixes in them.
+        octets: usize,
     },
     /// A ROUTE-REFRESH.
     Refresh {

@@ -136,14 +136,18 @@ impl Status {
         self.sent.updates.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// A message came.
+    /// A message came that is no UPDATE.
     pub fn count_received(&self, message: &Message) {
         self.received.count(message);
+        self.last_read_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    /// `count` UPDATEs came.
+    pub fn count_received_updates(&self, count: u64) {
+        self.received.updates.fetch_add(count, Ordering::Relaxed);
         let now = now_ms();
         self.last_read_ms.store(now, Ordering::Relaxed);
-        if matches!(message, Message::Update(_)) {
-            self.last_update_ms.store(now, Ordering::Relaxed);
-        }
+        self.last_update_ms.store(now, Ordering::Relaxed);
     }
 
     /// The socket took something.

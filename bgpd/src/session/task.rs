@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bgp_wire::{ErrorCode, Message, Notification, RouteRefresh, RouteRefreshKind};
+use bgp_wire::{ErrorCode, Fault, Message, Notification, RouteRefresh, RouteRefreshKind};
 use futures::future::select_all;
 use holdfast_rib::PeerId;
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::{Connection, Happened, Incoming};
+use super::intake::Intake;
 use super::status::{Status, now_ms};
 use super::writer::WriterEvent;
 use super::{Command, FromSession, Report, SessionConfig, transport};
@@ -45,6 +46,7 @@ pub struct Session {
     /// any wait.
     waiting: VecDeque<FromSession>,
     generation: Option<Generation>,
+    intake: Intake,
     quit: Option<oneshot::Sender<()>>,
 }
 
@@ -82,6 +84,7 @@ impl Session {
             closing: JoinSet::new(),
             waiting: VecDeque::new(),
             generation: None,
+            intake: Intake::default(),
             quit: None,
         }
     }
@@ -299,6 +302,7 @@ impl Session {
             self.handle(Event::Update(c.id));
         }
         if self.fsm.next_deadline().is_some_and(|d| d <= now) {
+            self.intake.rest();
             self.handle(Event::Tick);
         }
     }
@@ -314,6 +318,13 @@ impl Session {
             };
             let message = match connection.next_message() {
                 Ok(Some(Incoming::Message(message))) => message,
+                Ok(Some(Incoming::Update(frame))) => {
+                    match self.intake.update(&connection.context, &frame) {
+                        Ok(faults) => self.log_faults(&faults),
+                        Err(notification) => return self.wire_error(id, notification),
+                    }
+                    continue;
+                }
                 Ok(Some(Incoming::EarlyUpdate)) => {
                     self.handle(Event::Update(id));
                     continue;
@@ -322,14 +333,40 @@ impl Session {
                     self.handle(Event::RouteRefresh(id));
                     continue;
                 }
-                Ok(None) => return,
-                Err(notification) => {
-                    self.handle(Event::WireError(id, notification));
-                    return;
+                Ok(None) => {
+                    connection.rest();
+                    return self.flush(id);
                 }
+                Err(notification) => return self.wire_error(id, notification),
             };
+            // What was said before another message is reported before it.
+            if !matches!(message, Message::Keepalive) {
+                self.flush(id);
+            }
             self.status.count_received(&message);
             self.message(id, message);
+        }
+    }
+
+    fn wire_error(&mut self, id: ConnId, notification: Notification) {
+        self.flush(id);
+        self.handle(Event::WireError(id, notification));
+    }
+
+    /// Reports the UPDATEs that were taken apart. For the machine they are one
+    /// sign of life.
+    fn flush(&mut self, id: ConnId) {
+        let Some(batch) = self.intake.take() else {
+            return;
+        };
+        self.status.count_received_updates(batch.updates);
+        self.handle(Event::Update(id));
+        if let Some(generation) = self.running_on(id).filter(|_| !batch.heard.is_empty()) {
+            self.report(Report::Updates {
+                generation,
+                heard: batch.heard,
+                octets: batch.octets,
+            });
         }
     }
 
@@ -338,13 +375,8 @@ impl Session {
             Message::Open(open) => self.handle(Event::Open(id, Box::new(open))),
             Message::Keepalive => self.handle(Event::Keepalive(id)),
             Message::Notification(n) => self.handle(Event::NotificationReceived(id, n)),
-            Message::Update(update) => {
-                self.handle(Event::Update(id));
-                if let Some(generation) = self.running_on(id) {
-                    self.log_faults(&update);
-                    self.report(Report::Update { generation, update });
-                }
-            }
+            // Those go another way.
+            Message::Update(_) => self.handle(Event::Update(id)),
             Message::RouteRefresh(refresh) => {
                 self.handle(Event::RouteRefresh(id));
                 if let Some(generation) = self.running_on(id) {
@@ -357,8 +389,8 @@ impl Session {
         }
     }
 
-    fn log_faults(&self, update: &bgp_wire::Update) {
-        for fault in &update.faults {
+    fn log_faults(&self, faults: &[Fault]) {
+        for fault in faults {
             tracing::warn!(peer = %self.config.transport.peer, %fault, "malformed UPDATE");
         }
     }
@@ -484,6 +516,7 @@ impl Session {
 
     fn session_down(&mut self, down: &SessionDown) {
         self.generation = None;
+        self.intake.clear();
         self.status.dropped.fetch_add(1, Ordering::Relaxed);
         {
             let mut shown = self.status.shown();

@@ -2,20 +2,22 @@
 //!
 //! Two lanes lead here. The control lane carries OPEN, KEEPALIVE,
 //! NOTIFICATION and ROUTE-REFRESH, and is served first; the data lane carries
-//! what the routing core wants announced, and is encoded here, so that
-//! neither waits for the other's sender.
+//! what the routing core wants announced, shared with the writers of the peers
+//! that are told the same: whoever gets to a batch first encodes it. So neither
+//! lane waits for the other's sender.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp_wire::{CodecContext, Message};
-use bytes::{Bytes, BytesMut};
+use bgp_wire::{CodecContext, Family, Message, RouteRefresh, RouteRefreshKind, encode_end_of_rib};
+use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::chunks::Chunks;
 use super::outbound::{self, Outbound};
 use super::status::Status;
 
@@ -25,13 +27,14 @@ pub const CONTROL_LANE: usize = 32;
 
 /// Batches that may wait while one is being written: the core makes the next
 /// only when there is room, from what is true by then.
-pub const DATA_LANE: usize = 1;
+pub const DATA_LANE: usize = 2;
 
 /// How long a closing connection may take to send its last words.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Octets gathered before they are handed to the kernel.
-const CHUNK: usize = 64 * 1024;
+/// Octets gathered before they are handed to the kernel; a keepalive waits for
+/// so much at most.
+const FLUSH: usize = 256 * 1024;
 
 /// What the control lane carries.
 #[derive(Debug)]
@@ -62,23 +65,40 @@ pub enum WriterEvent {
 #[derive(Debug)]
 pub struct Writer {
     /// The socket.
-    pub socket: OwnedWriteHalf,
+    socket: OwnedWriteHalf,
     /// The control lane.
-    pub control: mpsc::Receiver<Control>,
+    control: mpsc::Receiver<Control>,
     /// Where to report.
-    pub events: mpsc::Sender<WriterEvent>,
+    events: mpsc::Sender<WriterEvent>,
     /// Counters.
-    pub status: Arc<Status>,
+    status: Arc<Status>,
     /// RFC 9687: how long a write may make no progress; none for ever.
-    pub send_hold: Option<Duration>,
-    /// What is left of the message that a write stopped in.
-    pub rest: Bytes,
+    send_hold: Option<Duration>,
+    /// What waits to be written.
+    queue: Chunks,
 }
 
 impl Writer {
+    /// A writer that has nothing to write yet.
+    pub fn new(
+        socket: OwnedWriteHalf,
+        control: mpsc::Receiver<Control>,
+        events: mpsc::Sender<WriterEvent>,
+        status: Arc<Status>,
+        send_hold: Option<Duration>,
+    ) -> Writer {
+        Writer {
+            socket,
+            control,
+            events,
+            status,
+            send_hold,
+            queue: Chunks::default(),
+        }
+    }
+
     /// Runs to the end of the connection.
     pub async fn run(mut self) {
-        let mut buffer = BytesMut::new();
         let mut data: Option<(CodecContext, mpsc::Receiver<Outbound>)> = None;
         loop {
             let step = tokio::select! {
@@ -87,7 +107,7 @@ impl Writer {
                     Some(Control::Send(message)) => {
                         let context = data.as_ref().map(|d| d.0);
                         let last = is_last(&message);
-                        let sent = self.send(&message, context, &mut buffer).await;
+                        let sent = self.send(&message, context).await;
                         if last && sent.is_ok() {
                             break;
                         }
@@ -100,7 +120,7 @@ impl Writer {
                     Some(Control::Close) | None => break,
                 },
                 batch = next(&mut data) => match data.as_ref().map(|d| d.0) {
-                    Some(context) => self.announce(batch, context, &mut buffer).await,
+                    Some(context) => self.announce(batch, context).await,
                     None => Ok(()),
                 },
             };
@@ -109,7 +129,7 @@ impl Writer {
                 // The session may be gone already; then nobody needs to know.
                 let _ = self.events.send(event).await;
                 if stuck {
-                    self.last_words(buffer).await;
+                    self.last_words().await;
                 }
                 return;
             }
@@ -119,9 +139,8 @@ impl Writer {
 
     /// The send hold time is over: the NOTIFICATION that follows is tried all
     /// the same, behind the rest of the message that the peer has a part of.
-    async fn last_words(mut self, mut buffer: BytesMut) {
-        buffer.clear();
-        buffer.extend_from_slice(&self.rest);
+    async fn last_words(mut self) {
+        let mut buffer = BytesMut::from(&self.queue.rest_of_message()[..]);
         while let Some(Control::Send(message)) = self.control.recv().await {
             if matches!(message, Message::Notification(_))
                 && message
@@ -142,56 +161,98 @@ impl Writer {
         &mut self,
         message: &Message,
         context: Option<CodecContext>,
-        buffer: &mut BytesMut,
     ) -> Result<(), WriterEvent> {
-        let context = context.unwrap_or_else(outbound::initial_context);
-        if let Err(error) = message.encode(&context, buffer) {
-            tracing::error!(%error, "a control message could not be encoded");
-            buffer.clear();
-            return Ok(());
-        }
-        self.status.count_sent(message);
-        self.flush(buffer).await
+        self.put(message, &context.unwrap_or_else(outbound::initial_context));
+        self.flush().await
     }
 
-    /// Encodes a batch piece by piece, so that a keepalive waits for one chunk
-    /// at most.
+    /// Queues a message.
+    fn put(&mut self, message: &Message, context: &CodecContext) {
+        let mut buffer = BytesMut::new();
+        match message.encode(context, &mut buffer) {
+            Ok(()) => {
+                self.status.count_sent(message);
+                self.queue.push(buffer.freeze());
+            }
+            Err(error) => tracing::error!(%error, "a message could not be encoded"),
+        }
+    }
+
+    fn put_mark(&mut self, family: Family, kind: RouteRefreshKind, context: &CodecContext) {
+        let message = Message::RouteRefresh(RouteRefresh {
+            family: family.afi_safi(),
+            kind,
+        });
+        self.put(&message, context);
+    }
+
+    /// Writes what a batch has for this peer.
     async fn announce(
         &mut self,
-        batch: Outbound,
+        outbound: Outbound,
         context: CodecContext,
-        buffer: &mut BytesMut,
     ) -> Result<(), WriterEvent> {
-        let mut encoder = outbound::Encoder::new(batch, context);
-        loop {
-            let more = encoder.fill(buffer, CHUNK, &self.status);
-            self.flush(buffer).await?;
-            if !more {
-                break;
+        let Outbound {
+            member,
+            begin_refresh,
+            batch,
+            end_of_rib,
+            end_of_refresh,
+            ready: _,
+        } = outbound;
+        let family = batch.family();
+        if begin_refresh {
+            self.put_mark(family, RouteRefreshKind::Begin, &context);
+        }
+        for part in batch.parts(&context).await {
+            let Some(octets) = part.octets_for(&member) else {
+                continue;
+            };
+            self.queue.push(octets);
+            self.status.count_sent_updates(part.updates);
+            if self.queue.remaining() >= FLUSH {
+                self.flush().await?;
+                self.urgent(context).await?;
             }
-            while let Ok(control) = self.control.try_recv() {
-                let last = match control {
-                    Control::Send(message) => {
-                        self.send(&message, Some(context), buffer).await?;
-                        is_last(&message)
-                    }
-                    Control::Established { .. } => false,
-                    Control::Close => true,
-                };
-                if last {
-                    let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
-                    return Err(WriterEvent::Failed(io::ErrorKind::ConnectionAborted.into()));
+        }
+        // Octets that others wait for are not kept until ours are gone.
+        drop(batch);
+        if end_of_rib {
+            let mut marker = BytesMut::new();
+            // Of a fixed size that fits into every message.
+            if encode_end_of_rib(family, &mut marker).is_ok() {
+                self.status.count_sent_updates(1);
+                self.queue.push(marker.freeze());
+            }
+        }
+        if end_of_refresh {
+            self.put_mark(family, RouteRefreshKind::End, &context);
+        }
+        self.flush().await
+    }
+
+    /// Sends what the control lane has in the middle of a batch.
+    async fn urgent(&mut self, context: CodecContext) -> Result<(), WriterEvent> {
+        while let Ok(control) = self.control.try_recv() {
+            let last = match control {
+                Control::Send(message) => {
+                    self.send(&message, Some(context)).await?;
+                    is_last(&message)
                 }
+                Control::Established { .. } => false,
+                Control::Close => true,
+            };
+            if last {
+                let _ = timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
+                return Err(WriterEvent::Failed(io::ErrorKind::ConnectionAborted.into()));
             }
         }
         Ok(())
     }
 
-    async fn flush(&mut self, buffer: &mut BytesMut) -> Result<(), WriterEvent> {
-        let whole: Bytes = buffer.split().freeze();
-        let mut bytes = whole.clone();
-        while !bytes.is_empty() {
-            let write = self.socket.write_buf(&mut bytes);
+    async fn flush(&mut self) -> Result<(), WriterEvent> {
+        while self.queue.has_remaining() {
+            let write = self.socket.write_buf(&mut self.queue);
             let written = match self.send_hold {
                 Some(time) => timeout(time, write).await,
                 None => Ok(write.await),
@@ -200,10 +261,7 @@ impl Writer {
                 Ok(Ok(0)) => return Err(WriterEvent::Failed(io::ErrorKind::WriteZero.into())),
                 Ok(Ok(_)) => self.status.wrote(),
                 Ok(Err(error)) => return Err(WriterEvent::Failed(error)),
-                Err(_) => {
-                    self.rest = rest_of_message(&whole, whole.len() - bytes.len());
-                    return Err(WriterEvent::SendHoldExpired);
-                }
+                Err(_) => return Err(WriterEvent::SendHoldExpired),
             }
         }
         Ok(())
@@ -214,20 +272,6 @@ impl Writer {
 /// the `Close` is there.
 const fn is_last(message: &Message) -> bool {
     matches!(message, Message::Notification(_))
-}
-
-/// What comes from `written` on until the end of the message that begins
-/// before it. `messages` begins with a message.
-fn rest_of_message(messages: &Bytes, written: usize) -> Bytes {
-    let mut end = 0;
-    while end < written {
-        let length = match messages.get(end + 16..end + 18) {
-            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
-            _ => break,
-        };
-        end += length.max(1);
-    }
-    messages.slice(written..end.clamp(written, messages.len()))
 }
 
 /// The next batch, or never while there is no data lane.

@@ -1,12 +1,13 @@
 //! From the core's types to the API's.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes, SegmentKind};
 use holdfast_api::v1;
 use holdfast_config::model::{Config, NextHopSelf, RemoteAs, Shutdown};
 use holdfast_rib::{
-    AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PrefixView, ReceivedRoute,
+    AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView, ReceivedRoute,
     Rejection, Rib, TableSummary,
 };
 use ipnet::IpNet;
@@ -56,7 +57,19 @@ const fn session_memory(connected: bool) -> u64 {
     if connected { TASKS + BUFFERS } else { TASKS }
 }
 
-pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
+/// The numbers of the update groups that peers are in.
+pub(super) type Groups = HashMap<(PeerId, Family), u32>;
+
+pub(super) fn groups(rib: &Rib) -> Groups {
+    let members = rib.groups().into_iter().flat_map(|group| {
+        let number = u32::try_from(group.number()).unwrap_or(u32::MAX);
+        let members = rib.members(group).into_iter();
+        members.map(move |peer| ((peer, group.family()), number))
+    });
+    members.collect()
+}
+
+pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config, groups: &Groups) -> v1::Peer {
     let settings = &peer.settings;
     let status = &peer.session.status;
     let shown = status.shown().clone();
@@ -110,7 +123,10 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config) -> v1::Peer {
         families: Family::ALL
             .into_iter()
             .filter(|f| peer.families().contains(*f))
-            .map(|f| peer_family(peer, rib, config, f))
+            .map(|f| v1::PeerFamily {
+                update_group: groups.get(&(peer.id, f)).copied().unwrap_or(0),
+                ..peer_family(peer, rib, config, f)
+            })
             .collect(),
         history: shown
             .history
@@ -264,7 +280,7 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
         next_hop_self: settings.next_hop_self != NextHopSelf::Off,
         soft_reconfiguration_inbound: settings.soft_reconfiguration_inbound,
         route_reflector_client: settings.route_reflector_client,
-        update_group: if up.is_some() { peer.id.0 + 1 } else { 0 },
+        update_group: 0,
         table_version: if rib.pending(peer.id) {
             0
         } else {

@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bgp_wire::{NextHop, PeerKind, Prefixes};
+use bgp_wire::{NextHop, PeerKind};
 use holdfast_config::model::Config;
 use holdfast_fib::{self as fib, FibError, FibHandle, TrackKey};
 use holdfast_rib::{
@@ -23,7 +23,8 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::peers::Peer;
+use super::exports::Exports;
+use super::peers::{Peer, Policies};
 use super::request::Request;
 use super::restart::Restarting;
 use super::watch::Watchers;
@@ -31,14 +32,12 @@ use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
 use crate::session::{FromSession, Report, SessionHandle};
 
-/// Messages taken from the sessions before what came of them is pumped. Large
+/// Reports taken from the sessions before what came of them is pumped. Large
 /// enough to pack prefixes well, small enough that a keystroke is answered.
 const BATCH: usize = 256;
-/// Prefixes in those messages after which the batch is large enough: an
-/// extended message may carry ten thousand.
-const BATCH_PREFIXES: usize = 32_768;
-/// Prefixes looked at for one peer before the next one has its turn.
-const EXPORT_BUDGET: usize = 4_096;
+/// Octets of prefixes in those reports after which the batch is large enough:
+/// of IPv4, some 30,000 prefixes.
+const BATCH_OCTETS: usize = 128 * 1024;
 /// Routes handed to the FIB at a time.
 const FIB_BUDGET: usize = 8_192;
 /// How long the end waits for what is on its way to the FIB.
@@ -62,6 +61,8 @@ pub(super) struct Core {
     /// The table; empty while BGP is not configured.
     pub(super) rib: Rib,
     pub(super) peers: BTreeMap<IpAddr, Peer>,
+    pub(super) policies: Policies,
+    pub(super) exports: Exports,
     /// Addresses by peer number.
     pub(super) ids: HashMap<PeerId, IpAddr>,
     pub(super) next_id: u32,
@@ -159,6 +160,8 @@ impl Core {
             started_ms: now_ms(),
             rib: Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED)),
             peers: BTreeMap::new(),
+            policies: Policies::default(),
+            exports: Exports::default(),
             ids: HashMap::new(),
             next_id: 0,
             addresses: Vec::new(),
@@ -241,14 +244,14 @@ impl Core {
     }
 
     fn reports(&mut self, first: FromSession, lane: &mut mpsc::Receiver<FromSession>) {
-        let mut prefixes = prefixes_in(&first.report);
+        let mut octets = size_of(&first.report);
         self.report(first);
         for _ in 1..BATCH {
-            if prefixes >= BATCH_PREFIXES {
+            if octets >= BATCH_OCTETS {
                 break;
             }
             let Ok(report) = lane.try_recv() else { break };
-            prefixes += prefixes_in(&report.report);
+            octets += size_of(&report.report);
             self.report(report);
         }
     }
@@ -414,12 +417,6 @@ impl Core {
         }
     }
 
-    fn pump_exports(&mut self) {
-        for peer in self.peers.values_mut() {
-            self.more |= peer.pump(&mut self.rib, EXPORT_BUDGET, &self.ready);
-        }
-    }
-
     // ===== time =====
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -429,6 +426,7 @@ impl Core {
             .chain(self.restart.as_ref().map(Restarting::look_again))
             .chain(self.empty_until)
             .chain(self.watchers.again)
+            .chain(self.exports.deadline())
             .min()
     }
 
@@ -527,12 +525,12 @@ impl Core {
     }
 }
 
-fn prefixes_in(report: &Report) -> usize {
-    let Report::Update { update, .. } = report else {
-        return 0;
-    };
-    let announced = update.announced.iter().map(|a| &a.prefixes);
-    announced.chain(&update.withdrawn).map(Prefixes::len).sum()
+/// Octets of the prefixes in a report.
+fn size_of(report: &Report) -> usize {
+    match report {
+        Report::Updates { octets, .. } => *octets,
+        _ => 0,
+    }
 }
 
 /// The administrative distance of a peer's routes.

@@ -20,6 +20,7 @@ mod configure;
 mod convert;
 mod core;
 mod edit;
+mod exports;
 mod listener;
 mod peers;
 mod request;
@@ -47,9 +48,10 @@ pub const FRR_VERSION: &str = "8.4.4";
 
 /// Requests that may wait for the core.
 const REQUESTS: usize = 64;
-/// Reports of sessions that may wait for the core: enough for a burst, few
-/// enough that memory stays small when peers are faster than we are.
-const REPORTS: usize = 1024;
+/// Reports of sessions that may wait for the core, each of up to one read:
+/// enough that the core has something to do, few enough that memory stays small
+/// when peers are faster than we are.
+const REPORTS: usize = 64;
 /// How much longer than the core the FIB waits before it removes what an
 /// earlier run left.
 const SWEEP_SLACK: Duration = Duration::from_secs(30);

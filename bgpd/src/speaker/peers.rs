@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bgp_wire::{
-    AddPathMode, Cease, Family, FamilySet, GracefulRestart, PeerKind, RouteRefreshKind, Update,
+    AddPathMode, Cease, Family, FamilySet, GracefulRestart, PeerKind, RouteRefreshKind,
 };
 use holdfast_api::v1;
 use holdfast_config::model::{
@@ -15,8 +15,8 @@ use holdfast_config::model::{
 };
 use holdfast_fib::{Interface, KernelView};
 use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
-use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy, Rib};
-use tokio::sync::{Notify, mpsc, oneshot};
+use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy};
+use tokio::sync::{mpsc, oneshot};
 
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
@@ -24,10 +24,27 @@ use crate::fsm::{
     AddPathOffer, AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs,
     Reset, ResetCause, Restart, State, Stop,
 };
-use crate::session::outbound::Outbound;
+use crate::session::outbound::{self, Outbound};
 use crate::session::status::now_ms;
 use crate::session::transport::TransportParams;
-use crate::session::{Command, FromSession, Report, SessionConfig, SessionHandle};
+use crate::session::{Command, FromSession, Heard, Report, SessionConfig, SessionHandle};
+
+/// The policies that there are. One policy is one allocation: peers that share
+/// it can be told the same.
+#[derive(Debug)]
+pub(super) struct Policies {
+    accept_all: Arc<dyn Policy>,
+    ebgp_requires_policy: Arc<dyn Policy>,
+}
+
+impl Default for Policies {
+    fn default() -> Policies {
+        Policies {
+            accept_all: Arc::new(AcceptAll),
+            ebgp_requires_policy: Arc::new(EbgpRequiresPolicy),
+        }
+    }
+}
 
 /// A configured peer.
 #[derive(Debug)]
@@ -51,11 +68,11 @@ pub(super) struct Up {
     pub(super) since: Instant,
     pub(super) negotiated: Box<Negotiated>,
     pub(super) link: Link,
-    data: mpsc::Sender<Outbound>,
+    pub(super) data: mpsc::Sender<Outbound>,
     /// Families whose refresh has to be announced with the next batch.
-    begin_refresh: FamilySet,
+    pub(super) begin_refresh: FamilySet,
     /// Families in which it was announced and is not complete.
-    refreshing: FamilySet,
+    pub(super) refreshing: FamilySet,
     pub(super) end_of_rib_sent: FamilySet,
     /// Those of them that followed routes, not an empty table.
     pub(super) end_of_rib_after_update: FamilySet,
@@ -118,48 +135,6 @@ impl Peer {
     /// Interface shared with the peer while the session is up.
     pub(super) fn shared_ifindex(&self) -> Option<u32> {
         self.up.as_ref().and_then(|up| up.link.ifindex)
-    }
-
-    /// Gives the writer what it has room for. Returns whether there is more
-    /// than the budget allowed, and room for it.
-    pub(super) fn pump(&mut self, rib: &mut Rib, budget: usize, ready: &Arc<Notify>) -> bool {
-        let Some(up) = &mut self.up else {
-            return false;
-        };
-        if !rib.pending(self.id) && up.begin_refresh.is_empty() {
-            return false;
-        }
-        // Full: the writer notifies when it takes the next batch. Closed: the
-        // session's end is on its way to us.
-        let Ok(permit) = up.data.try_reserve() else {
-            return false;
-        };
-        let mut batch = rib.export(self.id, budget);
-        let begin_refresh = std::mem::take(&mut up.begin_refresh);
-        for family in begin_refresh.iter() {
-            up.refreshing.insert(family);
-        }
-        // An end without a beginning means nothing (RFC 7313 section 4.2).
-        batch.end_of_refresh = batch.end_of_refresh.intersection(up.refreshing);
-        for family in batch.end_of_refresh.iter() {
-            up.refreshing.remove(family);
-        }
-        for family in batch.end_of_rib.iter() {
-            up.end_of_rib_sent.insert(family);
-            if rib.counters(self.id, family).sent > 0 {
-                up.end_of_rib_after_update.insert(family);
-            }
-        }
-        let outbound = Outbound {
-            begin_refresh,
-            enhanced_refresh: up.negotiated.enhanced_route_refresh,
-            batch,
-            ready: Arc::clone(ready),
-        };
-        if !outbound.is_empty() {
-            permit.send(outbound);
-        }
-        rib.pending(self.id) && up.data.capacity() > 0
     }
 
     /// Ends the session for good.
@@ -345,10 +320,10 @@ impl Core {
     }
 
     fn policy(&self) -> Arc<dyn Policy> {
-        match &self.config.bgp {
-            Some(bgp) if !bgp.ebgp_requires_policy => Arc::new(AcceptAll),
-            _ => Arc::new(EbgpRequiresPolicy),
-        }
+        Arc::clone(match &self.config.bgp {
+            Some(bgp) if !bgp.ebgp_requires_policy => &self.policies.accept_all,
+            _ => &self.policies.ebgp_requires_policy,
+        })
     }
 
     fn session_config(&self, settings: &EffectivePeer) -> SessionConfig {
@@ -530,6 +505,7 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
     if internal {
         info.reflector_client = families_where(settings, |af| af.route_reflector_client);
     }
+    info.encoding = outbound::encoding(&negotiated.codec);
     if info.is_external() {
         info.route_server_client = families_where(settings, |af| af.route_server_client);
     }
@@ -614,9 +590,11 @@ impl Core {
                 };
                 self.session_up(address, up);
             }
-            Report::Update { generation, update } => {
+            Report::Updates {
+                generation, heard, ..
+            } => {
                 if self.runs(address, generation) {
-                    self.update(address, *update);
+                    self.updates(address, id, &heard);
                 }
             }
             Report::Refresh {
@@ -721,26 +699,37 @@ impl Core {
         Duration::from_secs(configured.stalepath_time_secs.into())
     }
 
-    fn update(&mut self, address: IpAddr, update: Update) {
+    fn updates(&mut self, address: IpAddr, id: PeerId, heard: &[Heard]) {
+        let now = now_ms() / 1000;
+        let (mut rejected, mut why) = (0, None);
+        for heard in heard {
+            match heard {
+                Heard::Routes(event) => {
+                    let summary = self.rib.apply(id, event, now);
+                    rejected += summary.rejected;
+                    why = why.or(summary.first_rejection);
+                }
+                Heard::EndOfRib(family) => self.end_of_rib(address, *family),
+            }
+        }
+        if let Some(why) = why {
+            tracing::debug!(peer = %address, count = rejected, why = why.text(), "routes not used");
+        }
+    }
+
+    fn end_of_rib(&mut self, address: IpAddr, family: Family) {
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
         let id = peer.id;
-        if let Some(family) = update.end_of_rib {
-            if let Some(up) = &mut peer.up {
-                up.end_of_rib_received.insert(family);
-                if up.end_of_rib_received == up.negotiated.families {
-                    // Nothing is left for the timer to take away.
-                    self.stale.retain(|(_, of, _)| *of != id);
-                }
+        if let Some(up) = &mut peer.up {
+            up.end_of_rib_received.insert(family);
+            if up.end_of_rib_received == up.negotiated.families {
+                // Nothing is left for the timer to take away.
+                self.stale.retain(|(_, of, _)| *of != id);
             }
-            self.rib.end_of_rib(id, family);
-            return;
         }
-        let summary = self.rib.update(id, update, now_ms() / 1000);
-        if let Some(why) = summary.first_rejection {
-            tracing::debug!(peer = %address, count = summary.rejected, why = why.text(), "routes not used");
-        }
+        self.rib.end_of_rib(id, family);
     }
 
     fn refresh_asked(&mut self, address: IpAddr, family: Family, kind: RouteRefreshKind) {

@@ -119,7 +119,8 @@ impl Core {
     }
 
     fn list_peers(&self, address: Option<IpAddr>) -> Vec<v1::Peer> {
-        let of = |peer: &Peer| convert::peer(peer, &self.rib, &self.config);
+        let groups = convert::groups(&self.rib);
+        let of = |peer: &Peer| convert::peer(peer, &self.rib, &self.config, &groups);
         match address {
             Some(address) => self.peers.get(&address).map(of).into_iter().collect(),
             None => self.peers.values().map(of).collect(),

@@ -5,6 +5,7 @@ mod api;
 mod apply;
 mod ends;
 mod graceful;
+mod groups;
 mod load;
 mod peer;
 mod refresh;

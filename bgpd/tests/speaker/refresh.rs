@@ -79,14 +79,20 @@ async fn an_enhanced_request_is_answered_between_marks() {
 /// stands still while the request comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_in_the_middle_of_the_first_transfer_begins_nothing() {
-    // Two batches and a bit, the first of them larger than all buffers.
-    const ROUTES: u32 = 8200;
+    // One portion that is being written and larger than all buffers, two that
+    // wait, and a bit.
+    const ROUTES: u32 = 3 * 4096 + 100;
     let net = Net::new();
     let router = Router::start(net, 1, 65001).await;
     let both = [2, 3].map(|h| passive(&router, h, 65000 + u32::from(h)));
     router.run(&both.concat()).await;
     let mut feeder = Peer::up(&router, 2, Hello::new(65002)).await;
-    crate::load::feed(&mut feeder, 0..ROUTES, 65_100).await;
+    for index in 0..ROUTES {
+        let mut route = attributes(&[65002, 100_000 + index]);
+        route.communities = vec![bgp_wire::Community(index); 240];
+        let prefix = format!("10.{}.{}.0/24", index / 256, index % 256);
+        feeder.announce(&[&prefix], &route).await;
+    }
     eventually("all routes", || async {
         (router.peer(2).await.families[0].accepted == u64::from(ROUTES)).then_some(())
     })

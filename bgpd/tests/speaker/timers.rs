@@ -2,16 +2,18 @@
 //! and cores that stand still.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bgp_wire::update::Prefixes;
-use bgp_wire::{Cease, ErrorCode, Family, FamilySet, Message, NextHop, PeerKind};
+use bgp_wire::{Cease, ErrorCode, Message, NextHop, PeerKind};
 use bgpd::fsm::{Event, PeerParams, RemoteAs, Reset, ResetCause, State};
-use bgpd::session::outbound::Outbound;
+use bgpd::session::outbound::{Outbound, SharedBatch};
 use bgpd::session::transport::TransportParams;
 use bgpd::session::{Command, FromSession, Report, SessionConfig, SessionHandle};
 use holdfast_policy::AcceptAll;
-use holdfast_rib::{ExportBatch, PeerId, PeerInfo, Rib, RibConfig};
+use holdfast_rib::{GroupBatch, PeerId, PeerInfo, Rib, RibConfig};
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -67,7 +69,7 @@ impl Lone {
 }
 
 /// What a core would have to say: that many routes with large attributes.
-fn batches(count: u16) -> Vec<ExportBatch> {
+fn batches(count: u16) -> Vec<GroupBatch> {
     let mut rib = Rib::new(RibConfig::new(65001, Ipv4Addr::new(10, 0, 0, 1)));
     let source = PeerInfo::new(
         PeerKind::External,
@@ -82,8 +84,8 @@ fn batches(count: u16) -> Vec<ExportBatch> {
         "192.0.2.2".parse().unwrap(),
     );
     to.local_v4 = Some(Ipv4Addr::new(192, 0, 2, 1));
-    rib.peer_up(PeerId(1), source, std::sync::Arc::new(AcceptAll));
-    rib.peer_up(PeerId(2), to, std::sync::Arc::new(AcceptAll));
+    rib.peer_up(PeerId(1), source, Arc::new(AcceptAll));
+    rib.peer_up(PeerId(2), to, Arc::new(AcceptAll));
     for index in 0..count {
         let mut shared = attributes(&[65009, 65100 + u32::from(index)]);
         shared.communities = vec![bgp_wire::Community(9); 400];
@@ -107,18 +109,25 @@ fn batches(count: u16) -> Vec<ExportBatch> {
     rib.take_tracking();
     rib.next_hop_changed(hop, Some(reached));
     let mut batches = Vec::new();
-    while rib.pending(PeerId(2)) {
-        batches.push(rib.export(PeerId(2), 4096));
+    let of_peer = |rib: &Rib| {
+        let mut groups = rib.pending_groups().into_iter();
+        groups.find(|group| rib.members(*group).contains(&PeerId(2)))
+    };
+    while let Some(group) = of_peer(&rib) {
+        batches.extend(rib.export_group(group, 4096));
     }
     batches
 }
 
-fn outbound(batch: ExportBatch) -> Outbound {
+fn outbound(batch: GroupBatch) -> Outbound {
+    let mut members = batch.members.iter();
     Outbound {
-        begin_refresh: FamilySet::EMPTY,
-        enhanced_refresh: false,
-        batch,
-        ready: std::sync::Arc::default(),
+        member: *members.find(|member| member.peer == PeerId(2)).unwrap(),
+        begin_refresh: false,
+        batch: Arc::new(SharedBatch::new(batch)),
+        end_of_rib: false,
+        end_of_refresh: false,
+        ready: Arc::default(),
     }
 }
 
@@ -217,10 +226,18 @@ async fn the_hold_timer_tells_a_busy_core_from_a_dead_peer() {
     let mut peer = accept(&listener).await;
     assert!(peer.handshake(&Hello::new(65002)).await);
     session.up().await;
-    // Four fit, the rest waits in the session and in the socket.
+    // Four reads fill the lane; the rest waits in the session and in the socket.
     for index in 0..200u8 {
         peer.announce(&[&format!("10.0.{index}.0/24")], &attributes(&[65002]))
             .await;
+        if index < 4 {
+            let status = &session.handle.status;
+            eventually("a read", || async {
+                let read = status.received.updates.load(Ordering::Relaxed);
+                (read > u64::from(index)).then_some(())
+            })
+            .await;
+        }
     }
     let busy = Instant::now() + Duration::from_secs(5);
     while Instant::now() < busy {
@@ -235,7 +252,7 @@ async fn the_hold_timer_tells_a_busy_core_from_a_dead_peer() {
             .unwrap()
             .report
         {
-            Report::Update { .. } => updates += 1,
+            Report::Updates { heard, .. } => updates += heard.len(),
             Report::Down { .. } => down = true,
             _ => {}
         }
@@ -317,11 +334,9 @@ fn batches_hold_what_they_should() {
     let routes: usize = all
         .iter()
         .flat_map(|b| &b.announced)
-        .map(|(_, p)| p.len())
+        .map(|part| part.prefixes.len())
         .sum();
     assert_eq!(routes, 10);
-    let marked = all
-        .iter()
-        .any(|b| b.end_of_rib.contains(Family::Ipv4Unicast));
+    let marked = all.iter().any(|b| b.end_of_rib);
     assert!(marked);
 }
