@@ -42,12 +42,15 @@ pub enum Command {
     Stop,
 }
 
+/// Who is told of events.
+type Listener = Box<dyn FnMut(&Event)>;
+
 /// Follows a scenario.
 pub struct Control {
     start: Instant,
     holds: BTreeSet<String>,
     commands: Option<Receiver<Command>>,
-    listener: Option<Box<dyn FnMut(&Event)>>,
+    listener: Option<Listener>,
 }
 
 impl Default for Control {

@@ -24,6 +24,12 @@ pub struct SessionId(usize);
 /// Tokens from here on are listeners.
 const LISTENERS: usize = 1 << 32;
 const SCRATCH: usize = 256 << 10;
+/// How many sessions wait for an answer to their first message at a time: the
+/// listen queue of some daemons has room for 8, and what overflows it is not
+/// refused but left hanging for seconds.
+const KNOCKING: usize = 8;
+/// After this time a session that waits does not keep others from trying.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a bulk transfer pauses after a step that moved little.
 const LULL: Duration = Duration::from_micros(500);
 /// What counts as little, in octets.
@@ -203,13 +209,12 @@ impl Hub {
                 knocks.push(number - LISTENERS);
                 continue;
             }
-            if event.is_writable() {
-                let now = Instant::now();
-                if let Err(error) = self.sessions[number].on_writable(now) {
-                    Self::lost(&mut self.sessions, &mut self.doors, number, &error);
-                    self.next_timer = now;
-                    continue;
-                }
+            if event.is_writable()
+                && let Err(error) = self.sessions[number].on_writable()
+            {
+                Self::lost(&mut self.sessions, &mut self.doors, number, &error);
+                self.next_timer = Instant::now();
+                continue;
             }
             if !todo.contains(&number) {
                 todo.push(number);
@@ -367,8 +372,12 @@ impl Hub {
     fn work(&mut self, number: usize) {
         let session = &mut self.sessions[number];
         let before = session.stats.octets_received;
+        let knocking = session.is_knocking();
         let result = session.on_readable(&mut self.scratch);
         let read = session.stats.octets_received - before;
+        if knocking && !session.is_knocking() {
+            self.next_timer = Instant::now();
+        }
         self.moved = self.moved.map(|octets| octets + read);
         match result {
             Ok(more) => {
@@ -437,11 +446,18 @@ impl Hub {
     /// look again.
     fn timers(&mut self, now: Instant) {
         let mut next = now + MAX_SLEEP;
+        let waits = |s: &&Session| s.is_knocking() && now < s.tried + PATIENCE;
+        let mut knocking = self.sessions.iter().filter(waits).count();
         for number in 0..self.sessions.len() {
             match self.sessions[number].state {
                 State::Idle(at) if self.sessions[number].config.listen.is_none() => {
+                    if knocking >= KNOCKING {
+                        next = next.min(now + Duration::from_millis(5));
+                        continue;
+                    }
                     let at = self.knock(number, at, now);
                     next = next.min(at);
+                    knocking += usize::from(self.sessions[number].is_knocking());
                 }
                 State::Established => {
                     self.sessions[number].keep_alive(now);
@@ -470,6 +486,7 @@ impl Hub {
         } else if at > now || door.knocking.is_some_and(|who| who != number) {
             return at.max(now + Duration::from_millis(5));
         }
+        session.tried = now;
         let opened = session.connect().and_then(|()| match &mut session.stream {
             Some(stream) => {
                 let interest = Interest::READABLE | Interest::WRITABLE;

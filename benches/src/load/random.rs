@@ -1,6 +1,6 @@
 //! A small generator of random numbers whose sequence is part of the
-//! interface: the same seed gives the same table on every machine and with
-//! every version of every dependency.
+//! interface: the same seed gives the same table whatever version the
+//! dependencies have.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
@@ -15,19 +15,19 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.state)
     }
 
     /// A number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number in `0.0 .. 1.0`.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// True with probability `p`.

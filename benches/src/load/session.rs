@@ -130,6 +130,8 @@ pub(crate) struct Session {
     pub(crate) greeting: Option<Encoded>,
     pub(crate) stats: SessionStats,
     pub(crate) next_keepalive: Option<Instant>,
+    /// When the connection was tried.
+    pub(crate) tried: Instant,
     keepalive_every: Option<Duration>,
     add_path_receive: bool,
     out: VecDeque<Bytes>,
@@ -149,6 +151,7 @@ impl Session {
             greeting: None,
             stats: SessionStats::default(),
             next_keepalive: None,
+            tried: now,
             keepalive_every: None,
             add_path_receive: false,
             out: VecDeque::new(),
@@ -186,7 +189,7 @@ impl Session {
     }
 
     /// The socket became writable.
-    pub(crate) fn on_writable(&mut self, now: Instant) -> io::Result<()> {
+    pub(crate) fn on_writable(&mut self) -> io::Result<()> {
         let Some(stream) = &self.stream else {
             return Ok(());
         };
@@ -201,7 +204,6 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
-        let _ = now;
         Ok(())
     }
 
@@ -377,6 +379,11 @@ impl Session {
                 self.queue(&Encoded::end_of_rib(family));
             }
         }
+    }
+
+    /// Whether the daemon has yet to answer.
+    pub(crate) fn is_knocking(&self) -> bool {
+        matches!(self.state, State::Connecting | State::OpenSent)
     }
 
     /// Drops the connection; the next attempt is due after the pause.

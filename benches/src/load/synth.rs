@@ -105,12 +105,12 @@ fn next_prefix(family: Family, len: u8, last: Option<Prefix>, random: &mut Rando
         ),
         _ => {
             let bits = match family {
-                Family::Ipv4 => u128::from(random.next() >> 32) << 96,
+                Family::Ipv4 => u128::from(random.bits() >> 32) << 96,
                 // 2000::/12 to 2f00::/12: global unicast without its rim.
                 Family::Ipv6 => {
                     let registry = [0x2001, 0x2400, 0x2600, 0x2800, 0x2a00, 0x2c00];
                     let top = registry[random.pick(&[2, 7, 5, 3, 8, 1])] + random.below(16) as u128;
-                    top << 112 | u128::from(random.next()) << 48
+                    top << 112 | u128::from(random.bits()) << 48
                 }
             };
             Prefix::from_bits(bits, len)

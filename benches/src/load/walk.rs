@@ -8,12 +8,15 @@ use crate::load::prefix::Family;
 pub(crate) const UPDATE: u8 = 2;
 const HEADER: usize = 19;
 
+/// A message's type, its body, and the octets behind it.
+pub(crate) type Split<'a> = (u8, &'a [u8], &'a [u8]);
+
 /// Splits one message off: its type, its body, and what follows. `None` when
 /// there is not a whole message.
 ///
 /// # Errors
 /// The length field, when it cannot be one (RFC 4271 section 6.1).
-pub(crate) fn split_message(octets: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, u16> {
+pub(crate) fn split_message(octets: &[u8]) -> Result<Option<Split<'_>>, u16> {
     let Some(header) = octets.first_chunk::<HEADER>() else {
         return Ok(None);
     };

@@ -68,9 +68,10 @@ impl<'a> Bench<'a> {
     /// stepped first. Late receivers are not added.
     pub(crate) fn new(params: &Params, control: &'a mut Control) -> Result<Self, Error> {
         let params = params.clone().resolve();
+        let peers = params.peers();
+        params.check_as_numbers(peers.len())?;
         let table = params.table()?;
         let index = Arc::new(PrefixIndex::new(table.prefixes()));
-        let peers = params.peers();
         let mut hub = Hub::new()?;
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
         for peer in peers.iter().filter(|peer| peer.role != Role::Late) {

@@ -66,7 +66,7 @@ pub struct Params {
     #[arg(long)]
     pub local: Option<IpAddr>,
     /// The AS number of the first session; the others count up from it.
-    #[arg(long = "as", default_value_t = 64601)]
+    #[arg(long = "as", default_value_t = 65001)]
     pub first_as: u32,
     /// Listen on this port and let the daemon connect.
     #[arg(long)]
@@ -148,7 +148,7 @@ impl Default for Params {
             port: 179,
             daemon_as: 65000,
             local: None,
-            first_as: 64601,
+            first_as: 65001,
             listen: None,
             next_hop: None,
             hold_time: 240,
@@ -338,6 +338,20 @@ impl Params {
             seed: params.seed,
             as_sets: !params.no_as_sets,
         }))
+    }
+
+    /// Refuses numbers that would make an external session internal.
+    pub(crate) fn check_as_numbers(&self, sessions: usize) -> Result<(), Error> {
+        let external = self.first_as..self.first_as.saturating_add(sessions as u32);
+        match !self.ibgp() && external.contains(&self.daemon_as) {
+            true => Err(Error::Parameters(format!(
+                "the daemon's AS {} is among those of the sessions, {} to {}",
+                self.daemon_as,
+                external.start,
+                external.end - 1
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// The end of a stage that begins now.

@@ -58,11 +58,6 @@ fn there_and_back(table: &Table) -> (f64, f64) {
         hub.tracker(receiver).unwrap().stats.updates,
         announcement.messages
     );
-    eprintln!(
-        "{octets} octets, {} messages, {:?}",
-        announcement.messages,
-        start.elapsed()
-    );
     hub.set_goal(&[receiver], Goal::Absent);
     let second = Instant::now();
     hub.send(sender, &withdrawal);
