@@ -122,12 +122,15 @@ impl AttrRef {
         AttrRef::weighted(attributes, 0)
     }
 
-    /// What a peer sent, without what an external one has no say in:
-    /// LOCAL_PREF (RFC 4271 section 5.1.5), ORIGINATOR_ID and CLUSTER_LIST
-    /// (RFC 7606 sections 7.9 and 7.10).
+    /// What a peer sent, without what one in another AS has no say in:
+    /// ORIGINATOR_ID and CLUSTER_LIST (RFC 7606 sections 7.9 and 7.10), and
+    /// outside of the confederation LOCAL_PREF (RFC 4271 section 5.1.5,
+    /// RFC 5065 section 4).
     pub fn received(kind: PeerKind, mut attributes: PathAttributes) -> AttrRef {
-        if kind == PeerKind::External {
+        if !kind.carries_local_pref() {
             attributes.local_pref = None;
+        }
+        if kind != PeerKind::Internal {
             attributes.originator_id = None;
             attributes.cluster_list.clear();
         }

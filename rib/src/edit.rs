@@ -1,5 +1,5 @@
 //! What happens to attributes on their way to a peer (RFC 4271 section 5.1,
-//! RFC 4456, RFC 7947), as a value: most routes are told apart, or withdrawn,
+//! RFC 4456, RFC 5065, RFC 7947), as a value: most routes are told apart, or withdrawn,
 //! without being changed.
 
 use std::net::Ipv4Addr;
@@ -32,6 +32,13 @@ pub(crate) enum Towards {
         /// another: prepended in this order, the first outermost.
         prepend: (u32, Option<u32>),
     },
+    /// Another member AS of our confederation (RFC 5065).
+    Confederation {
+        /// LOCAL_PREF of what has none.
+        local_pref: u32,
+        /// Our member AS.
+        prepend: u32,
+    },
     /// A peer in our AS.
     Internal {
         /// LOCAL_PREF of what has none.
@@ -61,6 +68,10 @@ impl Edit {
                     attributes.med = None;
                 }
             }
+            // RFC 5065 section 4: MED and LOCAL_PREF stay.
+            Towards::Confederation { local_pref, .. } => {
+                attributes.local_pref.get_or_insert(local_pref);
+            }
             Towards::Internal {
                 local_pref,
                 reflected,
@@ -80,32 +91,56 @@ impl Edit {
 
     /// What comes after export policy: the AS boundary.
     pub(crate) fn after_policy(&self, mut attributes: PathAttributes) -> PathAttributes {
-        let (transparent, prepend) = match self.towards {
+        match self.towards {
             Towards::Internal { local_pref, .. } => {
                 attributes.local_pref.get_or_insert(local_pref);
-                return attributes;
+            }
+            Towards::Confederation {
+                local_pref,
+                prepend,
+            } => {
+                attributes.local_pref.get_or_insert(local_pref);
+                forget_reflection(&mut attributes);
+                // Extended communities stay: the confederation is one AS to
+                // them (RFC 4360 section 6).
+                attributes.as_path = attributes.as_path.prepend_confederation(prepend, 1);
             }
             Towards::External {
                 transparent,
                 prepend,
-            } => (transparent, prepend),
-        };
-        attributes.local_pref = None;
-        attributes.originator_id = None;
-        attributes.cluster_list.clear();
-        // RFC 4360 section 6, RFC 5701 section 2: these do not leave the AS.
-        attributes
-            .extended_communities
-            .retain(|community| community.is_transitive());
-        attributes
-            .ipv6_extended_communities
-            .retain(|community| community.is_transitive());
-        if !transparent {
-            if let Some(behind) = prepend.1 {
-                attributes.as_path = attributes.as_path.prepend(behind, 1);
-            }
-            attributes.as_path = attributes.as_path.prepend(prepend.0, 1);
+            } => leave(&mut attributes, (!transparent).then_some(prepend)),
         }
         attributes
+    }
+}
+
+/// Who passed a route on within an AS is that AS's own affair (RFC 4456
+/// section 8).
+fn forget_reflection(attributes: &mut PathAttributes) {
+    attributes.originator_id = None;
+    attributes.cluster_list.clear();
+}
+
+/// Takes attributes out of the AS, and of the confederation. `prepend` is who
+/// we are, and what is behind that; none where we leave no trace.
+fn leave(attributes: &mut PathAttributes, prepend: Option<(u32, Option<u32>)>) {
+    attributes.local_pref = None;
+    forget_reflection(attributes);
+    // RFC 4360 section 6, RFC 5701 section 2: these do not leave the AS.
+    attributes
+        .extended_communities
+        .retain(|community| community.is_transitive());
+    attributes
+        .ipv6_extended_communities
+        .retain(|community| community.is_transitive());
+    // RFC 5065 section 4: what is inside of it is nobody else's business.
+    if attributes.as_path.has_confederation_segments() {
+        attributes.as_path = attributes.as_path.without_confederation();
+    }
+    if let Some((outermost, behind)) = prepend {
+        if let Some(behind) = behind {
+            attributes.as_path = attributes.as_path.prepend(behind, 1);
+        }
+        attributes.as_path = attributes.as_path.prepend(outermost, 1);
     }
 }

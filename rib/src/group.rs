@@ -8,7 +8,7 @@
 use core::cmp::Reverse;
 use std::sync::Arc;
 
-use bgp_wire::Family;
+use bgp_wire::{Family, PeerKind};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -45,7 +45,7 @@ impl GroupId {
 /// forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct GroupKey {
-    external: bool,
+    kind: PeerKind,
     local_as: u32,
     replace_as: bool,
     /// Which kind of address of ours the peer is named as next hop.
@@ -72,7 +72,7 @@ impl GroupKey {
             up: _,
         } = peer;
         let PeerInfo {
-            kind: _,
+            kind,
             remote_as: _,
             local_as,
             replace_as,
@@ -91,8 +91,6 @@ impl GroupKey {
             ipv4: _,
             ipv6: _,
             ebgp_multihop: _,
-            allow_as_in: _,
-            weight: _,
             encoding,
         } = info;
         // Weight and loops are questions of import.
@@ -108,7 +106,7 @@ impl GroupKey {
         });
         let alone = !grouping || policy.export_depends_on_peer();
         GroupKey {
-            external: info.is_external(),
+            kind: *kind,
             local_as: *local_as,
             replace_as: *replace_as,
             own_next_hop: own,

@@ -4,12 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop};
+use bgp_wire::{AsPath, Family, NextHop};
 use ipnet::IpNet;
 
 use crate::attrs::{AttrId, AttrRef};
 use crate::config::RibConfig;
-use crate::peer::{PeerId, PeerInfo};
+use crate::peer::{AllowAsIn, PeerId, PeerInfo};
 use crate::policy::{Attributes, RouteContext, Verdict};
 use crate::shared::{Peer, Shared};
 use crate::view::Rejection;
@@ -54,7 +54,7 @@ impl Importer {
         let pre = shared.interner.intern(set)?;
         // The table's own allocation, not the caller's.
         let set = shared.interner.set(pre)?.clone();
-        let looped = find_loop(&shared.config, &peer.info, &set);
+        let looped = find_loop(&shared.config, &peer.info, family, &set);
         Some(Importer {
             peer,
             family,
@@ -84,13 +84,14 @@ impl Importer {
             return Imported::rejected(reason);
         }
         let info = &self.peer.info;
+        let weight = info.family(self.family).weight;
         let verdict = self.peer.policy.import(&RouteContext {
             peer: info,
             learned_from: Some(info),
             family: self.family,
             prefix,
             attributes,
-            weight: info.weight,
+            weight,
         });
         match verdict {
             Verdict::Deny(reason) => Imported::rejected(Rejection::Policy(reason)),
@@ -98,13 +99,13 @@ impl Importer {
                 if let Some(known) = self.unchanged {
                     return known;
                 }
-                let set = self.set.with_weight(info.weight);
+                let set = self.set.with_weight(weight);
                 let imported = self.accept(shared, &set);
                 self.unchanged = Some(imported);
                 imported
             }
             Verdict::AcceptWith(new) => {
-                let weight = new.weight.unwrap_or(info.weight);
+                let weight = new.weight.unwrap_or(weight);
                 self.accept(shared, &AttrRef::weighted(&new.attributes, weight))
             }
         }
@@ -148,12 +149,23 @@ fn is_martian_prefix(prefix: IpNet) -> bool {
     }
 }
 
-/// The loops of RFC 4271 section 9.1.2 and RFC 4456 section 8.
-fn find_loop(config: &RibConfig, peer: &PeerInfo, set: &AttrRef) -> Option<Rejection> {
+/// The loops of RFC 4271 section 9.1.2 and RFC 4456 section 8. In a
+/// confederation neither its own AS nor that of our member AS may be there
+/// (RFC 5065 section 4).
+fn find_loop(
+    config: &RibConfig,
+    peer: &PeerInfo,
+    family: Family,
+    set: &AttrRef,
+) -> Option<Rejection> {
     let attributes = set.decode();
-    let allowed = usize::from(peer.allow_as_in);
-    let looped = |asn| attributes.as_path.count(asn) > allowed;
-    if looped(config.local_as) || looped(peer.local_as) {
+    let path = &attributes.as_path;
+    let looped = |asn| is_looped(path, asn, peer.family(family).allow_as_in);
+    // The confederation's number says something outside of its segments only:
+    // inside of them a member may have the same.
+    let outer = config.outer_as();
+    let around = outer != config.local_as && path.contains_outside_confederation(outer);
+    if looped(config.local_as) || looped(peer.local_as) || (around && looped(outer)) {
         return Some(Rejection::AsPathLoop);
     }
     if set.originator_id() == Some(config.router_id) {
@@ -163,6 +175,13 @@ fn find_loop(config: &RibConfig, peer: &PeerInfo, set: &AttrRef) -> Option<Rejec
         return Some(Rejection::ClusterLoop);
     }
     None
+}
+
+fn is_looped(path: &AsPath, asn: u32, allowed: AllowAsIn) -> bool {
+    match allowed {
+        AllowAsIn::Times(times) => path.count(asn) > usize::from(times),
+        AllowAsIn::Origin => path.contains(asn) && path.origin_as() != Some(asn),
+    }
 }
 
 /// The address that has to be resolved for a next hop, none where the

@@ -1,6 +1,6 @@
 //! A path: one route to a prefix, from one source.
 
-use bgp_wire::Family;
+use bgp_wire::{Family, PeerKind};
 
 use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::decision::Candidate;
@@ -193,7 +193,7 @@ impl Path {
         };
         let needs_connected = shared
             .peer(peer)
-            .is_some_and(|peer| peer.info.is_external() && !peer.info.ebgp_multihop);
+            .is_some_and(|peer| !peer.info.is_internal() && !peer.info.ebgp_multihop);
         needs_connected.then_some(Invalid::NotConnected)
     }
 
@@ -225,6 +225,7 @@ impl Path {
             let info = &shared.peer(id)?.info;
             candidate.local = false;
             candidate.external = info.is_external();
+            candidate.confederation = info.kind == PeerKind::Confederation;
             candidate.peer_as = info.remote_as;
             candidate.router_id = attributes.originator_id().unwrap_or(info.router_id);
             candidate.peer_address = info.address;

@@ -40,7 +40,8 @@ pub struct PeerFamily {
     pub allow_as_in: AllowAsIn,
     /// Which paths the peer gets, where it takes several.
     pub add_path: AddPathSend,
-    /// The next hop stays as it came, whatever the rules say.
+    /// The next hop of what was learned stays as it came, where the peer can
+    /// use it, whatever the rules say.
     pub next_hop_unchanged: bool,
 }
 
@@ -85,8 +86,8 @@ pub struct PeerInfo {
     pub families: FamilySet,
     /// Families in which an IPv4 prefix may have an IPv6 next hop (RFC 8950).
     pub extended_next_hop: FamilySet,
-    /// Families in which our address becomes the next hop of routes that were
-    /// learned externally.
+    /// Families in which our address becomes the next hop of all routes but
+    /// reflected ones.
     pub next_hop_self: FamilySet,
     /// The same for reflected routes too.
     pub next_hop_self_force: FamilySet,
@@ -100,13 +101,9 @@ pub struct PeerInfo {
     pub ipv4: PeerFamily,
     /// What is said about the peer for IPv6 unicast.
     pub ipv6: PeerFamily,
-    /// The external peer may be several hops away: its next hops need to be
+    /// The peer in another AS may be several hops away: its next hops need to be
     /// resolvable only, not connected.
     pub ebgp_multihop: bool,
-    /// How often our own AS may stand in a received path before it is a loop.
-    pub allow_as_in: u8,
-    /// Weight of the peer's paths where the policy sets none.
-    pub weight: u32,
     /// What else tells peers apart that cannot read the same messages: a
     /// number of the caller's, equal for those whose sessions negotiated the
     /// same encoding.
@@ -139,8 +136,6 @@ impl PeerInfo {
             ipv4: PeerFamily::PLAIN,
             ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
-            allow_as_in: 0,
-            weight: 0,
             encoding: 0,
         }
     }
@@ -156,5 +151,10 @@ impl PeerInfo {
     /// Whether the peer is in another AS, and outside of our confederation.
     pub fn is_external(&self) -> bool {
         self.kind == PeerKind::External
+    }
+
+    /// Whether the peer is in our AS; in a confederation, in our member AS.
+    pub fn is_internal(&self) -> bool {
+        self.kind == PeerKind::Internal
     }
 }

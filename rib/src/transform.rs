@@ -1,11 +1,11 @@
 //! The export rules: whether a peer is told of a path, and with which
-//! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 7947).
+//! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 5065, RFC 7947).
 
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop};
+use bgp_wire::{Family, NextHop, PeerKind};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -49,7 +49,10 @@ pub(crate) struct Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Origin {
     Local,
+    /// Outside of the AS and the confederation.
     External,
+    /// Another member AS.
+    Confederation,
     Internal,
 }
 
@@ -301,7 +304,7 @@ impl<'a> Exporter<'a> {
         let internal = prepared
             .learned_from
             .as_ref()
-            .is_some_and(|from| !from.info.is_external());
+            .is_some_and(|from| from.info.is_internal());
         let originator = set.originator_id().filter(|_| internal);
         let mut out: Vec<PeerId> = Vec::new();
         if let PathSource::Peer(peer) = source
@@ -312,7 +315,7 @@ impl<'a> Exporter<'a> {
         if let Some(originator) = originator {
             let members = self.members.iter();
             let back = members
-                .filter(|(_, peer)| !peer.info.is_external() && peer.info.router_id == originator);
+                .filter(|(_, peer)| peer.info.is_internal() && peer.info.router_id == originator);
             out.extend(back.map(|(id, _)| *id));
         }
         if out.is_empty() {
@@ -328,30 +331,43 @@ impl<'a> Exporter<'a> {
 
     /// Which boundary a route crosses.
     fn towards(&self, to: &PeerInfo, from: Option<&PeerInfo>) -> Towards {
-        if to.is_external() {
-            let behind = self.config.local_as;
-            let other = to.local_as != behind && !to.replace_as;
-            return Towards::External {
-                transparent: self.transparent(to),
-                prepend: (to.local_as, other.then_some(behind)),
-            };
-        }
-        let reflected = from.filter(|from| !from.is_external());
-        Towards::Internal {
-            local_pref: self.config.default_local_pref,
-            reflected: reflected.map(|from| (from.router_id, self.config.cluster_id())),
+        let local_pref = self.config.default_local_pref;
+        match to.kind {
+            PeerKind::External => {
+                let behind = self.config.outer_as();
+                let other = to.local_as != behind && !to.replace_as;
+                Towards::External {
+                    transparent: self.transparent(to),
+                    prepend: (to.local_as, other.then_some(behind)),
+                }
+            }
+            PeerKind::Confederation => Towards::Confederation {
+                local_pref,
+                prepend: self.config.local_as,
+            },
+            PeerKind::Internal => {
+                let reflected = from.filter(|from| from.is_internal());
+                Towards::Internal {
+                    local_pref,
+                    reflected: reflected.map(|from| (from.router_id, self.config.cluster_id())),
+                }
+            }
         }
     }
 
     /// RFC 4271 section 9.2: internal routes stay with the peer that was told,
     /// unless we reflect (RFC 4456 section 6): from clients to everybody, from
-    /// others to clients.
+    /// others to clients. Between clients only where they are not fully meshed
+    /// (section 10).
     fn reflection_allows(&self, to: &PeerInfo, from: Option<&PeerInfo>) -> bool {
-        let Some(from) = from.filter(|from| !from.is_external()) else {
+        let Some(from) = from.filter(|from| from.is_internal() && to.is_internal()) else {
             return true;
         };
         let client = |peer: &PeerInfo| peer.reflector_client.contains(self.family);
-        to.is_external() || client(from) || client(to)
+        match (client(from), client(to)) {
+            (true, true) => self.config.client_to_client_reflection,
+            (from, to) => from || to,
+        }
     }
 
     fn transparent(&self, to: &PeerInfo) -> bool {
@@ -363,8 +379,11 @@ impl<'a> Exporter<'a> {
     fn next_hops(&mut self, current: Option<NextHop>, from: Option<&PeerInfo>) -> Rc<NextHops> {
         let origin = match from {
             None => Origin::Local,
-            Some(from) if from.is_external() => Origin::External,
-            Some(_) => Origin::Internal,
+            Some(from) => match from.kind {
+                PeerKind::External => Origin::External,
+                PeerKind::Confederation => Origin::Confederation,
+                PeerKind::Internal => Origin::Internal,
+            },
         };
         if let Some(known) = self.next_hops.get(&(current, origin)) {
             return Rc::clone(known);
@@ -385,7 +404,8 @@ impl<'a> Exporter<'a> {
         next_hops
     }
 
-    /// RFC 4271 section 5.1.3.
+    /// RFC 4271 section 5.1.3. Within a confederation a next hop may pass
+    /// through as within an AS (RFC 5065 section 4).
     fn named(&self, to: &PeerInfo, origin: Origin, current: Option<NextHop>) -> Named {
         let ours = match own_next_hop(to, self.family) {
             Some(_) => Named::Own,
@@ -401,14 +421,19 @@ impl<'a> Exporter<'a> {
                 Named::This(beyond_link(current))
             }
         };
+        if origin != Origin::Local && to.family(self.family).next_hop_unchanged {
+            return Named::This(beyond_link(current));
+        }
         let forced = to.next_hop_self_force.contains(self.family);
         let wanted = forced || to.next_hop_self.contains(self.family);
-        match (to.is_external(), origin) {
-            (true, Origin::External) if self.transparent(to) => Named::This(current),
-            (true, _) if !wanted && on_shared_subnet(to, current) => Named::This(current),
-            (true, _) | (false, Origin::Local) => ours,
-            (false, Origin::External) => ours_if(wanted),
-            (false, Origin::Internal) => ours_if(forced),
+        match (to.kind, origin) {
+            (PeerKind::External, Origin::External) if self.transparent(to) => Named::This(current),
+            (PeerKind::External, _) if !wanted && on_shared_subnet(to, current) => {
+                Named::This(current)
+            }
+            (PeerKind::External, _) | (_, Origin::Local) => ours,
+            (PeerKind::Internal, Origin::Internal) => ours_if(forced),
+            (PeerKind::Internal | PeerKind::Confederation, _) => ours_if(wanted),
         }
     }
 
@@ -433,12 +458,16 @@ fn on_shared_subnet(to: &PeerInfo, next_hop: NextHop) -> bool {
     !to.ebgp_multihop && to.shared_subnets.iter().any(|net| net.contains(&addr))
 }
 
-/// RFC 1997. There is no confederation, so the subconfed community means what
-/// NO_EXPORT means.
+/// RFC 1997: NO_EXPORT keeps a route in the confederation, or in the AS that is
+/// in none; NO_EXPORT_SUBCONFED in the member AS.
 fn communities_allow(to: &PeerInfo, set: &AttrRef) -> bool {
     let scope = set.scope();
-    let stays = scope.no_export || scope.no_export_subconfed;
-    !(scope.no_advertise || to.is_external() && stays)
+    let stays = match to.kind {
+        PeerKind::Internal => false,
+        PeerKind::Confederation => scope.no_export_subconfed,
+        PeerKind::External => scope.no_export || scope.no_export_subconfed,
+    };
+    !(scope.no_advertise || stays)
 }
 
 /// A next hop as it is named to somebody who does not share its link: without

@@ -61,7 +61,7 @@ impl Rejection {
 pub enum Invalid {
     /// No route to the next hop (or not known yet).
     Unresolved,
-    /// The next hop of a single-hop external peer is not on a connected subnet.
+    /// The next hop of a single-hop peer in another AS is not on a connected subnet.
     NotConnected,
 }
 

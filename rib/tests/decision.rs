@@ -70,7 +70,7 @@ fn a_single_path_is_the_first_received() {
 #[test]
 fn the_higher_weight_wins() {
     let mut duel = Duel::new();
-    duel.winner.0.weight = 1;
+    duel.winner.0.ipv4.weight = 1;
     duel.winner.1.as_path = AsPath::from_sequence([65001, 2, 3, 4]);
     duel.decided_by(Step::Weight, "Weight");
 }

@@ -75,6 +75,45 @@ fn internal_routes_do_not_go_to_internal_peers() {
 }
 
 #[test]
+fn clients_that_are_meshed_need_no_reflection() {
+    let config = RibConfig {
+        client_to_client_reflection: false,
+        ..config()
+    };
+    let mut rib = Rib::new(config);
+    for (peer, info) in [
+        (1, client("10.0.0.1")),
+        (2, client("10.0.0.2")),
+        (3, internal("10.0.0.3")),
+    ] {
+        rib.peer_up(PeerId(peer), info, accept());
+    }
+    announce(&mut rib, 1, PREFIX, attributes(&[65010], "10.0.0.1"));
+    assert_eq!(announced_nets(&drain(&mut rib, 2)), []);
+    assert_eq!(announced_nets(&drain(&mut rib, 3)), [net(PREFIX)]);
+    rib.set_config(common::config());
+    assert_eq!(announced_nets(&drain(&mut rib, 2)), [net(PREFIX)]);
+}
+
+#[test]
+fn a_next_hop_stays_where_it_is_to_stay_unchanged() {
+    let mut to = elsewhere();
+    to.ipv4.next_hop_unchanged = true;
+    to.next_hop_self = both();
+    let told = passed(from_external(), to.clone(), route()).unwrap();
+    assert_eq!(told.next_hop, Some(hop("192.0.2.1")));
+    assert_eq!(told.as_path.first_as(), Some(LOCAL_AS));
+    // The other family has a knob of its own.
+    let mut rib = between(from_external(), to);
+    let v6 = attributes(&[65001], "2001:db8::1");
+    announce(&mut rib, 1, "2001:db8:9::/48", v6);
+    assert_eq!(
+        sent(&mut rib, 2).unwrap().next_hop,
+        Some(hop("2001:db8::100"))
+    );
+}
+
+#[test]
 fn no_export_stays_inside_of_the_as() {
     for community in [Community::NO_EXPORT, Community::NO_EXPORT_SUBCONFED] {
         let mut route = route();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bgp_wire::{Community, FamilySet, PathAttributes};
 use common::*;
 use holdfast_rib::{
-    DenyReason, Invalid, PeerId, PeerInfo, Rejection, Rib, TrackEvent, UpdateSummary,
+    AllowAsIn, DenyReason, Invalid, PeerId, PeerInfo, Rejection, Rib, TrackEvent, UpdateSummary,
 };
 
 const PREFIX: &str = "203.0.113.0/24";
@@ -111,10 +111,8 @@ fn our_as_in_the_path_is_a_loop_that_withdraws_the_old_route() {
 
 #[test]
 fn our_as_may_come_as_often_as_allowed() {
-    let info = PeerInfo {
-        allow_as_in: 1,
-        ..from_external()
-    };
+    let mut info = from_external();
+    info.ipv4.allow_as_in = AllowAsIn::Times(1);
     let mut rib = rib(info.clone());
     let once = attributes(&[65001, LOCAL_AS], "192.0.2.1");
     announce(&mut rib, 1, PREFIX, once);
@@ -316,6 +314,36 @@ fn a_newly_denied_route_withdraws_the_old_one() {
     bad.communities = vec![Community(1)];
     announce(&mut rib, 1, PREFIX, bad);
     assert_eq!(fib(&mut rib)[0].route, None);
+}
+
+#[test]
+fn our_as_may_come_as_the_origin_alone() {
+    let mut info = from_external();
+    info.ipv4.allow_as_in = AllowAsIn::Origin;
+    let mut rib = rib(info.clone());
+    for path in [&[65001, LOCAL_AS][..], &[65001, LOCAL_AS, LOCAL_AS]] {
+        announce(&mut rib, 1, PREFIX, attributes(path, "192.0.2.1"));
+        assert_eq!(rejection(&rib), None);
+    }
+    let within = attributes(&[65001, LOCAL_AS, 65002], "192.0.2.1");
+    replaces_and_rejects(info, within, Rejection::AsPathLoop);
+}
+
+#[test]
+fn knobs_of_one_family_leave_the_other_alone() {
+    let mut info = from_external();
+    info.ipv6.allow_as_in = AllowAsIn::Times(3);
+    info.ipv6.weight = 4;
+    let mut rib = rib(info);
+    let looped = attributes(&[65001, LOCAL_AS], "192.0.2.1");
+    announce(&mut rib, 1, PREFIX, looped);
+    assert_eq!(rejection(&rib), Some(Rejection::AsPathLoop));
+    announce(&mut rib, 1, PREFIX, good());
+    assert_eq!(rib.prefix(net(PREFIX)).unwrap().paths[0].weight, 0);
+    let v6 = attributes(&[65001, LOCAL_AS], "2001:db8::1");
+    announce(&mut rib, 1, "2001:db8:7::/48", v6);
+    let view = rib.prefix(net("2001:db8:7::/48")).unwrap();
+    assert_eq!(view.paths[0].weight, 4);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use bgp_wire::{
     AsPath, Community, Family, FamilySet, NextHop, Origin, PathAttributes, PeerKind, Update,
 };
 use holdfast_rib::{
-    DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy, Rib, RibConfig,
-    RouteContext, TrackEvent, Verdict,
+    Confederation, DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy, Rib,
+    RibConfig, RouteContext, TrackEvent, Verdict,
 };
 use ipnet::IpNet;
 
@@ -63,6 +63,27 @@ pub fn internal(address: &str) -> PeerInfo {
         local_v4: Some(v4("10.0.0.100")),
         local_v6: Some("2001:db8:a::100".parse().unwrap()),
         ..PeerInfo::new(PeerKind::Internal, LOCAL_AS, LOCAL_AS, ip(address))
+    }
+}
+
+/// A peer in another member AS of our confederation, on the subnet of the
+/// internal ones.
+pub fn member(asn: u32, address: &str) -> PeerInfo {
+    PeerInfo {
+        kind: PeerKind::Confederation,
+        remote_as: asn,
+        ..internal(address)
+    }
+}
+
+/// The confederation 65500 of 65000, which is us, and 65100 and 65101.
+pub fn confederation() -> RibConfig {
+    RibConfig {
+        confederation: Some(Confederation {
+            identifier: 65500,
+            members: [65100, 65101].into(),
+        }),
+        ..config()
     }
 }
 

@@ -4,13 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
-use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig};
+use holdfast_rib::{
+    AllowAsIn, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
+};
 use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::*;
 
-pub const PEERS: u32 = 10;
+pub const PEERS: u32 = 12;
 
 pub const PREFIXES: [&str; 8] = [
     "198.18.0.0/15",
@@ -23,15 +25,19 @@ pub const PREFIXES: [&str; 8] = [
     "2001:db8:200::/56",
 ];
 
-const PATHS: [&[u32]; 8] = [
-    &[65001],
-    &[65001, 65010],
-    &[65002, 65010],
-    &[65002],
-    &[65003, 65010],
-    &[65001, LOCAL_AS],
-    &[],
-    &[65001, 65002],
+const PATHS: [&str; 12] = [
+    "65001",
+    "65001 65010",
+    "65002 65010",
+    "65002",
+    "65003 65010",
+    "65001 65000",
+    "",
+    "65001 65002",
+    "(65100) 65001",
+    "(65101 65000)",
+    "65000 65500",
+    "(65500 65100)",
 ];
 
 const HOPS: [&str; 11] = [
@@ -57,7 +63,7 @@ pub enum Event {
     NextHop(IpAddr, Option<NextHopState>),
     Originate(IpNet, Box<LocalRoute>),
     WithdrawLocal(IpNet, LocalSource),
-    Config(u8),
+    Config(u16),
     Own(bool),
     SetPolicy(u32, u8),
     SetPeer(u32, u8),
@@ -104,6 +110,11 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
             ..external(65004, "203.0.113.8")
         },
         9 => client("10.0.0.9"),
+        10 => member(65100, "10.0.0.10"),
+        11 => PeerInfo {
+            next_hop_self: only(V4),
+            ..member(65101, "10.0.0.11")
+        },
         _ => PeerInfo {
             route_server_client: only(V4),
             ..external(65006, "2001:db8::6")
@@ -116,13 +127,16 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.router_id = Ipv4Addr::new(1, 1, 1, number as u8 % 2);
         info.next_hop_self_force = both();
         info.reflector_client = FamilySet::EMPTY;
-        info.allow_as_in = 1;
+        info.ipv4.allow_as_in = AllowAsIn::Times(1);
+        info.ipv6.allow_as_in = AllowAsIn::Origin;
     }
     if variant & 4 != 0 {
-        info.weight = 7;
+        info.ipv4.weight = 7;
+        info.ipv6.weight = 8;
         info.local_v6 = None;
         info.ebgp_multihop = !info.ebgp_multihop;
     }
+    info.ipv4.next_hop_unchanged = variant & 24 == 8;
     info
 }
 
@@ -138,8 +152,8 @@ pub fn policy(number: u8) -> TestPolicy {
     }
 }
 
-pub fn config_variant(variant: u8) -> RibConfig {
-    let paths = u16::from(variant >> 4 & 3);
+pub fn config_variant(variant: u16) -> RibConfig {
+    let paths = variant >> 4 & 3;
     let max = MaxPaths {
         ebgp: paths + 1,
         ibgp: paths,
@@ -153,7 +167,15 @@ pub fn config_variant(variant: u8) -> RibConfig {
         cluster_id: (variant & 64 != 0).then_some(Ipv4Addr::new(10, 0, 0, 9)),
         max_paths_v4: max,
         max_paths_v6: max,
-        ..config()
+        client_to_client_reflection: variant & 256 == 0,
+        as_path_confederation: variant & 512 != 0,
+        as_path_ignore: variant & 3072 == 1024,
+        peer_type_multipath_relax: variant & 4096 != 0,
+        ..if variant & 128 != 0 {
+            confederation()
+        } else {
+            config()
+        }
     }
 }
 
@@ -221,7 +243,7 @@ prop_compose! {
     ) -> PathAttributes {
         PathAttributes {
             origin,
-            as_path: AsPath::from_sequence(PATHS[path]),
+            as_path: PATHS[path].parse::<AsPath>().unwrap(),
             next_hop: Some(next_hop),
             med,
             local_pref,
@@ -270,7 +292,7 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         8 => (hops, a_state()).prop_map(|(a, s)| Event::NextHop(a, s)),
         4 => (a_prefix(), a_local_route()).prop_map(|(n, r)| Event::Originate(n, Box::new(r))),
         3 => (a_prefix(), a_source()).prop_map(|(n, s)| Event::WithdrawLocal(n, s)),
-        2 => any::<u8>().prop_map(Event::Config),
+        2 => any::<u16>().prop_map(Event::Config),
         1 => any::<bool>().prop_map(Event::Own),
         3 => (0..PEERS, any::<u8>()).prop_map(|(p, k)| Event::SetPolicy(p, k)),
         2 => (0..PEERS, any::<u8>()).prop_map(|(p, v)| Event::SetPeer(p, v)),

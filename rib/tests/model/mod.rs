@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use bgp_wire::{Community, Family, NextHop, PathAttributes};
+use bgp_wire::{Community, Family, NextHop, PathAttributes, PeerKind};
 use holdfast_rib::{
-    Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState, PathSource,
-    PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
+    AllowAsIn, Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState,
+    PathSource, PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
 };
 use ipnet::IpNet;
 
@@ -52,6 +52,7 @@ pub struct ModelPath {
     metric: u32,
     router_id: Ipv4Addr,
     external: bool,
+    confederation: bool,
     address: IpAddr,
 }
 
@@ -128,8 +129,11 @@ impl Model {
             return;
         }
         let mut attributes = a.clone();
-        if self.peers[&peer].info.is_external() {
+        let info = &self.peers[&peer].info;
+        if info.is_external() {
             attributes.local_pref = None;
+        }
+        if !info.is_internal() {
             attributes.originator_id = None;
             attributes.cluster_list.clear();
         }
@@ -184,6 +188,7 @@ impl Model {
             metric: 0,
             router_id: Ipv4Addr::UNSPECIFIED,
             external: false,
+            confederation: false,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         };
         let PathSource::Peer(peer) = source else {
@@ -194,12 +199,13 @@ impl Model {
         (path.attributes, path.weight) = self.accepted(peer, prefix, &said.attributes)?;
         path.router_id = path.attributes.originator_id.unwrap_or(info.router_id);
         path.external = info.is_external();
+        path.confederation = info.kind == PeerKind::Confederation;
         path.address = info.address;
         let addr = path.attributes.next_hop.unwrap().addr();
         if !link_local(addr) {
             path.tracked = Some(addr);
             let state = self.next_hops.get(&addr);
-            let connected = info.ebgp_multihop || !info.is_external();
+            let connected = info.ebgp_multihop || info.is_internal();
             path.valid = state.is_some_and(|s| s.connected || connected);
             path.metric = state.map_or(0, |s| s.metric);
         }
@@ -215,11 +221,20 @@ impl Model {
     ) -> Option<(PathAttributes, u32)> {
         let info = &peer.info;
         let cluster = self.config.cluster_id.unwrap_or(self.config.router_id);
-        let own = |asn: &u32| *asn == self.config.local_as;
-        let other = |asn: &u32| *asn == info.local_as;
-        let seen = said.as_path.asns().filter(own).count();
-        let seen_other = said.as_path.asns().filter(other).count();
-        if seen.max(seen_other) > usize::from(info.allow_as_in)
+        let knobs = info.family(family_of(prefix));
+        let looped = |own: u32| match knobs.allow_as_in {
+            AllowAsIn::Times(times) => {
+                said.as_path.asns().filter(|asn| *asn == own).count() > times.into()
+            }
+            AllowAsIn::Origin => {
+                said.as_path.contains(own) && said.as_path.origin_as() != Some(own)
+            }
+        };
+        let outside = said.as_path.without_confederation();
+        let outer = self.config.outer_as();
+        if looped(self.config.local_as)
+            || looped(info.local_as)
+            || (outside.contains(outer) && looped(outer))
             || said.originator_id == Some(self.config.router_id)
             || said.cluster_list.contains(&cluster)
         {
@@ -231,14 +246,14 @@ impl Model {
             family: family_of(prefix),
             prefix,
             attributes: &Attributes::new(said.clone()),
-            weight: info.weight,
+            weight: knobs.weight,
         });
         let (attributes, weight) = match verdict {
             Verdict::Deny(_) => return None,
-            Verdict::Accept => (said.clone(), info.weight),
+            Verdict::Accept => (said.clone(), knobs.weight),
             Verdict::AcceptWith(new) => {
                 let Rewritten { attributes, weight } = *new;
-                (attributes, weight.unwrap_or(info.weight))
+                (attributes, weight.unwrap_or(knobs.weight))
             }
         };
         let next_hop = attributes.next_hop?;
@@ -312,6 +327,18 @@ impl Model {
         own.unwrap_or(self.config.default_local_pref)
     }
 
+    fn length(&self, path: &ModelPath) -> usize {
+        let as_path = &path.attributes.as_path;
+        match (
+            self.config.as_path_ignore,
+            self.config.as_path_confederation,
+        ) {
+            (true, _) => 0,
+            (false, false) => as_path.hop_count(),
+            (false, true) => as_path.hop_count() + as_path.confederation_hop_count(),
+        }
+    }
+
     fn med(&self, path: &ModelPath) -> u32 {
         let missing = if self.config.missing_as_worst {
             u32::MAX
@@ -327,7 +354,7 @@ impl Model {
         keep_least(&mut left, |i| u32::MAX - paths[i].weight);
         keep_least(&mut left, |i| u32::MAX - self.local_pref(&paths[i]));
         keep_least(&mut left, |i| !local(&paths[i]));
-        keep_least(&mut left, |i| paths[i].attributes.as_path.hop_count());
+        keep_least(&mut left, |i| self.length(&paths[i]));
         keep_least(&mut left, |i| paths[i].attributes.origin);
         let before_med = left.clone();
         left.retain(|i| {
@@ -338,9 +365,15 @@ impl Model {
                     && self.med(&paths[*other]) < self.med(&paths[*i])
             })
         });
+        let before_type = left.clone();
         keep_least(&mut left, |i| !paths[i].external);
+        keep_least(&mut left, |i| !paths[i].confederation);
         keep_least(&mut left, |i| paths[i].metric);
-        let equal = left.clone();
+        let mut equal = left.clone();
+        if self.config.peer_type_multipath_relax {
+            equal = before_type;
+            keep_least(&mut equal, |i| paths[i].metric);
+        }
         self.break_ties(paths, &mut left);
         (equal, left.first().copied())
     }
@@ -363,7 +396,7 @@ impl Model {
             Step::LocalPref
         } else if local(a) != local(b) {
             Step::LocalRoute
-        } else if x.as_path.hop_count() != y.as_path.hop_count() {
+        } else if self.length(a) != self.length(b) {
             Step::AsPath
         } else if x.origin != y.origin {
             Step::Origin
@@ -371,6 +404,8 @@ impl Model {
             Step::Med
         } else if a.external != b.external {
             Step::PeerType
+        } else if a.confederation != b.confederation {
+            Step::ConfederationType
         } else if a.metric != b.metric {
             Step::IgpMetric
         } else if a.router_id != b.router_id {
@@ -392,7 +427,10 @@ impl Model {
         family: Family,
     ) -> BTreeSet<usize> {
         let max = self.config.max_paths(family);
-        let limit = match (paths[best].source, paths[best].external) {
+        let limit = match (
+            paths[best].source,
+            paths[best].external || paths[best].confederation,
+        ) {
             (PathSource::Local(_), _) => 1,
             (PathSource::Peer(_), true) => usize::from(max.ebgp),
             (PathSource::Peer(_), false) => usize::from(max.ibgp),
@@ -403,7 +441,7 @@ impl Model {
                 PathSource::Local(_) => 0,
             };
             equal.retain(|i| {
-                if paths[best].external {
+                if paths[best].external || paths[best].confederation {
                     peer_as(*i) == peer_as(best)
                 } else {
                     paths[*i].attributes.as_path == paths[best].attributes.as_path
@@ -492,24 +530,28 @@ impl Model {
             PathSource::Peer(from) if from == id => return None,
             PathSource::Peer(from) => Some(&self.peers[&from].info),
         };
-        if !to.families.contains(family) || !may_tell(from, to, path, family) {
+        if !to.families.contains(family) || !self.may_tell(from, to, path, family) {
             return None;
         }
         let next_hop = told_next_hop(from, to, path.attributes.next_hop, family)?;
         let mut told = path.attributes.clone();
         told.next_hop = Some(next_hop);
         let local_pref = told.local_pref.unwrap_or(self.config.default_local_pref);
-        match (from.map(PeerInfo::is_external), to.is_external()) {
-            (Some(_), true) if !to.route_server_client.contains(family) => told.med = None,
-            (_, true) => {}
-            (Some(false), false) => {
+        match (from.map(PeerInfo::is_internal), to.kind) {
+            (Some(_), PeerKind::External) if !to.route_server_client.contains(family) => {
+                told.med = None;
+            }
+            (_, PeerKind::External) => {}
+            (Some(true), PeerKind::Internal) => {
                 told.local_pref = Some(local_pref);
                 let originator = told.originator_id.or(from.map(|p| p.router_id));
                 told.originator_id = originator;
                 let cluster = self.config.cluster_id.unwrap_or(self.config.router_id);
                 told.cluster_list.insert(0, cluster);
             }
-            (_, false) => told.local_pref = Some(local_pref),
+            (_, PeerKind::Internal | PeerKind::Confederation) => {
+                told.local_pref = Some(local_pref);
+            }
         }
         let verdict = peer.policy.export(&RouteContext {
             peer: to,
@@ -524,34 +566,56 @@ impl Model {
             Verdict::Accept => {}
             Verdict::AcceptWith(new) => told = new.attributes,
         }
-        if to.is_external() {
-            told.local_pref = None;
+        if !to.is_internal() {
             told.originator_id = None;
             told.cluster_list = Vec::new();
-            if !to.route_server_client.contains(family) {
-                told.as_path = told.as_path.prepend(self.config.local_as, 1);
+        }
+        match to.kind {
+            PeerKind::Internal => {}
+            PeerKind::Confederation => {
+                told.as_path = told.as_path.prepend_confederation(self.config.local_as, 1);
+            }
+            PeerKind::External => {
+                told.local_pref = None;
+                told.as_path = told.as_path.without_confederation();
+                if !to.route_server_client.contains(family) {
+                    let outer = self.config.outer_as();
+                    told.as_path = told.as_path.prepend(outer, 1);
+                    if to.local_as != outer {
+                        told.as_path = told.as_path.prepend(to.local_as, 1);
+                    }
+                }
             }
         }
         Some(told)
     }
-}
 
-fn may_tell(from: Option<&PeerInfo>, to: &PeerInfo, path: &ModelPath, family: Family) -> bool {
-    let communities = &path.attributes.communities;
-    if communities.contains(&Community::NO_ADVERTISE) {
-        return false;
-    }
-    if to.is_external() {
-        return !communities.contains(&Community::NO_EXPORT)
-            && !communities.contains(&Community::NO_EXPORT_SUBCONFED);
-    }
-    match from {
-        Some(from) if !from.is_external() => {
-            let reflects =
-                from.reflector_client.contains(family) || to.reflector_client.contains(family);
-            reflects && path.attributes.originator_id != Some(to.router_id)
+    fn may_tell(
+        &self,
+        from: Option<&PeerInfo>,
+        to: &PeerInfo,
+        path: &ModelPath,
+        family: Family,
+    ) -> bool {
+        let communities = &path.attributes.communities;
+        let has = |community| communities.contains(&community);
+        if has(Community::NO_ADVERTISE)
+            || (has(Community::NO_EXPORT) && to.is_external())
+            || (has(Community::NO_EXPORT_SUBCONFED) && !to.is_internal())
+        {
+            return false;
         }
-        _ => true,
+        match from {
+            Some(from) if from.is_internal() && to.is_internal() => {
+                let clients = [from, to].map(|peer| peer.reflector_client.contains(family));
+                let reflects = match clients {
+                    [true, true] => self.config.client_to_client_reflection,
+                    [a, b] => a || b,
+                };
+                reflects && path.attributes.originator_id != Some(to.router_id)
+            }
+            _ => true,
+        }
     }
 }
 
@@ -595,13 +659,16 @@ fn told_next_hop(
             link_local: None,
         },
     };
+    if from.is_some() && to.family(family).next_hop_unchanged {
+        return Some(off_link);
+    }
     match (from, to.is_external()) {
         (Some(from), true) if from.is_external() && to.route_server_client.contains(family) => {
             Some(current)
         }
         (_, true) if shared && !wanted => Some(current),
         (_, true) | (None, false) => ours,
-        (Some(from), false) if from.is_external() && wanted => ours,
+        (Some(from), false) if !(from.is_internal() && to.is_internal()) && wanted => ours,
         (Some(_), false) if forced => ours,
         (Some(_), false) => Some(off_link),
     }
