@@ -40,13 +40,20 @@ fn quick(scenarios: &[Scenario], daemons: &[Daemon]) -> Vec<Record> {
         scenarios: scenarios.to_vec(),
         daemons: daemons.to_vec(),
         rounds: 1,
+        slow_rounds: None,
         scale: Scale::Quick,
         programs: Programs::find(Some(our_bgpd())),
         commit: None,
         batch: None,
         keep: None,
     };
-    let records = run(&plan, &results).expect("results");
+    let mut ended = Vec::new();
+    let records = run(&plan, &results, |scenario| {
+        ended.push(scenario);
+        Ok(())
+    })
+    .expect("results");
+    assert_eq!(ended, scenarios);
     // Not the records themselves: the last digit of a number may change in JSON.
     let who = |records: &[Record]| -> Vec<(Scenario, Daemon)> {
         records
@@ -59,12 +66,13 @@ fn quick(scenarios: &[Scenario], daemons: &[Daemon]) -> Vec<Record> {
 }
 
 fn assert_complete(record: &Record) {
-    let Outcome::Done { values } = &record.outcome else {
+    let Outcome::Done { values, notes } = &record.outcome else {
         panic!(
             "{:?} {:?}: {:?}",
             record.scenario, record.daemon, record.outcome
         );
     };
+    assert_eq!(notes, &Vec::<String>::new(), "{record:?}");
     for metric in record.scenario.metrics() {
         let of_daemon = ["peak_rss", "cpu_s"].contains(&metric.key);
         if record.daemon == Daemon::Direct && of_daemon {

@@ -24,6 +24,9 @@ struct Cli {
     /// Rounds; in each, every daemon has its turn
     #[arg(long, default_value_t = 5)]
     runs: u32,
+    /// Rounds for a daemon whose first run of a scenario takes over a minute
+    #[arg(long, value_name = "ROUNDS")]
+    slow_rounds: Option<u32>,
     /// Small sizes, for a look whether everything works; reports nothing
     #[arg(long)]
     quick: bool,
@@ -76,7 +79,9 @@ fn work(cli: &Cli) -> holdfast_bench::runner::Result<bool> {
     if !cli.report_only {
         sweep_abandoned();
         let last = results.read()?.last().map(|record| record.batch);
-        let records = run(&plan(cli, last), &results)?;
+        // After each scenario, since whoever stops a run that takes hours
+        // still wants what there is.
+        let records = run(&plan(cli, last), &results, |_| write_page(cli, &results))?;
         complete = !records
             .iter()
             .any(|record| matches!(record.outcome, Outcome::Failed { .. }));
@@ -88,14 +93,23 @@ fn work(cli: &Cli) -> holdfast_bench::runner::Result<bool> {
         print_tables(cli, &as_reported(quick_records));
         return Ok(complete);
     }
-    let records = results.read()?;
-    print_tables(cli, &records);
+    print_tables(cli, &results.read()?);
+    if cli.report_only {
+        write_page(cli, &results)?;
+    }
     if !cli.no_page {
-        let pictures = cli.page.with_file_name("img");
-        report::write(&cli.page, &pictures, &records)?;
         println!("{} is written", cli.page.display());
     }
     Ok(complete)
+}
+
+/// Puts what is measured so far into the page, if that is wanted.
+fn write_page(cli: &Cli, results: &Results) -> holdfast_bench::runner::Result<()> {
+    if cli.quick || cli.no_page {
+        return Ok(());
+    }
+    let pictures = cli.page.with_file_name("img");
+    report::write(&cli.page, &pictures, &results.read()?)
 }
 
 fn plan(cli: &Cli, last_batch: Option<u64>) -> Plan {
@@ -114,6 +128,7 @@ fn plan(cli: &Cli, last_batch: Option<u64>) -> Plan {
             cli.daemons.clone()
         },
         rounds: cli.runs,
+        slow_rounds: cli.slow_rounds,
         scale: if cli.quick { Scale::Quick } else { Scale::Full },
         programs: Programs::find(cli.bgpd.clone()),
         commit: cli.commit.clone(),

@@ -27,6 +27,9 @@ pub enum Error {
     /// The load did not come to its end.
     #[error("{0}")]
     Load(String),
+    /// What was waited for did not come before the deadline.
+    #[error("{0}")]
+    Timeout(String),
     /// A results file that is none.
     #[error("{file}: {source}")]
     Results {

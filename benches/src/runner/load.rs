@@ -18,20 +18,41 @@ use crate::load::{
 /// The numbers of a run by the keys of the metrics; times in seconds.
 pub(super) type Values = BTreeMap<String, f64>;
 
+/// What a run brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured {
+    /// The numbers.
+    pub(super) values: Values,
+    /// Why some of them lack.
+    pub(super) notes: Vec<String>,
+}
+
 /// Is told the names of the stages that the load reaches, on its thread.
 pub(super) type Follower = Box<dyn FnMut(&str)>;
 
 /// Puts the load of a case on the daemon. To be called in the load's
 /// namespace; `deadline` is for each stage.
-pub(super) fn drive(case: &Case, deadline: Duration, mut follower: Follower) -> Result<Values> {
+pub(super) fn drive(case: &Case, deadline: Duration, mut follower: Follower) -> Result<Measured> {
     let params = params(case, deadline);
     if case.daemon == Daemon::Direct {
-        return direct(&params).map_err(|error| Error::Load(error.to_string()));
+        let values = direct(&params).map_err(of_load)?;
+        let notes = Vec::new();
+        return Ok(Measured { values, notes });
     }
     let mut control = Control::new().with_listener(move |event| follower(&event.event));
-    let outcome =
-        scenario::run(&params, &mut control).map_err(|error| Error::Load(error.to_string()))?;
-    values(case, &outcome)
+    let outcome = scenario::run(&params, &mut control).map_err(of_load)?;
+    let values = values(case, &outcome)?;
+    let notes = outcome.notes;
+    Ok(Measured { values, notes })
+}
+
+/// The generator's error as one of the runner, which treats slow daemons in
+/// another way than broken ones.
+fn of_load(error: crate::load::Error) -> Error {
+    match error {
+        crate::load::Error::Timeout { .. } => Error::Timeout(error.to_string()),
+        _ => Error::Load(error.to_string()),
+    }
 }
 
 fn params(case: &Case, deadline: Duration) -> Params {
@@ -95,7 +116,7 @@ fn values(case: &Case, outcome: &Outcome) -> Result<Values> {
         if latency.lost > 0 {
             let all = latency.count + latency.lost;
             let lost = latency.lost;
-            return Err(Error::Load(format!(
+            return Err(Error::Timeout(format!(
                 "{lost} of {all} changes did not arrive"
             )));
         }

@@ -13,6 +13,7 @@
 //! | which sizes and numbers a scenario has | [`scenarios`] |
 //! | how a daemon is configured and started | [`daemons`] |
 //! | the order of runs | [`rounds`] |
+//! | how many runs there are | `turns` |
 //! | what the tables look like | [`report`] |
 
 pub mod arena;
@@ -29,5 +30,6 @@ pub mod rounds;
 pub mod scenarios;
 pub mod setup;
 pub mod stats;
+mod turns;
 
 pub use error::{Error, Result};

@@ -145,7 +145,7 @@ fn head(metrics: &[Metric]) -> String {
 fn line(shown: &Shown<'_>, ours: Option<&Shown<'_>>, metrics: &[Metric]) -> String {
     let summary = |shown: &Shown<'_>, metric: &Metric| Summary::of(shown.row.values(metric.key));
     let failed: usize = shown.row.failures().iter().map(|(_, count)| count).sum();
-    let total = shown.row.records.len();
+    let total = shown.row.runs();
     let runs = if shown.row.obstacle().is_some() {
         "-".to_owned()
     } else if failed > 0 {
@@ -196,10 +196,18 @@ fn notes_of(shown: &Shown<'_>, newest: u64) -> Vec<String> {
     if let Some(reason) = shown.row.obstacle() {
         notes.push(format!("{title}: {reason}."));
     }
+    let total = shown.row.runs();
+    let in_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (reason, count) in shown.row.failures() {
-        let total = shown.row.records.len();
-        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = in_line(&reason);
         notes.push(format!("{title}: {count} of {total} runs failed: {reason}"));
+    }
+    for (reason, count) in shown.row.gaps() {
+        let reason = in_line(&reason);
+        notes.push(format!("{title}: in {count} of {total} runs {reason}"));
+    }
+    for (reason, count) in shown.row.skipped() {
+        notes.push(format!("{title}: {count} runs were left out: {reason}"));
     }
     if shown.row.batch() != newest {
         notes.push(format!(

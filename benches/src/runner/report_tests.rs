@@ -37,6 +37,7 @@ fn done(announce: f64, rss: f64) -> Outcome {
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))
             .collect::<BTreeMap<_, _>>(),
+        notes: Vec::new(),
     }
 }
 
@@ -91,6 +92,32 @@ fn failures_and_obstacles_are_shown() {
         "{table}"
     );
     assert!(table.contains("GoBGP: it lacks that."), "{table}");
+}
+
+#[test]
+fn what_lacks_in_a_run_is_told_below_and_does_not_count_as_failed() {
+    let values = BTreeMap::from([("p50_s".to_owned(), 0.002), ("p99_s".to_owned(), 0.004)]);
+    let notes = vec!["no number at full speed".to_owned()];
+    let skipped = Outcome::Skipped {
+        reason: "the first one took 140 s".to_owned(),
+    };
+    let mut records = vec![
+        record(Daemon::Openbgpd, 1, Outcome::Done { values, notes }),
+        record(Daemon::Openbgpd, 1, skipped.clone()),
+        record(Daemon::Openbgpd, 1, skipped),
+    ];
+    for record in &mut records {
+        record.scenario = Scenario::Churn;
+    }
+    let table = table(Scenario::Churn, &records);
+    let row = row_of(&table, "OpenBGPD");
+    assert_eq!(row[2..6], ["1", "2.00", "4.00", "-"], "{table}");
+    for note in [
+        "- OpenBGPD: in 1 of 1 runs no number at full speed\n",
+        "- OpenBGPD: 2 runs were left out: the first one took 140 s\n",
+    ] {
+        assert!(table.contains(note), "{table}");
+    }
 }
 
 #[test]

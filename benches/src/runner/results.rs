@@ -45,6 +45,14 @@ pub enum Outcome {
     Done {
         /// The numbers.
         values: BTreeMap<String, f64>,
+        /// Why some of them lack.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// It was left out, to save time.
+    Skipped {
+        /// Why.
+        reason: String,
     },
     /// It did not come to its end.
     Failed {
@@ -161,22 +169,52 @@ impl<'a> Row<'a> {
         self.records
             .iter()
             .filter_map(|record| match &record.outcome {
-                Outcome::Done { values } => values.get(key).copied(),
-                Outcome::Failed { .. } | Outcome::Impossible { .. } => None,
+                Outcome::Done { values, .. } => values.get(key).copied(),
+                Outcome::Failed { .. } | Outcome::Impossible { .. } | Outcome::Skipped { .. } => {
+                    None
+                }
             })
             .collect()
     }
 
+    /// How many runs there were, those left out not counted.
+    pub fn runs(&self) -> usize {
+        let skipped: usize = self.skipped().iter().map(|(_, count)| count).sum();
+        self.records.len() - skipped
+    }
+
     /// Why runs failed, each reason once, with how many runs it was.
     pub fn failures(&self) -> Vec<(String, usize)> {
+        self.tally(|outcome| match outcome {
+            Outcome::Failed { reason } => std::slice::from_ref(reason),
+            _ => &[],
+        })
+    }
+
+    /// Why runs were left out, each reason once, with how many runs it was.
+    pub fn skipped(&self) -> Vec<(String, usize)> {
+        self.tally(|outcome| match outcome {
+            Outcome::Skipped { reason } => std::slice::from_ref(reason),
+            _ => &[],
+        })
+    }
+
+    /// Which numbers lack in runs that came to their end, each reason once,
+    /// with how many runs it was.
+    pub fn gaps(&self) -> Vec<(String, usize)> {
+        self.tally(|outcome| match outcome {
+            Outcome::Done { notes, .. } => notes,
+            _ => &[],
+        })
+    }
+
+    /// The texts that `pick` finds, each once, with how often it was found.
+    fn tally(&self, pick: impl Fn(&Outcome) -> &[String]) -> Vec<(String, usize)> {
         let mut found: Vec<(String, usize)> = Vec::new();
-        for record in &self.records {
-            let Outcome::Failed { reason } = &record.outcome else {
-                continue;
-            };
-            match found.iter_mut().find(|(known, _)| known == reason) {
+        for text in self.records.iter().flat_map(|record| pick(&record.outcome)) {
+            match found.iter_mut().find(|(known, _)| known == text) {
                 Some((_, count)) => *count += 1,
-                None => found.push((reason.clone(), 1)),
+                None => found.push((text.clone(), 1)),
             }
         }
         found
@@ -188,7 +226,7 @@ impl<'a> Row<'a> {
             .iter()
             .find_map(|record| match &record.outcome {
                 Outcome::Impossible { reason } => Some(reason.as_str()),
-                Outcome::Done { .. } | Outcome::Failed { .. } => None,
+                Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Skipped { .. } => None,
             })
     }
 }

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::arena::Arena;
 use super::daemons::{Daemon, Programs, spawn, wait_until_listening};
 use super::error::{Error, Result};
-use super::load::{Values, drive};
+use super::load::{Measured, drive};
 use super::machine::{CpuClock, Machine, load_average};
 use super::process::{Process, Usage, usage_of_tree};
 use super::queries::Asker;
 use super::results::{Outcome, Record, Results};
 use super::scenarios::{Case, Scale, Scenario};
+use super::turns::{Limits, Past, Run, Turn};
 
 /// How long a daemon may take to end.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ pub struct Plan {
     pub daemons: Vec<Daemon>,
     /// How many rounds.
     pub rounds: u32,
+    /// How many for a daemon whose first run took more than a minute.
+    pub slow_rounds: Option<u32>,
     /// How large.
     pub scale: Scale,
     /// This project's programs.
@@ -43,12 +46,17 @@ pub struct Plan {
 
 /// Runs everything and returns the records, which are in `results` as well.
 ///
-/// A run that fails is a record, and the next one begins.
+/// A run that fails is a record, and the next one begins. After each scenario
+/// `ended` is called, while nothing runs.
 ///
 /// # Errors
 ///
-/// Results cannot be written.
-pub fn run(plan: &Plan, results: &Results) -> Result<Vec<Record>> {
+/// Results cannot be written, or `ended` failed.
+pub fn run(
+    plan: &Plan,
+    results: &Results,
+    mut ended: impl FnMut(Scenario) -> Result<()>,
+) -> Result<Vec<Record>> {
     let batch = plan.batch.unwrap_or_else(|| {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -57,17 +65,26 @@ pub fn run(plan: &Plan, results: &Results) -> Result<Vec<Record>> {
     let machine = Machine::this();
     let mut records = Vec::new();
     for &scenario in &plan.scenarios {
-        for round in 1..=plan.rounds {
-            for case in cases(plan, scenario) {
+        let limits = Limits {
+            rounds: plan.rounds,
+            multiplier: scenario.multiplier(plan.scale),
+            slow_rounds: plan.slow_rounds,
+        };
+        let mut cases = cases(plan, scenario);
+        for round in 1..=limits.last_round() {
+            for (case, past) in &mut cases {
                 let load_average = load_average();
-                warn_if_busy();
-                let outcome = run_case(&case, plan);
-                println!("{round}/{} {}", plan.rounds, line(&case, &outcome));
+                let outcome = match limits.turn(past, round) {
+                    Turn::Run => take_turn(case, past, plan),
+                    Turn::Skip(reason) => Outcome::Skipped { reason },
+                    Turn::Over => continue,
+                };
+                println!("{round}/{} {}", limits.last_round(), line(case, &outcome));
                 let record = Record {
                     batch,
                     scenario,
                     daemon: case.daemon,
-                    variant: case.variant,
+                    variant: case.variant.clone(),
                     version: version(case.daemon, plan),
                     machine: machine.clone(),
                     load_average,
@@ -78,41 +95,59 @@ pub fn run(plan: &Plan, results: &Results) -> Result<Vec<Record>> {
                 records.push(record);
             }
         }
+        ended(scenario)?;
     }
     Ok(records)
 }
 
-fn cases(plan: &Plan, scenario: Scenario) -> Vec<Case> {
+fn cases(plan: &Plan, scenario: Scenario) -> Vec<(Case, Past)> {
     plan.daemons
         .iter()
         .filter(|daemon| scenario.includes(**daemon))
         .flat_map(|daemon| scenario.cases(*daemon, plan.scale))
+        .map(|case| (case, Past::default()))
         .collect()
 }
 
-fn run_case(case: &Case, plan: &Plan) -> Outcome {
-    if let Some(reason) = case.daemon.obstacle(&case.setup) {
-        return Outcome::Impossible {
-            reason: reason.to_owned(),
-        };
+/// Runs a case, and adds to its past how that went.
+fn take_turn(case: &Case, past: &mut Past, plan: &Plan) -> Outcome {
+    if let Some(impossible) = obstacle(case, plan) {
+        return impossible;
     }
-    if let Some(program) = case.daemon.program(&plan.programs)
-        && !program.exists()
-    {
-        return Outcome::Impossible {
-            reason: format!("{} is not there", program.display()),
-        };
-    }
-    match measure(case, plan) {
-        Ok(values) => Outcome::Done { values },
+    warn_if_busy();
+    let start = Instant::now();
+    let result = measure(case, plan);
+    let main = case.scenario.metrics().first().and_then(|metric| {
+        let measured = result.as_ref().ok()?;
+        measured.values.get(metric.key).copied()
+    });
+    past.add(Run {
+        took: start.elapsed(),
+        main,
+        timed_out: matches!(result, Err(Error::Timeout(_))),
+    });
+    match result {
+        Ok(Measured { values, notes }) => Outcome::Done { values, notes },
         Err(error) => Outcome::Failed {
             reason: error.to_string(),
         },
     }
 }
 
+/// What keeps a case from being run at all.
+fn obstacle(case: &Case, plan: &Plan) -> Option<Outcome> {
+    if let Some(reason) = case.daemon.obstacle(&case.setup) {
+        let reason = reason.to_owned();
+        return Some(Outcome::Impossible { reason });
+    }
+    let program = case.daemon.program(&plan.programs)?;
+    (!program.exists()).then(|| Outcome::Impossible {
+        reason: format!("{} is not there", program.display()),
+    })
+}
+
 /// One run, from the making of its network to its end.
-fn measure(case: &Case, plan: &Plan) -> Result<Values> {
+fn measure(case: &Case, plan: &Plan) -> Result<Measured> {
     let arena = Arena::new()?;
     let deadline = case.scenario.deadline(plan.scale);
     let result = match case.scenario {
@@ -127,7 +162,12 @@ fn measure(case: &Case, plan: &Plan) -> Result<Values> {
 }
 
 /// The daemon is up before the load begins.
-fn measure_running(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Values> {
+fn measure_running(
+    case: &Case,
+    plan: &Plan,
+    arena: &Arena,
+    deadline: Duration,
+) -> Result<Measured> {
     let Some(mut process) = spawn(case.daemon, &case.setup, arena, &plan.programs)? else {
         return arena.in_load(|| drive(case, deadline, Box::new(|_| ())));
     };
@@ -154,7 +194,8 @@ fn measure_running(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) 
     };
     let result = arena.in_load(move || drive(case, deadline, Box::new(follower)));
     let answers = asker.map(Asker::finish);
-    let mut values = finish(result, process)?;
+    let mut measured = finish(result, process)?;
+    let values = &mut measured.values;
     if let Ok(loaded) = told.try_recv() {
         values.insert("rss_loaded".to_owned(), loaded.rss as f64);
         values.insert("cpu_loaded_s".to_owned(), loaded.cpu_seconds);
@@ -162,12 +203,12 @@ fn measure_running(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) 
     if let Some(answers) = answers {
         values.insert("query_s".to_owned(), answers?);
     }
-    Ok(values)
+    Ok(measured)
 }
 
 /// The load knocks before the daemon is started; its clock begins with the
 /// daemon's start.
-fn measure_start(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Values> {
+fn measure_start(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Measured> {
     let (ready, is_ready) = mpsc::channel();
     let follower = move |stage: &str| {
         if stage == "start" {
@@ -195,12 +236,13 @@ fn measure_start(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) ->
 }
 
 /// Adds what the daemon has used, and ends it.
-fn finish(result: Result<Values>, mut process: Process) -> Result<Values> {
+fn finish(result: Result<Measured>, mut process: Process) -> Result<Measured> {
     let usage = process.usage();
     let alive = process.check_alive();
     process.stop(STOPS_WITHIN);
     alive?;
-    let mut values = result?;
+    let mut measured = result?;
+    let values = &mut measured.values;
     let Usage {
         peak_rss,
         rss,
@@ -210,7 +252,7 @@ fn finish(result: Result<Values>, mut process: Process) -> Result<Values> {
     values.insert("peak_rss".to_owned(), peak_rss as f64);
     values.insert("rss".to_owned(), rss as f64);
     values.insert("cpu_s".to_owned(), cpu_seconds);
-    Ok(values)
+    Ok(measured)
 }
 
 fn keep_files(arena: &Arena, target: &std::path::Path) {
@@ -259,7 +301,7 @@ fn line(case: &Case, outcome: &Outcome) -> String {
         case.variant
     );
     let tail = match outcome {
-        Outcome::Done { values } => case
+        Outcome::Done { values, notes } => case
             .scenario
             .metrics()
             .iter()
@@ -268,8 +310,10 @@ fn line(case: &Case, outcome: &Outcome) -> String {
                 let (digits, unit) = (metric.digits, metric.unit);
                 Some(format!("{} {value:.digits$} {unit}", metric.heading))
             })
+            .chain(notes.iter().cloned())
             .collect::<Vec<_>>()
             .join(", "),
+        Outcome::Skipped { reason } => format!("left out: {reason}"),
         Outcome::Failed { reason } => format!("FAILED: {reason}"),
         Outcome::Impossible { reason } => format!("not possible: {reason}"),
     };

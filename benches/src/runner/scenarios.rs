@@ -205,6 +205,15 @@ impl Scenario {
         }
     }
 
+    /// How many runs there are in the place of one, if runs are short: the
+    /// shorter they are, the more does chance weigh.
+    pub fn multiplier(self, scale: Scale) -> u32 {
+        match (scale, self) {
+            (Scale::Full, Self::FanOut) => 3,
+            _ => 1,
+        }
+    }
+
     /// Everything that is run for a daemon.
     pub fn cases(self, daemon: Daemon, scale: Scale) -> Vec<Case> {
         let case = |variant: &str, sizes: Sizes, setup: Setup| Case {

@@ -392,6 +392,9 @@ pub struct Outcome {
     pub rates: BTreeMap<String, f64>,
     /// Counters.
     pub counts: BTreeMap<String, u64>,
+    /// What lacks, and why, where the rest is worth telling nevertheless.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl Outcome {

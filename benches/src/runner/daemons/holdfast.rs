@@ -11,9 +11,6 @@ use crate::runner::setup::{DAEMON_AS, Setup};
 pub(super) const COMMAND_LINE: &str = "bgpd -n -f FILE --socket SOCKET --log-level warn";
 
 pub(super) fn obstacle(setup: &Setup) -> Option<&'static str> {
-    if setup.add_path {
-        return Some("several paths per prefix cannot be configured yet");
-    }
     if setup.policy {
         return Some("there are no route maps yet");
     }
@@ -40,6 +37,9 @@ pub(super) fn config(setup: &Setup) -> String {
         let _ = writeln!(text, "  neighbor {address} activate");
         if setup.reflector {
             let _ = writeln!(text, "  neighbor {address} route-reflector-client");
+        }
+        if setup.add_path {
+            let _ = writeln!(text, "  neighbor {address} addpath-tx-all-paths");
         }
     }
     text.push_str(" exit-address-family\nexit\n");
