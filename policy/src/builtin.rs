@@ -20,6 +20,10 @@ impl Policy for AcceptAll {
     fn export_depends_on_peer(&self) -> bool {
         false
     }
+
+    fn export_may_deny(&self) -> bool {
+        false
+    }
 }
 
 /// The default of RFC 8212: an eBGP session without policy neither accepts nor
@@ -72,5 +76,9 @@ impl Policy for Directional {
 
     fn export_depends_on_peer(&self) -> bool {
         self.export.export_depends_on_peer()
+    }
+
+    fn export_may_deny(&self) -> bool {
+        self.export.export_may_deny()
     }
 }

@@ -20,7 +20,7 @@ use crate::transform::{Exporter, Route, own_next_hop};
 use crate::view::PathSource;
 
 /// What a portion consists of while it grows.
-struct Portion<P> {
+pub(crate) struct Portion<P> {
     plans: Vec<(Rc<Plan>, Vec<Nlri<P>>)>,
     places: HashMap<*const Plan, usize, RandomState>,
     /// Announcements to a few members.
@@ -28,9 +28,19 @@ struct Portion<P> {
     withdrawn: Vec<(Audience, Vec<Nlri<P>>)>,
 }
 
+impl<P> Default for Portion<P> {
+    fn default() -> Portion<P> {
+        Portion {
+            plans: Vec::new(),
+            places: HashMap::default(),
+            some: Vec::new(),
+            withdrawn: Vec::new(),
+        }
+    }
+}
+
 impl<P: Copy> Portion<P> {
-    fn announce_to(&mut self, form: Form, audience: Audience, prefix: P) {
-        let nlri = Nlri { path_id: 0, prefix };
+    fn announce_to(&mut self, form: Form, audience: Audience, nlri: Nlri<P>) {
         let mut known = self.some.iter_mut();
         match known.find(|(f, a, _)| *f == form && *a == audience) {
             Some((_, _, list)) => list.push(nlri),
@@ -38,8 +48,7 @@ impl<P: Copy> Portion<P> {
         }
     }
 
-    fn announce(&mut self, plan: Rc<Plan>, prefix: P) {
-        let nlri = Nlri { path_id: 0, prefix };
+    pub(crate) fn announce(&mut self, plan: Rc<Plan>, nlri: Nlri<P>) {
         // Prefixes that share attributes mostly come one after the other.
         if let Some((last, list)) = self.plans.last_mut()
             && Rc::ptr_eq(last, &plan)
@@ -55,8 +64,7 @@ impl<P: Copy> Portion<P> {
         }
     }
 
-    fn withdraw(&mut self, audience: Audience, prefix: P) {
-        let nlri = Nlri { path_id: 0, prefix };
+    pub(crate) fn withdraw(&mut self, audience: Audience, nlri: Nlri<P>) {
         let mut known = self.withdrawn.iter_mut();
         match known.find(|(known, _)| *known == audience) {
             Some((_, list)) => list.push(nlri),
@@ -232,7 +240,15 @@ impl<F: RibFamily> FamilyRib<F> {
         if let Some(group) = self.groups.get_mut(number) {
             group.rules_change(before, None);
         }
-        if let Some(key) = Self::key(shared, peer) {
+        if let Some(mut key) = Self::key(shared, peer) {
+            let listed = self.groups.get(number).is_some_and(|g| g.listing.is_some());
+            if listed {
+                // What is written down stays so: the listing lasts as long as
+                // the session.
+                key.stay_alone(peer);
+            } else if key.needs_listing() {
+                self.start_listing(shared, number, peer);
+            }
             self.groups.rekey(number, key);
         }
         self.mark_all(number);
@@ -311,7 +327,7 @@ impl<F: RibFamily> FamilyRib<F> {
 // ===== what was told =====
 
 /// Works out what a group was told, by the rules of the time.
-struct Told {
+pub(crate) struct Told {
     now: Rules,
     earlier: Vec<Arc<Rules>>,
     members: Vec<PeerId>,
@@ -320,7 +336,12 @@ struct Told {
 
 /// What single looks at the past go by: built for each.
 impl Told {
-    fn new(shared: &Shared, group: &Group, members: &[PeerId], family: bgp_wire::Family) -> Told {
+    pub(crate) fn new(
+        shared: &Shared,
+        group: &Group,
+        members: &[PeerId],
+        family: bgp_wire::Family,
+    ) -> Told {
         let previous = group.previous.iter();
         Told {
             now: shared.rules(),
@@ -330,8 +351,20 @@ impl Told {
         }
     }
 
+    /// The route that the members were told of a slot, if they were.
+    pub(crate) fn route<F: RibFamily>(
+        &self,
+        rib: &FamilyRib<F>,
+        group: &Group,
+        slot: u32,
+    ) -> Option<Route> {
+        group
+            .told(slot)
+            .or_else(|| best_route(rib.table.get(slot)?))
+    }
+
     /// What the members were told of a slot.
-    fn plan<F: RibFamily>(
+    pub(crate) fn plan<F: RibFamily>(
         &mut self,
         rib: &FamilyRib<F>,
         shared: &Shared,
@@ -339,7 +372,7 @@ impl Told {
         slot: u32,
     ) -> Option<Rc<Plan>> {
         let entry = rib.table.get(slot)?;
-        let route = group.told(slot).or_else(|| best_route(entry))?;
+        let route = self.route(rib, group, slot)?;
         let rules = match group.told_by(slot) {
             Some(rules) => self
                 .earlier
@@ -356,7 +389,7 @@ impl Told {
     }
 }
 
-fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
+pub(crate) fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
     let best = entry.best()?;
     Some(Route {
         attributes: best.post?,
@@ -365,15 +398,22 @@ fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
 }
 
 impl<F: RibFamily> FamilyRib<F> {
-    /// What the peer was told of a prefix.
-    pub(crate) fn told_to(&self, shared: &Shared, peer: PeerId, slot: u32) -> Option<AttrRef> {
-        let group = self.groups.of(peer)?;
-        if !group.advertised.contains(slot) {
-            return None;
+    /// What the peer was told of a prefix, each path with its identifier.
+    pub(crate) fn told_to(&self, shared: &Shared, peer: PeerId, slot: u32) -> Vec<(u32, AttrRef)> {
+        let group = self.groups.of(peer);
+        let Some(group) = group.filter(|group| group.advertised.contains(slot)) else {
+            return Vec::new();
+        };
+        if group.listing.is_some() {
+            return self.listed(shared, group, slot);
         }
-        let plan = Told::new(shared, group, &[peer], F::FAMILY).plan(self, shared, group, slot)?;
-        let form = plan.forms.get(plan.form_of(peer)?)?;
-        Some(AttrRef::new(form.attributes()))
+        let mut told = Told::new(shared, group, &[peer], F::FAMILY);
+        let plan = told.plan(self, shared, group, slot);
+        let form = plan
+            .as_ref()
+            .and_then(|plan| plan.forms.get(plan.form_of(peer)?));
+        let attributes = form.map(|form| (0, AttrRef::new(form.attributes())));
+        attributes.into_iter().collect()
     }
 }
 
@@ -387,6 +427,9 @@ impl<F: RibFamily> FamilyRib<F> {
         number: u32,
         budget: usize,
     ) -> Option<GroupBatch> {
+        if self.groups.get(number)?.listing.is_some() {
+            return self.export_listed(shared, number, budget);
+        }
         let group = self.groups.get_mut(number)?;
         let members = group.peers();
         let rules = shared.rules();
@@ -397,12 +440,7 @@ impl<F: RibFamily> FamilyRib<F> {
             .map(|rules| Exporter::new(rules, &members, F::FAMILY))
             .collect();
         let mut exporter = Exporter::new(&rules, &members, F::FAMILY);
-        let mut portion = Portion {
-            plans: Vec::new(),
-            places: HashMap::default(),
-            some: Vec::new(),
-            withdrawn: Vec::new(),
-        };
+        let mut portion = Portion::default();
         let mut batch = GroupBatch::new(
             GroupId {
                 family: F::FAMILY,
@@ -426,6 +464,10 @@ impl<F: RibFamily> FamilyRib<F> {
                 continue;
             };
             let now = best_route(entry);
+            let nlri = Nlri {
+                path_id: 0,
+                prefix: entry.prefix,
+            };
             let prefix: IpNet = entry.prefix.into();
             let interner = &mut shared.interner;
             let mut told = None;
@@ -447,15 +489,15 @@ impl<F: RibFamily> FamilyRib<F> {
                 if let Some(told) = &told
                     && let Some(audience) = lost(&members, told, wanted.as_deref())
                 {
-                    portion.withdraw(audience, entry.prefix);
+                    portion.withdraw(audience, nlri);
                 }
                 if let Some(wanted) = &wanted {
                     let told = told.as_deref().filter(|_| !resend);
                     match news(&batch.members, told, wanted) {
-                        None => portion.announce(Rc::clone(wanted), entry.prefix),
+                        None => portion.announce(Rc::clone(wanted), nlri),
                         Some(forms) => {
                             for (form, audience) in forms {
-                                portion.announce_to(form, audience, entry.prefix);
+                                portion.announce_to(form, audience, nlri);
                             }
                         }
                     }
@@ -487,7 +529,7 @@ fn same(a: Option<&Rc<Plan>>, b: Option<&Rc<Plan>>) -> bool {
     }
 }
 
-fn group_members(
+pub(crate) fn group_members(
     shared: &Shared,
     members: &[PeerId],
     family: bgp_wire::Family,
@@ -503,7 +545,7 @@ fn group_members(
         .collect()
 }
 
-fn finish<F: RibFamily>(portion: Portion<F::Prefix>, batch: &mut GroupBatch) {
+pub(crate) fn finish<F: RibFamily>(portion: Portion<F::Prefix>, batch: &mut GroupBatch) {
     batch.withdrawn = portion
         .withdrawn
         .into_iter()

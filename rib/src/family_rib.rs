@@ -605,6 +605,8 @@ impl<F: RibFamily> FamilyRib<F> {
             for group in self.groups.iter_mut() {
                 group.mark(slot, told, &mut shared.interner);
             }
+        } else {
+            self.groups.mark_listings(slot);
         }
         if let Some(watched) = &mut self.watched
             && (new_best || multipath != before.multipath)

@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::attrs::Interner;
+use crate::listing::{Listing, Offer};
 use crate::peer::{AddPathSend, PeerFamily, PeerId, PeerInfo};
 use crate::plan::Plan;
 use crate::shared::{Peer, Rules};
@@ -55,7 +56,7 @@ pub(crate) struct GroupKey {
     next_hop_self_force: bool,
     route_server_client: bool,
     reflector_client: bool,
-    add_path: AddPathSend,
+    offer: Offer,
     next_hop_unchanged: bool,
     encoding: u32,
     /// The policy's address: one policy is one allocation.
@@ -104,7 +105,16 @@ impl GroupKey {
             bgp_wire::NextHop::V4(_) => (false, false),
             bgp_wire::NextHop::V6 { link_local, .. } => (true, link_local.is_some()),
         });
-        let alone = !grouping || policy.export_depends_on_peer();
+        // A client of the route server does without paths that its own policy
+        // denies, not without the prefix (RFC 7947 section 2.3.2.2).
+        let client = route_server_client.contains(family) && info.is_external();
+        let offer = match add_path {
+            AddPathSend::All => Offer::All,
+            AddPathSend::BestPerAs => Offer::BestPerAs,
+            AddPathSend::Best if client && policy.export_may_deny() => Offer::BestAllowed,
+            AddPathSend::Best => Offer::Best,
+        };
+        let alone = !grouping || policy.export_depends_on_peer() || offer != Offer::Best;
         GroupKey {
             kind: *kind,
             local_as: *local_as,
@@ -115,12 +125,27 @@ impl GroupKey {
             next_hop_self_force: next_hop_self_force.contains(family),
             route_server_client: route_server_client.contains(family),
             reflector_client: reflector_client.contains(family),
-            add_path,
+            offer,
             next_hop_unchanged,
             encoding: *encoding,
             policy: Arc::as_ptr(policy).cast::<()>().addr(),
             alone: alone.then_some(id),
         }
+    }
+
+    /// Which paths its peers are told.
+    pub(crate) fn offer(&self) -> Offer {
+        self.offer
+    }
+
+    /// Whether what its peers were told has to be written down.
+    pub(crate) fn needs_listing(&self) -> bool {
+        self.offer != Offer::Best
+    }
+
+    /// No other peer may join this one.
+    pub(crate) fn stay_alone(&mut self, peer: PeerId) {
+        self.alone = Some(peer);
     }
 }
 
@@ -161,6 +186,8 @@ pub(crate) struct Group {
     /// another by now.
     old: HashMap<u32, Route, RandomState>,
     pub(crate) previous: Vec<Previous>,
+    /// What was told, where the rest does not say it: of a single peer.
+    pub(crate) listing: Option<Box<Listing>>,
     cursor: u32,
     /// The first transfer is not complete.
     initial: bool,
@@ -189,8 +216,10 @@ pub(crate) struct Lap {
 impl Group {
     /// For a peer that just came up.
     pub(crate) fn new(key: GroupKey, peer: PeerId) -> Group {
+        let listing = key.needs_listing().then(Box::default);
         Group {
             key,
+            listing,
             members: vec![Member { peer, withheld: 0 }],
             advertised: SlotSet::default(),
             pending: SlotSet::default(),
@@ -230,6 +259,7 @@ impl Group {
     /// Asks for a look at a slot whose best path was `told` until now.
     pub(crate) fn mark(&mut self, slot: u32, told: Option<Route>, interner: &mut Interner) {
         if let Some(told) = told
+            && self.listing.is_none()
             && self.advertised.contains(slot)
             && !self.old.contains_key(&slot)
         {
@@ -280,6 +310,9 @@ impl Group {
 
     /// The rules change for these slots of the group, or for all.
     pub(crate) fn rules_change(&mut self, rules: &Arc<Rules>, slots: Option<&SlotSet>) {
+        if self.listing.is_some() {
+            return;
+        }
         let mut changed = self.advertised.clone();
         if let Some(slots) = slots {
             changed.intersect(slots);
@@ -400,13 +433,20 @@ impl Group {
 
     /// Forgets everything; what it held of the interner is given back.
     pub(crate) fn dissolve(&mut self, interner: &mut Interner) -> Vec<u32> {
-        for (_, told) in self.old.drain() {
-            interner.release(told.attributes);
+        self.forget_notes(interner);
+        if let Some(listing) = &mut self.listing {
+            listing.clear(interner);
         }
         let pending = self.pending.iter().collect();
         self.advertised = SlotSet::default();
         self.pending = SlotSet::default();
         pending
+    }
+
+    fn forget_notes(&mut self, interner: &mut Interner) {
+        for (_, told) in self.old.drain() {
+            interner.release(told.attributes);
+        }
     }
 
     /// Takes the peer out, without looking at what it was told.
@@ -422,6 +462,8 @@ impl Group {
 pub(crate) struct Groups {
     list: Vec<Option<Group>>,
     of: Vec<Option<u32>>,
+    /// How many have a listing.
+    listings: usize,
     /// The group that others with its key join when they are in sync.
     mains: HashMap<GroupKey, u32, RandomState>,
 }
@@ -452,6 +494,30 @@ impl Groups {
         self.list.iter_mut().flatten()
     }
 
+    /// A path of the slot changed that is not the best one.
+    pub(crate) fn mark_listings(&mut self, slot: u32) {
+        if self.listings > 0 {
+            for group in self.iter_mut().filter(|group| group.listing.is_some()) {
+                group.pending.insert(slot);
+            }
+        }
+    }
+
+    /// Gives a group of one peer a listing in place of notes of what it was
+    /// told, empty yet.
+    pub(crate) fn start_listing(&mut self, number: u32, interner: &mut Interner) {
+        let Some(group) = self.get_mut(number).filter(|g| g.listing.is_none()) else {
+            return;
+        };
+        group.forget_notes(interner);
+        group.previous.clear();
+        for member in &mut group.members {
+            member.withheld = 0;
+        }
+        group.listing = Some(Box::default());
+        self.listings += 1;
+    }
+
     /// Whether any group needs the slot's entry. From the last group to the
     /// first, since they are served from the first to the last.
     pub(crate) fn need(&self, slot: u32) -> bool {
@@ -463,6 +529,7 @@ impl Groups {
     }
 
     pub(crate) fn insert(&mut self, group: Group) -> u32 {
+        self.listings += usize::from(group.listing.is_some());
         let free = self.list.iter().position(Option::is_none);
         let at = free.unwrap_or_else(|| {
             self.list.push(None);
@@ -487,6 +554,7 @@ impl Groups {
 
     pub(crate) fn remove(&mut self, number: u32) -> Option<Group> {
         let group = self.list.get_mut(number as usize)?.take()?;
+        self.listings -= usize::from(group.listing.is_some());
         if self.mains.get(&group.key) == Some(&number) {
             self.mains.remove(&group.key);
         }

@@ -92,7 +92,9 @@ pub struct PeerInfo {
     /// The same for reflected routes too.
     pub next_hop_self_force: FamilySet,
     /// Families in which an external peer is a client of our route server
-    /// (RFC 7947): next hop, AS path and MED stay untouched.
+    /// (RFC 7947): next hop, AS path and MED stay untouched. Where its export
+    /// policy [may deny](crate::Policy::export_may_deny) paths, the client is
+    /// told the best of those that it could be told.
     pub route_server_client: FamilySet,
     /// Families in which an internal peer is a client of our route reflector
     /// (RFC 4456).

@@ -98,6 +98,12 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn export_depends_on_peer(&self) -> bool {
         true
     }
+    /// Whether [`export`](Self::export) denies any route. A client of the route
+    /// server whose policy does is told the best path that it lets pass, which
+    /// takes memory; see [`PeerInfo::route_server_client`].
+    fn export_may_deny(&self) -> bool {
+        true
+    }
 }
 
 /// What becomes of a route.

@@ -119,13 +119,13 @@ impl<F: RibFamily> FamilyRib<F> {
             };
         }
         self.page(range, |slot, entry| {
-            let attributes = self.told_to(shared, peer, slot);
-            attributes
-                .map(|attributes| AdvertisedRoute {
+            let paths = self.told_to(shared, peer, slot).into_iter();
+            paths
+                .map(|(path_id, attributes)| AdvertisedRoute {
                     prefix: entry.prefix.into(),
+                    path_id,
                     attributes,
                 })
-                .into_iter()
                 .collect()
         })
     }
@@ -138,7 +138,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let mut peers: Vec<PeerId> = groups
             .filter(|group| group.advertised.contains(slot))
             .flat_map(|group| group.peers())
-            .filter(|peer| self.told_to(shared, *peer, slot).is_some())
+            .filter(|peer| !self.told_to(shared, *peer, slot).is_empty())
             .collect();
         peers.sort_unstable();
         peers

@@ -127,6 +127,9 @@ pub struct ReceivedRoute {
 pub struct AdvertisedRoute {
     /// The prefix.
     pub prefix: IpNet,
+    /// The path identifier that it was sent with; 0 where the peer takes one
+    /// path of a prefix only.
+    pub path_id: u32,
     /// Attributes as they went out.
     pub attributes: AttrRef,
 }

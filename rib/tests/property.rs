@@ -11,7 +11,9 @@ use std::sync::Arc;
 use bgp_wire::{Family, FamilySet, PathAttributes};
 use common::world::{self, Event};
 use common::*;
-use holdfast_rib::{ExportBatch, FibRoute, LocalSource, PathSource, PeerId, Rib, TrackEvent};
+use holdfast_rib::{
+    AddPathSend, ExportBatch, FibRoute, LocalSource, PathSource, PeerId, Rib, TrackEvent,
+};
 use ipnet::IpNet;
 use model::Model;
 use proptest::prelude::*;
@@ -19,7 +21,8 @@ use proptest::prelude::*;
 /// The other end of a peer's session.
 #[derive(Debug, Default)]
 struct Remote {
-    holds: BTreeMap<IpNet, Arc<PathAttributes>>,
+    /// By prefix and path identifier.
+    holds: BTreeMap<(IpNet, u32), Arc<PathAttributes>>,
     awaits_end_of_rib: FamilySet,
     awaits_refresh: FamilySet,
 }
@@ -238,16 +241,16 @@ impl Harness {
             assert!(batch.is_empty());
             return;
         };
-        for prefix in withdrawn_nets(batch) {
-            let held = remote.holds.remove(&prefix);
-            assert!(held.is_some(), "{prefix} was not announced to {peer}");
+        for path in batch.withdrawn.iter().flat_map(paths) {
+            let held = remote.holds.remove(&path);
+            assert!(held.is_some(), "{path:?} was not announced to {peer}");
         }
         for (attributes, prefixes) in &batch.announced {
-            for prefix in nets(prefixes) {
-                let held = remote.holds.insert(prefix, attributes.clone());
-                let resent = remote.awaits_refresh.contains(family_of(prefix));
+            for path in paths(prefixes) {
+                let held = remote.holds.insert(path, attributes.clone());
+                let resent = remote.awaits_refresh.contains(family_of(path.0));
                 let news = held.as_ref() != Some(attributes);
-                assert!(news || resent, "{prefix} again to {peer}");
+                assert!(news || resent, "{path:?} again to {peer}");
             }
         }
         for family in batch.end_of_rib.iter() {
@@ -299,14 +302,27 @@ impl Harness {
             };
             assert!(remote.awaits_end_of_rib.is_empty());
             assert!(remote.awaits_refresh.is_empty());
-            let holds: BTreeMap<IpNet, _> = remote
-                .holds
-                .iter()
-                .map(|(prefix, attributes)| (*prefix, (**attributes).clone()))
-                .collect();
-            assert_eq!(holds, self.model.advertised(PeerId(peer)), "peer {peer}");
+            self.check_held(peer, remote);
             self.check_advertised(peer);
         }
+    }
+
+    fn check_held(&self, peer: u32, remote: &Remote) {
+        let info = &self.model.peers[&PeerId(peer)].info;
+        let mut holds: BTreeMap<IpNet, Vec<PathAttributes>> = BTreeMap::new();
+        for ((prefix, path_id), attributes) in &remote.holds {
+            let several = info.family(family_of(*prefix)).add_path != AddPathSend::Best;
+            assert_eq!(*path_id != 0, several, "{prefix} to {peer}");
+            holds
+                .entry(*prefix)
+                .or_default()
+                .push((**attributes).clone());
+        }
+        let mut wanted = self.model.advertised(PeerId(peer));
+        for paths in holds.values_mut().chain(wanted.values_mut()) {
+            paths.sort_by_cached_key(|path| format!("{path:?}"));
+        }
+        assert_eq!(holds, wanted, "peer {peer}");
     }
 
     fn check_advertised(&self, peer: u32) {
@@ -318,7 +334,7 @@ impl Harness {
                 shown.extend(
                     page.items
                         .into_iter()
-                        .map(|r| (r.prefix, Arc::new(r.attributes.decode()))),
+                        .map(|r| ((r.prefix, r.path_id), Arc::new(r.attributes.decode()))),
                 );
                 after = page.next;
                 if after.is_none() {
@@ -331,7 +347,8 @@ impl Harness {
             .iter()
             .map(|f| self.rib.counters(PeerId(peer), *f).sent)
             .sum();
-        assert_eq!(sent, shown.len());
+        let prefixes: BTreeSet<IpNet> = shown.keys().map(|(prefix, _)| *prefix).collect();
+        assert_eq!(sent, prefixes.len());
     }
 
     /// Compares the table with the model, prefix by prefix.

@@ -146,6 +146,14 @@ pub fn nets(prefixes: &Prefixes) -> Vec<IpNet> {
     }
 }
 
+/// Prefixes with their path identifiers.
+pub fn paths(prefixes: &Prefixes) -> Vec<(IpNet, u32)> {
+    match prefixes {
+        Prefixes::V4(list) => list.iter().map(|n| (n.prefix.into(), n.path_id)).collect(),
+        Prefixes::V6(list) => list.iter().map(|n| (n.prefix.into(), n.path_id)).collect(),
+    }
+}
+
 pub fn family_of(net: IpNet) -> Family {
     match net {
         IpNet::V4(_) => V4,
@@ -305,5 +313,9 @@ impl Policy for TestPolicy {
 
     fn export_depends_on_peer(&self) -> bool {
         false
+    }
+
+    fn export_may_deny(&self) -> bool {
+        *self != TestPolicy::Accept
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
 use holdfast_rib::{
-    AllowAsIn, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
+    AddPathSend, AllowAsIn, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -137,6 +137,15 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.ebgp_multihop = !info.ebgp_multihop;
     }
     info.ipv4.next_hop_unchanged = variant & 24 == 8;
+    (info.ipv4.add_path, info.ipv6.add_path) = match variant >> 4 & 7 {
+        1 => (AddPathSend::All, AddPathSend::All),
+        2 => (AddPathSend::BestPerAs, AddPathSend::All),
+        3 => (AddPathSend::BestPerAs, AddPathSend::Best),
+        _ => (AddPathSend::Best, AddPathSend::Best),
+    };
+    if variant & 192 == 192 && info.is_external() {
+        info.route_server_client = both();
+    }
     info
 }
 

@@ -8,8 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{Community, Family, NextHop, PathAttributes, PeerKind};
 use holdfast_rib::{
-    AllowAsIn, Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource, NextHopState,
-    PathSource, PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step, Verdict,
+    AddPathSend, AllowAsIn, Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource,
+    NextHopState, PathSource, PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step,
+    Verdict,
 };
 use ipnet::IpNet;
 
@@ -512,19 +513,55 @@ impl Model {
         })
     }
 
-    pub fn advertised(&self, peer: PeerId) -> BTreeMap<IpNet, PathAttributes> {
-        self.prefixes()
-            .into_iter()
-            .filter_map(|prefix| Some((prefix, self.told(peer, prefix)?)))
-            .collect()
+    /// What the peer holds of each prefix, in no order that matters.
+    pub fn advertised(&self, peer: PeerId) -> BTreeMap<IpNet, Vec<PathAttributes>> {
+        let prefixes = self.prefixes().into_iter();
+        let mut told: BTreeMap<_, _> = prefixes
+            .map(|prefix| (prefix, self.offered(peer, prefix)))
+            .collect();
+        told.retain(|_, paths| !paths.is_empty());
+        told
     }
 
-    fn told(&self, id: PeerId, prefix: IpNet) -> Option<PathAttributes> {
+    fn offered(&self, id: PeerId, prefix: IpNet) -> Vec<PathAttributes> {
+        let Some(peer) = self.peers.get(&id) else {
+            return Vec::new();
+        };
+        let family = family_of(prefix);
+        let outcome = self.decide(prefix);
+        let paths = &outcome.paths;
+        let tell = |i: usize| self.told(id, prefix, &paths[i]);
+        let mut valid: Vec<usize> = (0..paths.len()).filter(|i| paths[*i].valid).collect();
+        let client = peer.info.is_external() && peer.info.route_server_client.contains(family);
+        match peer.info.family(family).add_path {
+            AddPathSend::All => valid.into_iter().filter_map(tell).collect(),
+            AddPathSend::BestPerAs => {
+                let asn = |i: &usize| paths[*i].attributes.as_path.first_as();
+                let all: BTreeSet<Option<u32>> = valid.iter().map(asn).collect();
+                let of =
+                    |wanted: Option<u32>| valid.iter().copied().filter(move |i| asn(i) == wanted);
+                all.into_iter()
+                    .filter_map(|wanted| self.eliminate(paths, of(wanted).collect()).1)
+                    .filter_map(tell)
+                    .collect()
+            }
+            AddPathSend::Best if client && peer.policy.export_may_deny() => {
+                while let Some(next) = self.eliminate(paths, valid.clone()).1 {
+                    if let Some(told) = tell(next) {
+                        return vec![told];
+                    }
+                    valid.retain(|i| *i != next);
+                }
+                Vec::new()
+            }
+            AddPathSend::Best => outcome.best.and_then(tell).into_iter().collect(),
+        }
+    }
+
+    fn told(&self, id: PeerId, prefix: IpNet, path: &ModelPath) -> Option<PathAttributes> {
         let peer = self.peers.get(&id).filter(|peer| peer.up)?;
         let to = &peer.info;
         let family = family_of(prefix);
-        let outcome = self.decide(prefix);
-        let path = &outcome.paths[outcome.best?];
         let from = match path.source {
             PathSource::Local(_) => None,
             PathSource::Peer(from) if from == id => return None,
