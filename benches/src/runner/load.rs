@@ -88,6 +88,8 @@ fn params(case: &Case, deadline: Duration) -> Params {
         paths: sizes.senders.min(255) as u8,
         seconds: sizes.duration.as_secs_f64(),
         rate: sizes.rate,
+        // So that the backlog of the slowest has an end, and fits into memory.
+        flood: 100 * u64::from(sizes.rate),
         changes: u32::try_from(sizes.changes).unwrap_or(u32::MAX),
         no_withdraw: matches!(case.scenario, Scenario::Growth),
         ..Params::default()

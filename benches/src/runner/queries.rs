@@ -14,10 +14,12 @@ use super::stats::Summary;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A query that was answered.
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    seconds: f64,
-    octets: u64,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// Until its last octet.
+    pub(crate) seconds: f64,
+    /// Its length.
+    pub(crate) octets: u64,
 }
 
 /// Runs a command over and over while its switch is on, until it is told to
@@ -62,13 +64,13 @@ impl Asker {
         Arc::clone(&self.switch)
     }
 
-    /// Ends and returns the median of the duration of the queries that showed
-    /// a full table: at least half as much text as the longest answer.
+    /// Ends and returns the median of the queries that showed a full table:
+    /// at least half as much text as the longest answer.
     ///
     /// # Errors
     ///
     /// No query was answered.
-    pub(crate) fn finish(self) -> Result<f64> {
+    pub(crate) fn finish(self) -> Result<Answer> {
         self.switch.store(false, Ordering::Relaxed);
         self.stop.store(true, Ordering::Relaxed);
         let answers = self
@@ -80,12 +82,16 @@ impl Asker {
     }
 }
 
-fn median_of_full(answers: &[Answer]) -> Option<f64> {
+/// The median duration, and the length of the longest one.
+fn median_of_full(answers: &[Answer]) -> Option<Answer> {
     let longest = answers.iter().map(|answer| answer.octets).max()?;
     let full = answers
         .iter()
         .filter(|answer| answer.octets > 0 && answer.octets >= longest / 2);
-    Summary::of(full.map(|answer| answer.seconds)).map(|summary| summary.median)
+    Summary::of(full.map(|answer| answer.seconds)).map(|summary| Answer {
+        seconds: summary.median,
+        octets: longest,
+    })
 }
 
 /// One query; `None` if it failed or was broken off.
@@ -126,7 +132,7 @@ mod tests {
             answer(3.0, 900),
             answer(0.0, 0),
         ];
-        assert_eq!(median_of_full(&answers), Some(2.5));
+        assert_eq!(median_of_full(&answers), Some(answer(2.5, 1000)));
         assert_eq!(median_of_full(&[answer(1.0, 0)]), None);
         assert_eq!(median_of_full(&[]), None);
     }

@@ -201,7 +201,9 @@ fn measure_running(
         values.insert("cpu_loaded_s".to_owned(), loaded.cpu_seconds);
     }
     if let Some(answers) = answers {
-        values.insert("query_s".to_owned(), answers?);
+        let answer = answers?;
+        values.insert("query_s".to_owned(), answer.seconds);
+        values.insert("query_octets".to_owned(), answer.octets as f64);
     }
     Ok(measured)
 }

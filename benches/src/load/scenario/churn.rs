@@ -188,7 +188,8 @@ fn paced(bench: &mut Bench<'_>, circle: &mut Circle, marks: &mut Marks) -> Resul
         .stage(&mut bench.hub, "paced", &[("updates", sent as f64)])
 }
 
-/// Keeps the socket full. The rate is the number of UPDATE messages sent,
+/// Keeps the socket full, for a time or for a number of messages, whichever is
+/// over first. The rate is the number of UPDATE messages sent,
 /// divided by the time from the first one until a mark behind the last one
 /// has come out of the daemon.
 ///
@@ -201,7 +202,8 @@ fn full_speed(bench: &mut Bench<'_>, circle: &mut Circle, marks: &mut Marks) -> 
     let watch = Watch::start();
     let end = watch.start + Duration::from_secs_f64(bench.params.seconds.clamp(0.0, 1e6));
     let mut sent = 0;
-    while Instant::now() < end {
+    let most = bench.params.flood;
+    while Instant::now() < end && sent < most {
         if bench.hub.drained(sender) {
             let messages = circle.take(BURST);
             sent += messages.messages;

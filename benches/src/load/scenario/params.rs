@@ -119,6 +119,10 @@ pub struct Params {
     /// UPDATE messages per second (churn).
     #[arg(long, default_value_t = 20_000)]
     pub rate: u32,
+    /// How many UPDATE messages are sent at full speed at most. Some daemons
+    /// read much faster than they work, and keep all of it in memory.
+    #[arg(long, default_value_t = 2_000_000)]
+    pub flood: u64,
     /// Marked prefixes per second (churn).
     #[arg(long, default_value_t = 150)]
     pub marks: u32,
@@ -166,6 +170,7 @@ impl Default for Params {
             one_sender: false,
             seconds: 20.0,
             rate: 20_000,
+            flood: 2_000_000,
             marks: 150,
             flapping: 0.1,
             changes: 1000,
