@@ -1,6 +1,6 @@
 //! From the core's types to the API's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
 use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes, SegmentKind};
@@ -307,9 +307,26 @@ fn hostname(peer: &Peer) -> String {
     name.map(|name| name.host.clone()).unwrap_or_default()
 }
 
+/// What the paths of a peer show of it. Taken from the core, so that the rest
+/// can be put into words elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    path: v1::Path,
+    stale_until_ms: u64,
+}
+
+impl Shown {
+    pub(super) fn of(peer: &Peer) -> Shown {
+        Shown {
+            path: from_peer(peer),
+            stale_until_ms: peer.stale_until_ms,
+        }
+    }
+}
+
 pub(super) fn route<'a>(
     view: &PrefixView,
-    peer_of: impl Fn(PathSource) -> Option<&'a Peer>,
+    shown: impl Fn(PathSource) -> Option<&'a Shown>,
 ) -> v1::Route {
     v1::Route {
         prefix: view.prefix.to_string(),
@@ -317,21 +334,20 @@ pub(super) fn route<'a>(
         paths: view
             .paths
             .iter()
-            .map(|path| self::path(path, view, peer_of(path.source)))
+            .map(|path| self::path(path, view, shown(path.source)))
             .collect(),
         advertised_to: Vec::new(),
     }
 }
 
-fn path(path: &PathView, view: &PrefixView, peer: Option<&Peer>) -> v1::Path {
-    let shown = from_peer(peer);
+fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
     v1::Path {
         valid: path.invalid.is_none(),
         best: path.best,
         multipath: path.multipath,
         stale: path.stale,
-        stale_until_ms: match peer {
-            Some(peer) if path.stale => peer.stale_until_ms,
+        stale_until_ms: match shown {
+            Some(shown) if path.stale => shown.stale_until_ms,
             _ => 0,
         },
         local: path.source == PathSource::Local(LocalSource::Network),
@@ -351,15 +367,12 @@ fn path(path: &PathView, view: &PrefixView, peer: Option<&Peer>) -> v1::Path {
         last_update_ms: path.last_update * 1000,
         path_id: path.path_id,
         attributes: Some(path_attributes(&path.attributes.decode(), &view.prefix)),
-        ..shown
+        ..shown.map(|shown| shown.path.clone()).unwrap_or_default()
     }
 }
 
 /// What a path shows of the peer that it came from.
-fn from_peer(peer: Option<&Peer>) -> v1::Path {
-    let Some(peer) = peer else {
-        return v1::Path::default();
-    };
+fn from_peer(peer: &Peer) -> v1::Path {
     let external = peer.settings.remote.kind == holdfast_config::model::PeerKind::External;
     let negotiated = peer.up.as_ref().map(|up| &up.negotiated);
     v1::Path {
@@ -378,7 +391,7 @@ fn from_peer(peer: Option<&Peer>) -> v1::Path {
     }
 }
 
-pub(super) fn received_path(received: &ReceivedRoute, peer: &Peer) -> v1::Path {
+fn received_path(received: &ReceivedRoute, shown: &Shown) -> v1::Path {
     let denied = matches!(received.rejected, Some(Rejection::Policy(_)));
     v1::Path {
         valid: true,
@@ -392,8 +405,23 @@ pub(super) fn received_path(received: &ReceivedRoute, peer: &Peer) -> v1::Path {
         last_update_ms: received.last_update * 1000,
         path_id: received.path_id,
         attributes: Some(attributes(&received.attributes.decode())),
-        ..from_peer(Some(peer))
+        ..shown.path.clone()
     }
+}
+
+/// The routes that a peer sent: those of a prefix are its paths.
+pub(super) fn received_routes(received: &[ReceivedRoute], shown: &Shown) -> Vec<v1::Route> {
+    let mut by_prefix: BTreeMap<IpNet, v1::Route> = BTreeMap::new();
+    for received in received {
+        let route = by_prefix
+            .entry(received.prefix)
+            .or_insert_with(|| v1::Route {
+                prefix: received.prefix.to_string(),
+                ..v1::Route::default()
+            });
+        route.paths.push(received_path(received, shown));
+    }
+    by_prefix.into_values().collect()
 }
 
 pub(super) fn advertised_route(

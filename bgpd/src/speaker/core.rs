@@ -100,6 +100,8 @@ pub(super) struct Core {
     /// The FIB's task has ended.
     fib_gone: bool,
     pub(super) more: bool,
+    /// When to give back what questions about routes needed.
+    pub(super) rest_at: Option<Instant>,
 }
 
 /// What a deadline of stale routes is for.
@@ -153,12 +155,14 @@ impl Core {
             restart,
         } = parts;
         let empty_for = options.adopt_stale;
+        let mut rib = Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED));
+        rib.set_forwarding(options.kernel);
         Core {
             options,
             config: Config::default(),
             revision: 0,
             started_ms: now_ms(),
-            rib: Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED)),
+            rib,
             peers: BTreeMap::new(),
             policies: Policies::default(),
             exports: Exports::default(),
@@ -188,6 +192,7 @@ impl Core {
             in_flight: None,
             fib_gone: false,
             more: false,
+            rest_at: None,
         }
     }
 
@@ -427,6 +432,7 @@ impl Core {
             .chain(self.empty_until)
             .chain(self.watchers.again)
             .chain(self.exports.deadline())
+            .chain(self.rest_at)
             .min()
     }
 
@@ -442,6 +448,10 @@ impl Core {
         if self.empty_until.is_some_and(|at| at <= now) {
             self.empty_until = None;
             self.apply_peers();
+        }
+        if self.rest_at.is_some_and(|at| at <= now) {
+            self.rest_at = None;
+            self.rib.rest();
         }
     }
 

@@ -109,7 +109,7 @@ pub struct SpeakerOptions {
     /// Sockets to listen on; none for a speaker that only connects.
     pub listen: Vec<SocketAddr>,
     /// Whether routes go into the kernel. Without it every next hop counts as
-    /// reachable.
+    /// reachable, and the FIB is empty until somebody watches it.
     pub kernel: bool,
     /// The kernel's table.
     pub table: u32,
@@ -181,7 +181,7 @@ impl Speaker {
         let restart = restart::Restarting::found(&fib, options.adopt_stale).await?;
         let (requests, request_lane) = mpsc::channel(REQUESTS);
         let (reports, report_lane) = mpsc::channel(REPORTS);
-        let watchers = watch::Watchers::new();
+        let watchers = watch::Watchers::new(options.kernel);
         let (weak, interest) = (watchers.events.downgrade(), Arc::clone(&watchers.interest));
         let registry = core::Registry::default();
         let mut accepting = JoinSet::new();
@@ -355,7 +355,7 @@ impl Routes {
             query.after = page.next;
             self.query = Some(query);
         }
-        Ok(Some(page.chunk))
+        Ok(Some(page.into_chunk()))
     }
 }
 

@@ -1,23 +1,28 @@
 //! What the speaker asks the core. Answers that can be long come in pages, so
 //! that no question holds the core up.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use bgp_wire::Family;
 use holdfast_api::v1;
 use holdfast_config::model::Config;
-use holdfast_rib::{Page, PathSource, PrefixView};
+use holdfast_rib::{AdvertisedRoute, Page, PathSource, PeerId, PrefixView, ReceivedRoute};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use super::SpeakerError;
-use super::convert;
+use super::convert::{self, Shown};
 use super::core::{Answer, Core};
 use super::peers::Peer;
 
 /// Prefixes in one page.
 const PAGE: usize = 512;
+/// How long after the last question about routes the memory is given back that
+/// only questions need.
+const REST: Duration = Duration::from_secs(60);
 
 /// A question or an order.
 pub(super) enum Request {
@@ -56,10 +61,56 @@ pub(super) enum Selection {
     Longer(IpNet),
 }
 
-/// A page of routes.
+/// A page of routes, as the table holds them.
 pub(super) struct RoutesPage {
-    pub(super) chunk: v1::RouteChunk,
+    /// What the chunk says beside the routes.
+    head: v1::RouteChunk,
+    rows: Rows,
     pub(super) next: Option<IpNet>,
+}
+
+/// Pointers into the table, mostly, and what has to be known of peers.
+enum Rows {
+    Table(Vec<PrefixView>, HashMap<PeerId, Shown>),
+    /// A single prefix, and whom it is advertised to.
+    One(
+        Option<Box<PrefixView>>,
+        HashMap<PeerId, Shown>,
+        Vec<v1::AdvertisedTo>,
+    ),
+    Received(Vec<ReceivedRoute>, Box<Shown>),
+    Advertised(Vec<(AdvertisedRoute, Option<PrefixView>)>),
+}
+
+impl RoutesPage {
+    /// Puts the page into words: not on the core's time.
+    pub(super) fn into_chunk(self) -> v1::RouteChunk {
+        let route = |view: &PrefixView, shown: &HashMap<PeerId, Shown>| {
+            convert::route(view, |source| match source {
+                PathSource::Local(_) => None,
+                PathSource::Peer(id) => shown.get(&id),
+            })
+        };
+        let routes = match self.rows {
+            Rows::Table(views, shown) => views.iter().map(|view| route(view, &shown)).collect(),
+            Rows::One(view, shown, advertised_to) => {
+                let routes = view.iter().map(|view| v1::Route {
+                    advertised_to: advertised_to.clone(),
+                    ..route(view, &shown)
+                });
+                routes.collect()
+            }
+            Rows::Received(received, shown) => convert::received_routes(&received, &shown),
+            Rows::Advertised(rows) => rows
+                .iter()
+                .map(|(advertised, view)| convert::advertised_route(advertised, view.as_ref()))
+                .collect(),
+        };
+        v1::RouteChunk {
+            routes,
+            ..self.head
+        }
+    }
 }
 
 impl Core {
@@ -138,11 +189,12 @@ impl Core {
 
     // ===== routes =====
 
-    fn routes(&self, query: &RoutesQuery) -> Result<RoutesPage, SpeakerError> {
+    fn routes(&mut self, query: &RoutesQuery) -> Result<RoutesPage, SpeakerError> {
         if self.config.bgp.is_none() {
             return Err(SpeakerError::NoBgp);
         }
-        let page = match query.table {
+        self.rest_at = Some(Instant::now() + REST);
+        let (rows, next) = match query.table {
             v1::Table::LocRib => self.loc_rib(query),
             v1::Table::Received => self.received(query, self.of_peer(query)?),
             v1::Table::Accepted => self.accepted(query, self.of_peer(query)?),
@@ -151,16 +203,17 @@ impl Core {
         let summary = self.rib.summary(query.family);
         let rib = self.rib.config();
         Ok(RoutesPage {
-            chunk: v1::RouteChunk {
+            head: v1::RouteChunk {
                 table_version: summary.version,
                 router_id: rib.router_id.to_string(),
                 local_as: rib.local_as,
                 default_local_pref: rib.default_local_pref,
-                routes: page.items,
+                routes: Vec::new(),
                 total_prefixes: summary.prefixes as u64,
                 total_paths: summary.paths as u64,
             },
-            next: page.next,
+            rows,
+            next,
         })
     }
 
@@ -169,81 +222,79 @@ impl Core {
         self.peers.get(&address).ok_or(SpeakerError::NoSuchPeer)
     }
 
-    fn loc_rib(&self, query: &RoutesQuery) -> Page<v1::Route> {
-        let one = |view: Option<PrefixView>| {
-            let route = view.map(|view| {
-                let to = self.rib.advertised_to(view.prefix);
-                let to = to.into_iter().filter_map(|id| self.peer_by_id(id));
-                let advertised_to = to.map(convert::advertised_to).collect();
-                v1::Route {
-                    advertised_to,
-                    ..self.route(&view)
-                }
-            });
-            Page {
-                items: route.into_iter().collect(),
-                next: None,
-            }
-        };
+    fn loc_rib(&self, query: &RoutesQuery) -> (Rows, Option<IpNet>) {
         match query.selection {
-            Selection::Prefix(prefix) => one(self.rib.prefix(prefix)),
-            Selection::Longest(address) => one(self.rib.longest_match(address)),
-            Selection::Longer(prefix) => {
-                self.convert_page(self.rib.longer(prefix, query.after, PAGE))
+            Selection::Prefix(prefix) => (self.one(self.rib.prefix(prefix)), None),
+            Selection::Longest(address) => (self.one(self.rib.longest_match(address)), None),
+            Selection::Longer(prefix) => self.page(self.rib.longer(prefix, query.after, PAGE)),
+            Selection::All => self.page(self.rib.table(query.family, query.after, PAGE)),
+        }
+    }
+
+    fn one(&self, view: Option<PrefixView>) -> Rows {
+        let to = view
+            .as_ref()
+            .map(|view| self.rib.advertised_to(view.prefix));
+        let to = to
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.peer_by_id(id));
+        let shown = self.shown(view.as_slice());
+        Rows::One(
+            view.map(Box::new),
+            shown,
+            to.map(convert::advertised_to).collect(),
+        )
+    }
+
+    fn page(&self, page: Page<PrefixView>) -> (Rows, Option<IpNet>) {
+        let shown = self.shown(&page.items);
+        (Rows::Table(page.items, shown), page.next)
+    }
+
+    /// What the paths of these prefixes show of the peers that sent them.
+    fn shown(&self, views: &[PrefixView]) -> HashMap<PeerId, Shown> {
+        let mut shown = HashMap::new();
+        for path in views.iter().flat_map(|view| &view.paths) {
+            if let PathSource::Peer(id) = path.source
+                && let Entry::Vacant(place) = shown.entry(id)
+                && let Some(peer) = self.peer_by_id(id)
+            {
+                place.insert(Shown::of(peer));
             }
-            Selection::All => self.convert_page(self.rib.table(query.family, query.after, PAGE)),
         }
+        shown
     }
 
-    fn convert_page(&self, page: Page<PrefixView>) -> Page<v1::Route> {
-        Page {
-            items: page.items.iter().map(|view| self.route(view)).collect(),
-            next: page.next,
-        }
-    }
-
+    /// One prefix in words, for those who watch.
     pub(super) fn route(&self, view: &PrefixView) -> v1::Route {
+        let shown = self.shown(std::slice::from_ref(view));
         convert::route(view, |source| match source {
             PathSource::Local(_) => None,
-            PathSource::Peer(id) => self.peer_by_id(id),
+            PathSource::Peer(id) => shown.get(&id),
         })
     }
 
-    fn received(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
+    fn received(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {
         let page = self.rib.received(peer.id, query.family, query.after, PAGE);
-        let mut by_prefix: BTreeMap<IpNet, v1::Route> = BTreeMap::new();
-        for received in &page.items {
-            let route = by_prefix
-                .entry(received.prefix)
-                .or_insert_with(|| v1::Route {
-                    prefix: received.prefix.to_string(),
-                    ..v1::Route::default()
-                });
-            route.paths.push(convert::received_path(received, peer));
-        }
-        Page {
-            items: by_prefix.into_values().collect(),
-            next: page.next,
-        }
+        let shown = Box::new(Shown::of(peer));
+        (Rows::Received(page.items, shown), page.next)
     }
 
-    fn accepted(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
-        self.convert_page(self.rib.accepted(peer.id, query.family, query.after, PAGE))
+    fn accepted(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {
+        self.page(self.rib.accepted(peer.id, query.family, query.after, PAGE))
     }
 
-    fn advertised(&self, query: &RoutesQuery, peer: &Peer) -> Page<v1::Route> {
+    fn advertised(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {
         let page = self
             .rib
             .advertised(peer.id, query.family, query.after, PAGE);
-        let items = page.items.iter().map(|advertised| {
+        let rows = page.items.into_iter().map(|advertised| {
             // Weight is ours and does not travel; it is shown as the table
             // has it.
             let view = self.rib.prefix(advertised.prefix);
-            convert::advertised_route(advertised, view.as_ref())
+            (advertised, view)
         });
-        Page {
-            items: items.collect(),
-            next: page.next,
-        }
+        (Rows::Advertised(rows.collect()), page.next)
     }
 }

@@ -99,16 +99,20 @@ pub(super) struct Watchers {
     pub(super) interest: Arc<Interest>,
     /// Whether the table notes its changes.
     watching: bool,
+    /// Whether it notes what is to be forwarded: nobody needs that without a
+    /// kernel and before somebody watches.
+    forwarding: bool,
     /// When to go on after a pause.
     pub(super) again: Option<Instant>,
 }
 
 impl Watchers {
-    pub(super) fn new() -> Watchers {
+    pub(super) fn new(kernel: bool) -> Watchers {
         Watchers {
             events: broadcast::channel(KEPT).0,
             interest: Arc::default(),
             watching: false,
+            forwarding: kernel,
             again: None,
         }
     }
@@ -135,6 +139,11 @@ impl Core {
             self.watchers.watching = wanted;
             self.watchers.again = None;
             self.rib.set_watching(wanted);
+        }
+        // Once on it stays on: what is withdrawn has to be reported as well.
+        if !self.watchers.forwarding && self.watchers.interest.fib.load(Ordering::SeqCst) > 0 {
+            self.watchers.forwarding = true;
+            self.rib.set_forwarding(true);
         }
     }
 

@@ -148,6 +148,11 @@ async fn errors_have_their_codes() {
 #[tokio::test]
 async fn clients_that_leave_or_stand_still_hold_nobody_up() {
     let mut served = Served::start().await;
+    // Without a kernel the FIB is kept for those who watch it.
+    let _watch = served.router.speaker.watch(v1::WatchRequest {
+        fib: true,
+        ..v1::WatchRequest::default()
+    });
     let mut peer = Peer::up(&served.router, 2, Hello::new(65002)).await;
     let list: Vec<_> = (0..20_000u32)
         .map(|n| nlri(&format!("10.{}.{}.0/24", n / 256, n % 256)))
