@@ -1,3 +1,4 @@
+mod backlog;
 mod direct;
 mod tables;
 mod wire;
