@@ -95,23 +95,29 @@ impl Process {
         usage_of_tree(self.child.id())
     }
 
-    /// Asks it to end by SIGTERM and waits; kills what has not ended in time.
+    /// Asks it to end by SIGTERM and waits; kills what has not ended in time,
+    /// its descendants as well.
     pub fn stop(&mut self, patience: Duration) {
-        let descendants = tree(self.child.id());
+        let descendants: Vec<(u32, String)> = tree(self.child.id())
+            .into_iter()
+            .skip(1)
+            .filter_map(|pid| Some((pid, start_of(pid)?)))
+            .collect();
+        let alive = |(pid, start): &(u32, String)| start_of(*pid).as_ref() == Some(start);
         let root = Pid::from_raw(self.child.id().cast_signed());
         let _ = kill(root, Signal::SIGTERM);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                break;
+            if !matches!(self.child.try_wait(), Ok(None)) && !descendants.iter().any(alive) {
+                return;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        for one in descendants.iter().rev().filter(|one| alive(one)) {
+            let _ = kill(Pid::from_raw(one.0.cast_signed()), Signal::SIGKILL);
+        }
         if matches!(self.child.try_wait(), Ok(None)) {
-            // The children first, while their numbers are surely theirs.
-            for pid in descendants.iter().rev() {
-                let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
-            }
+            let _ = kill(root, Signal::SIGKILL);
             drop(self.child.wait());
         }
     }
@@ -165,6 +171,15 @@ fn stat_fields(pid: u32) -> Option<Vec<String>> {
     // The name is in parentheses and may itself have spaces and parentheses.
     let (_, rest) = text.rsplit_once(')')?;
     Some(rest.split_whitespace().map(str::to_owned).collect())
+}
+
+/// When a process was started, in the kernel's ticks; `None` once it has ended.
+/// Tells it from a later one with the same number.
+fn start_of(pid: u32) -> Option<String> {
+    let mut fields = stat_fields(pid)?;
+    let ended = fields.first().is_none_or(|state| state == "Z");
+    // Field 22 of the whole line.
+    (!ended && fields.len() > 19).then(|| fields.swap_remove(19))
 }
 
 fn usage_of(pid: u32) -> Usage {
