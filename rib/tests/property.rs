@@ -422,15 +422,30 @@ impl Harness {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
+/// Events in one run of the tests, at most. Half of it is the mean.
+const MOST: usize = 160;
+
+/// As many runs as make the steps that `HOLDFAST_STEPS` asks for; without it as
+/// many as proptest takes.
+fn cases() -> ProptestConfig {
+    let mut config = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
-    })]
+    };
+    if let Ok(steps) = std::env::var("HOLDFAST_STEPS") {
+        let steps: u32 = steps.parse().expect("HOLDFAST_STEPS is a number");
+        // Less than the mean, so that it is no fewer in any case.
+        config.cases = steps / (MOST as u32 * 2 / 5) + 1;
+    }
+    config
+}
+
+proptest! {
+    #![proptest_config(cases())]
 
     #[test]
     fn table_agrees_with_the_model(
-        events in prop::collection::vec(world::an_event(), 1..120),
+        events in prop::collection::vec(world::an_event(), 1..MOST),
     ) {
         let mut harness = Harness::new();
         for event in events.iter().chain([&Event::Settle]) {
@@ -442,7 +457,7 @@ proptest! {
 
     #[test]
     fn groups_are_told_what_each_member_would_be(
-        events in prop::collection::vec(world::an_event(), 1..200),
+        events in prop::collection::vec(world::an_event(), 1..MOST),
     ) {
         let mut harness = Harness::new();
         harness.grouped = true;
@@ -454,7 +469,7 @@ proptest! {
 
     #[test]
     fn the_same_events_give_the_same_deltas(
-        events in prop::collection::vec(world::an_event(), 1..60),
+        events in prop::collection::vec(world::an_event(), 1..MOST),
     ) {
         let trace = |events: &[Event]| {
             let mut harness = Harness::new();
