@@ -276,9 +276,15 @@ impl<F: RibFamily> FamilyRib<F> {
         let source = PathSource::Peer(peer);
         let adj = self.ins.get(peer.0 as usize);
         let slots = adj.map(|adj| adj.slots.clone()).unwrap_or_default();
+        let ghosts: Vec<u32> = self
+            .table
+            .iter()
+            .filter(|(_, entry)| entry.ghost().is_some_and(|ghost| ghost.is_of(source)))
+            .map(|(slot, _)| slot)
+            .collect();
         for group in self.groups.iter_mut() {
             let mut affected = slots.clone();
-            for slot in group.told_from(source) {
+            for slot in group.told_from(source).chain(ghosts.iter().copied()) {
                 affected.insert(slot);
             }
             group.rules_change(before, Some(&affected));
@@ -360,7 +366,7 @@ impl Told {
     ) -> Option<Route> {
         group
             .told(slot)
-            .or_else(|| best_route(rib.table.get(slot)?))
+            .or_else(|| last_route(rib.table.get(slot)?))
     }
 
     /// What the members were told of a slot.
@@ -387,6 +393,15 @@ impl Told {
             route,
         )
     }
+}
+
+/// The best path, or what was it before the last path was gone.
+fn last_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
+    let last = entry.best().or(entry.ghost())?;
+    Some(Route {
+        attributes: last.post?,
+        source: last.source(),
+    })
 }
 
 pub(crate) fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
@@ -473,7 +488,7 @@ impl<F: RibFamily> FamilyRib<F> {
             let mut told = None;
             let noted = group.take_told(slot);
             if group.advertised.contains(slot)
-                && let Some(route) = noted.or(now)
+                && let Some(route) = noted.or_else(|| last_route(entry))
             {
                 let by = group.told_by(slot);
                 let at = by.and_then(|by| earlier.iter().position(|known| Arc::ptr_eq(known, by)));
@@ -516,6 +531,7 @@ impl<F: RibFamily> FamilyRib<F> {
         if in_sync {
             self.groups.join(number);
         }
+        self.let_ghosts_go(shared);
         shared.interner.sweep();
         Some(batch)
     }

@@ -43,6 +43,8 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) fib_dirty: SlotSet,
     /// Prefixes whose best paths changed, while somebody wants to know.
     pub(crate) watched: Option<SlotSet>,
+    /// Attributes of ghosts that nobody needs, to be released.
+    laid: Vec<AttrId>,
     summary: TableSummary,
 }
 
@@ -89,6 +91,7 @@ impl<F: RibFamily> FamilyRib<F> {
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
             watched: None,
+            laid: Vec::new(),
             summary: TableSummary::default(),
         }
     }
@@ -325,6 +328,7 @@ impl<F: RibFamily> FamilyRib<F> {
             paths.find(|(_, p)| p.is_of(source) && p.path_id == path.path_id)
         });
         let place = place.flatten().map(|(place, _)| place);
+        self.lay_ghost(shared, slot);
         let before = self.before(slot);
         match place {
             Some(place) => {
@@ -339,6 +343,20 @@ impl<F: RibFamily> FamilyRib<F> {
                 }
             }
         }
+    }
+
+    /// A prefix comes back: what it was until it was gone is noted by those
+    /// who were told of it.
+    fn lay_ghost(&mut self, shared: &mut Shared, slot: u32) {
+        let Some(ghost) = self.table.take_ghost(slot) else {
+            return;
+        };
+        if let Some(told) = Identity::of(&ghost).route() {
+            for group in self.groups.iter_mut() {
+                group.note(slot, told, &mut shared.interner);
+            }
+        }
+        shared.interner.release(ghost.pre);
     }
 
     /// Puts a path in place of another; whether anything changed.
@@ -601,7 +619,15 @@ impl<F: RibFamily> FamilyRib<F> {
             self.summary.version += 1;
             // The low half: `version` puts the high one back.
             entry.version = self.summary.version as u32;
-            let told = before.best.and_then(Identity::route);
+            let mut told = before.best.and_then(Identity::route);
+            // A place for it is left where the last path was.
+            let ghost = told.filter(|_| !entry.has_paths());
+            if let Some(ghost) = ghost {
+                shared.interner.hold(ghost.attributes);
+                let ghost = Path::ghost(ghost.attributes, ghost.source);
+                self.table.put_ghost(slot, ghost);
+                told = None;
+            }
             for group in self.groups.iter_mut() {
                 group.mark(slot, told, &mut shared.interner);
             }
@@ -627,8 +653,21 @@ impl<F: RibFamily> FamilyRib<F> {
     /// the set of those whose forwarding is to be looked at: the look finds
     /// nothing.
     pub(crate) fn release_if_idle(&mut self, slot: u32) {
-        if self.is_idle(slot) && self.table.release(slot) {
+        if !self.is_idle(slot) {
+            return;
+        }
+        if let Some(ghost) = self.table.take_ghost(slot) {
+            self.laid.push(ghost.pre);
+        }
+        if self.table.release(slot) {
             self.table.clear_away();
+        }
+    }
+
+    /// Gives back what ghosts held that nobody needs any more.
+    pub(crate) fn let_ghosts_go(&mut self, shared: &mut Shared) {
+        for attributes in self.laid.drain(..) {
+            shared.interner.release(attributes);
         }
     }
 

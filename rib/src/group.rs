@@ -165,7 +165,7 @@ pub(crate) struct Previous {
 }
 
 /// Room for notes of what was told that is kept while there are none.
-const OLD_KEPT: usize = 1 << 17;
+const OLD_KEPT: usize = 1 << 15;
 
 /// One group in one family.
 ///
@@ -256,15 +256,20 @@ impl Group {
         self.advertised.contains(slot) || self.pending.contains(slot)
     }
 
-    /// Asks for a look at a slot whose best path was `told` until now.
-    pub(crate) fn mark(&mut self, slot: u32, told: Option<Route>, interner: &mut Interner) {
-        if let Some(told) = told
-            && self.listing.is_none()
-            && self.advertised.contains(slot)
-            && !self.old.contains_key(&slot)
+    /// Notes what a slot was told, where that was noted nowhere yet and is
+    /// about to be forgotten.
+    pub(crate) fn note(&mut self, slot: u32, told: Route, interner: &mut Interner) {
+        if self.listing.is_none() && self.advertised.contains(slot) && !self.old.contains_key(&slot)
         {
             interner.hold(told.attributes);
             self.old.insert(slot, told);
+        }
+    }
+
+    /// Asks for a look at a slot whose best path was `told` until now.
+    pub(crate) fn mark(&mut self, slot: u32, told: Option<Route>, interner: &mut Interner) {
+        if let Some(told) = told {
+            self.note(slot, told, interner);
         }
         self.pending.insert(slot);
     }

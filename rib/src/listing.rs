@@ -336,6 +336,7 @@ impl<F: RibFamily> FamilyRib<F> {
         for slot in idle {
             self.release_if_idle(slot);
         }
+        self.let_ghosts_go(shared);
         shared.interner.sweep();
         Some(batch)
     }

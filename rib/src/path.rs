@@ -42,6 +42,10 @@ const STALE: u32 = 1 << 24;
 const BEST: u32 = 1 << 25;
 const MULTIPATH: u32 = 1 << 26;
 const REJECTED: u32 = 27;
+/// Why a path was rejected has four bits.
+const REASON: u32 = 15;
+/// The path is gone; what it was is kept for those who were told of it.
+const GHOST: u32 = 1 << 31;
 
 /// The highest number that a peer can have.
 pub(crate) const MAX_PEER: u32 = LOCAL - 1;
@@ -105,7 +109,7 @@ impl Path {
     }
 
     pub(crate) fn rejected(&self) -> Option<Rejection> {
-        Some(match self.packed >> REJECTED {
+        Some(match self.packed >> REJECTED & REASON {
             0 => return None,
             1 => Rejection::AsPathLoop,
             2 => Rejection::OriginatorLoop,
@@ -148,6 +152,21 @@ impl Path {
             self.packed |= bit;
         } else {
             self.packed &= !bit;
+        }
+    }
+
+    pub(crate) fn is_ghost(&self) -> bool {
+        self.packed & GHOST != 0
+    }
+
+    /// What is left of a best path when it is gone.
+    pub(crate) fn ghost(attributes: AttrId, source: PathSource) -> Path {
+        Path {
+            pre: attributes,
+            post: Some(attributes),
+            path_id: 0,
+            updated: 0,
+            packed: pack_source(source) | GHOST,
         }
     }
 

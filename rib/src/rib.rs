@@ -244,7 +244,7 @@ impl Rib {
                 rib.mark_stale(peer);
             });
         }
-        self.shared.interner.sweep();
+        self.sweep();
     }
 
     /// Changes what is known of a peer that is up, without a new session:
@@ -388,7 +388,7 @@ impl Rib {
                 };
             }
         }
-        self.shared.interner.sweep();
+        self.sweep();
         summary
     }
 
@@ -411,6 +411,7 @@ impl Rib {
         } else if let Some(prefix) = <V6 as bgp_wire::AddressFamily>::prefix(prefix) {
             self.v6.withdraw_local(shared, prefix, source);
         }
+        self.sweep();
     }
 
     /// Applies the import policy again to what the peer sent; no route is
@@ -419,7 +420,7 @@ impl Rib {
         for family in Family::ALL {
             with_family!(self, family, rib => rib.reimport(&mut self.shared, peer));
         }
-        self.shared.interner.sweep();
+        self.sweep();
     }
 
     /// Applies the export policy again. With `resend_all` everything is sent
@@ -447,6 +448,13 @@ impl Rib {
 // ===== Deltas =====
 
 impl Rib {
+    /// Drops what nobody needs any more.
+    fn sweep(&mut self) {
+        self.v4.let_ghosts_go(&mut self.shared);
+        self.v6.let_ghosts_go(&mut self.shared);
+        self.shared.interner.sweep();
+    }
+
     /// Next hops that came into use or fell out of it since the last call.
     pub fn take_tracking(&mut self) -> Vec<TrackEvent> {
         self.shared.tracker.take()
@@ -462,6 +470,7 @@ impl Rib {
                 rib.take_fib_changes(&mut self.shared, budget, &mut changes);
             });
         }
+        self.sweep();
         changes
     }
 
@@ -481,6 +490,7 @@ impl Rib {
         for family in Family::ALL {
             with_family!(self, family, rib => rib.take_watched(budget, &mut changed));
         }
+        self.sweep();
         changed
     }
 

@@ -93,7 +93,7 @@ pub(crate) enum Place {
 impl<P> Entry<P> {
     /// The first path; if there is a best one, that is it.
     pub(crate) fn first(&self) -> Option<&Path> {
-        self.first.as_ref()
+        self.first.as_ref().filter(|path| !path.is_ghost())
     }
 
     pub(crate) fn best(&self) -> Option<&Path> {
@@ -101,7 +101,13 @@ impl<P> Entry<P> {
     }
 
     pub(crate) fn has_paths(&self) -> bool {
-        self.first.is_some()
+        self.first().is_some()
+    }
+
+    /// What was the best path until the last one was gone: what those were
+    /// told who do not know yet.
+    pub(crate) fn ghost(&self) -> Option<&Path> {
+        self.first.as_ref().filter(|path| path.is_ghost())
     }
 
     pub(crate) fn has_several(&self) -> bool {
@@ -279,7 +285,7 @@ impl<F: RibFamily> Table<F> {
     /// The paths of a prefix, the first one first.
     pub(crate) fn paths(&self, slot: u32) -> impl Iterator<Item = (Place, &Path)> + '_ {
         let entry = self.entries.get(slot);
-        let first = entry.and_then(|e| e.first.as_ref());
+        let first = entry.and_then(Entry::first);
         let mut next = entry.and_then(|e| e.more);
         let rest = core::iter::from_fn(move || {
             let node = next?;
@@ -295,7 +301,10 @@ impl<F: RibFamily> Table<F> {
 
     pub(crate) fn path_mut(&mut self, slot: u32, place: Place) -> Option<&mut Path> {
         match place {
-            Place::First => self.entries.get_mut(slot)?.first.as_mut(),
+            Place::First => {
+                let first = self.entries.get_mut(slot)?.first.as_mut();
+                first.filter(|path| !path.is_ghost())
+            }
             Place::At(node) => Some(&mut self.links.get_mut(node_index(node))?.path),
         }
     }
@@ -314,6 +323,21 @@ impl<F: RibFamily> Table<F> {
         let node = Node::new(self.links.insert(link).checked_add(1)?);
         self.entries.get_mut(slot)?.more = node;
         node.map(Place::At)
+    }
+
+    /// Leaves a ghost in an entry without paths.
+    pub(crate) fn put_ghost(&mut self, slot: u32, ghost: Path) {
+        if let Some(entry) = self.entries.get_mut(slot)
+            && entry.first.is_none()
+        {
+            entry.first = Some(ghost);
+        }
+    }
+
+    /// Takes the ghost out of an entry, if it has one.
+    pub(crate) fn take_ghost(&mut self, slot: u32) -> Option<Path> {
+        let entry = self.entries.get_mut(slot)?;
+        entry.first.take_if(|path| path.is_ghost())
     }
 
     /// Makes the path at a place the first one.

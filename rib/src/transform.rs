@@ -421,13 +421,15 @@ impl<'a> Exporter<'a> {
                 Named::This(beyond_link(current))
             }
         };
+        if (to.kind, origin) == (PeerKind::External, Origin::External) && self.transparent(to) {
+            return Named::This(current);
+        }
         if origin != Origin::Local && to.family(self.family).next_hop_unchanged {
             return Named::This(beyond_link(current));
         }
         let forced = to.next_hop_self_force.contains(self.family);
         let wanted = forced || to.next_hop_self.contains(self.family);
         match (to.kind, origin) {
-            (PeerKind::External, Origin::External) if self.transparent(to) => Named::This(current),
             (PeerKind::External, _) if !wanted && on_shared_subnet(to, current) => {
                 Named::This(current)
             }

@@ -96,6 +96,26 @@ fn clients_that_are_meshed_need_no_reflection() {
 }
 
 #[test]
+fn a_client_of_the_route_server_gets_the_link_local_next_hop_too() {
+    let both_addresses = NextHop::V6 {
+        global: "2001:db8::1".parse().unwrap(),
+        link_local: Some("fe80::1".parse().unwrap()),
+    };
+    for unchanged in [false, true] {
+        let mut to = PeerInfo {
+            route_server_client: both(),
+            ..external(65002, "192.0.2.2")
+        };
+        to.ipv6.next_hop_unchanged = unchanged;
+        let mut rib = between(from_external(), to);
+        let mut v6 = attributes(&[65001], "2001:db8::1");
+        v6.next_hop = Some(both_addresses);
+        announce(&mut rib, 1, "2001:db8:9::/48", v6);
+        assert_eq!(sent(&mut rib, 2).unwrap().next_hop, Some(both_addresses));
+    }
+}
+
+#[test]
 fn a_next_hop_stays_where_it_is_to_stay_unchanged() {
     let mut to = elsewhere();
     to.ipv4.next_hop_unchanged = true;

@@ -15,10 +15,10 @@ use ipnet::Ipv4Net;
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
-const PREFIXES: u32 = 200_000;
+const PREFIXES: u32 = 100_000;
 /// As on the internet: a table of 577,706 prefixes had 89,642 sets in 2015, one
 /// of a million has about 93,000.
-const SETS: u32 = 18_600;
+const SETS: u32 = 9_300;
 const FEEDS: u32 = 4;
 
 /// The same prefixes for every feed, with attributes of its own.

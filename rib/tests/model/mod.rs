@@ -696,13 +696,14 @@ fn told_next_hop(
             link_local: None,
         },
     };
+    let transparent = to.is_external() && to.route_server_client.contains(family);
+    if transparent && from.is_some_and(PeerInfo::is_external) {
+        return Some(current);
+    }
     if from.is_some() && to.family(family).next_hop_unchanged {
         return Some(off_link);
     }
     match (from, to.is_external()) {
-        (Some(from), true) if from.is_external() && to.route_server_client.contains(family) => {
-            Some(current)
-        }
         (_, true) if shared && !wanted => Some(current),
         (_, true) | (None, false) => ours,
         (Some(from), false) if !(from.is_internal() && to.is_internal()) && wanted => ours,
