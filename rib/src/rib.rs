@@ -208,6 +208,15 @@ impl Rib {
             return;
         }
         let families = info.families;
+        // Before anything is said of the new session: what goes with the old
+        // one was decided by what the peer was.
+        for family in Family::ALL {
+            if !families.contains(family) {
+                with_family!(self, family, rib => {
+                    rib.drop_paths(&mut self.shared, peer, |_| true);
+                });
+            }
+        }
         let before = self.rules();
         let same = before.peer(peer).is_some_and(|old| old.info == info);
         let up = true;
@@ -215,9 +224,6 @@ impl Rib {
         for family in Family::ALL {
             let negotiated = families.contains(family);
             with_family!(self, family, rib => {
-                if !negotiated {
-                    rib.drop_paths(&mut self.shared, peer, |_| true);
-                }
                 rib.peer_up(&self.shared, peer, negotiated);
             });
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bgp_wire::{Community, FamilySet, PathAttributes};
 use common::*;
 use holdfast_rib::{
-    AllowAsIn, DenyReason, Invalid, PeerId, PeerInfo, Rejection, Rib, TrackEvent, UpdateSummary,
+    AllowAsIn, DenyReason, Invalid, PeerId, PeerInfo, Rejection, Rib, Step, TrackEvent,
+    UpdateSummary,
 };
 
 const PREFIX: &str = "203.0.113.0/24";
@@ -510,4 +511,32 @@ fn an_enhanced_refresh_sweeps_what_was_not_sent_again() {
     announce(&mut rib, 1, PREFIX, good());
     rib.sweep_stale(PeerId(1), V4);
     assert_eq!(stale(&rib), [(PREFIX.to_string(), false)]);
+}
+
+#[test]
+fn a_family_that_a_peer_comes_back_without_leaves_no_trace_in_the_decision() {
+    let far = PeerInfo {
+        ebgp_multihop: true,
+        ..from_external()
+    };
+    let mut rib = rib(far);
+    rib.peer_up(PeerId(2), external(65002, "192.0.2.2"), accept());
+    announce(
+        &mut rib,
+        1,
+        PREFIX,
+        attributes(&[65001, 65002], "192.0.2.1"),
+    );
+    announce(&mut rib, 2, PREFIX, attributes(&[65002], "192.0.2.2"));
+    rib.next_hop_changed(ip("192.0.2.1"), state(1, false));
+    let reason = |rib: &Rib| rib.prefix(net(PREFIX)).unwrap().reason;
+    assert_eq!(reason(&rib), Some(Step::AsPath));
+    // The path is neither kept nor valid by what the peer is now.
+    rib.peer_down(PeerId(1), only(V4));
+    let back = PeerInfo {
+        families: only(V6),
+        ..from_external()
+    };
+    rib.peer_up(PeerId(1), back, accept());
+    assert_eq!(reason(&rib), Some(Step::OnlyPath));
 }

@@ -452,6 +452,8 @@ impl Model {
         let mut members = BTreeSet::new();
         while members.len() < limit && !equal.is_empty() {
             let mut next = equal.clone();
+            keep_least(&mut next, |i| !paths[i].external);
+            keep_least(&mut next, |i| !paths[i].confederation);
             self.break_ties(paths, &mut next);
             members.insert(next[0]);
             equal.retain(|i| *i != next[0]);
