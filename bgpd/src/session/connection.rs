@@ -19,8 +19,11 @@ use super::status::Status;
 use super::writer::{CONTROL_LANE, Control, DATA_LANE, Writer, WriterEvent};
 use crate::fsm::ConnId;
 
-/// Octets asked for in one read: a few messages of the largest size.
+/// Most octets asked for in one read: a few messages of the largest size.
 const READ_SIZE: usize = 64 * 1024;
+
+/// Least octets asked for in one read: a message.
+const READ_SIZE_MIN: usize = 4 * 1024;
 
 /// Places in the control lane that only a NOTIFICATION, the start of a session
 /// and the end of a connection may take.
@@ -48,6 +51,8 @@ pub struct Connection {
     /// Octets read and not yet taken apart.
     pub buffer: BytesMut,
     decoder: Decoder,
+    /// Octets to ask for in the next read.
+    read_size: usize,
     read: OwnedReadHalf,
     control: mpsc::Sender<Control>,
     events: mpsc::Receiver<WriterEvent>,
@@ -97,6 +102,7 @@ impl Connection {
             established: false,
             buffer: BytesMut::new(),
             decoder: Decoder::new(),
+            read_size: READ_SIZE_MIN,
             read,
             control,
             events,
@@ -107,10 +113,11 @@ impl Connection {
     /// Waits for the next thing to happen. May be dropped and called again.
     pub async fn next(&mut self, reading: bool) -> (ConnId, Happened) {
         let (read, buffer) = (&mut self.read, &mut self.buffer);
+        let read = read_some(read, buffer, &mut self.read_size);
         let happened = tokio::select! {
             biased;
             event = self.events.recv() => Happened::Writer(event),
-            read = read_some(read, buffer), if reading => Happened::Read(read),
+            read = read, if reading => Happened::Read(read),
         };
         (self.id, happened)
     }
@@ -195,10 +202,19 @@ impl Connection {
     }
 }
 
-/// Reads what is there, into a buffer that is made when something is. May be
-/// dropped and called again.
-async fn read_some(read: &mut OwnedReadHalf, buffer: &mut BytesMut) -> io::Result<usize> {
+/// Reads what is there, into a buffer that is made when something is, and as
+/// large as what came before it says. May be dropped and called again.
+async fn read_some(
+    read: &mut OwnedReadHalf,
+    buffer: &mut BytesMut,
+    size: &mut usize,
+) -> io::Result<usize> {
     read.readable().await?;
-    buffer.reserve(READ_SIZE);
-    read.read_buf(buffer).await
+    buffer.reserve(*size);
+    let count = read.read_buf(buffer).await?;
+    // What was read is kept until the core has looked at it: hundreds of peers
+    // that say little must not take a large buffer each.
+    *size = if count >= *size { *size * 4 } else { count };
+    *size = (*size).clamp(READ_SIZE_MIN, READ_SIZE);
+    Ok(count)
 }
