@@ -424,25 +424,38 @@ pub(super) fn received_routes(received: &[ReceivedRoute], shown: &Shown) -> Vec<
     by_prefix.into_values().collect()
 }
 
-pub(super) fn advertised_route(
-    advertised: &AdvertisedRoute,
-    view: Option<&PrefixView>,
-) -> v1::Route {
-    let best = view.and_then(|v| v.paths.iter().find(|p| p.best));
-    let source = best.map(|p| p.source);
-    v1::Route {
-        prefix: advertised.prefix.to_string(),
-        version: view.map_or(0, |v| v.version),
-        paths: vec![v1::Path {
-            valid: true,
-            best: true,
-            local: source == Some(PathSource::Local(LocalSource::Network)),
-            sourced: matches!(source, Some(PathSource::Local(_))),
-            weight: best.map_or(0, |p| p.weight),
-            attributes: Some(attributes(&advertised.attributes.decode())),
-            ..v1::Path::default()
-        }],
-        advertised_to: Vec::new(),
+/// Paths of one prefix that a peer takes several of are one route.
+pub(super) fn advertised_routes(rows: &[(AdvertisedRoute, Option<PrefixView>)]) -> Vec<v1::Route> {
+    rows.chunk_by(|(a, _), (b, _)| a.prefix == b.prefix)
+        .filter_map(|rows| {
+            let (first, view) = rows.first()?;
+            Some(v1::Route {
+                prefix: first.prefix.to_string(),
+                version: view.as_ref().map_or(0, |view| view.version),
+                paths: rows
+                    .iter()
+                    .map(|(advertised, view)| advertised_path(advertised, view.as_ref()))
+                    .collect(),
+                advertised_to: Vec::new(),
+            })
+        })
+        .collect()
+}
+
+fn advertised_path(advertised: &AdvertisedRoute, view: Option<&PrefixView>) -> v1::Path {
+    // Which path it was that went out is known where it is the best one.
+    let best = view.and_then(|view| view.paths.iter().find(|path| path.best));
+    let best = best.filter(|_| advertised.path_id == 0);
+    let source = best.map(|path| path.source);
+    v1::Path {
+        valid: true,
+        best: true,
+        local: source == Some(PathSource::Local(LocalSource::Network)),
+        sourced: matches!(source, Some(PathSource::Local(_))),
+        weight: best.map_or(0, |path| path.weight),
+        path_id: advertised.path_id,
+        attributes: Some(attributes(&advertised.attributes.decode())),
+        ..v1::Path::default()
     }
 }
 

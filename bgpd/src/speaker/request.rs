@@ -101,10 +101,7 @@ impl RoutesPage {
                 routes.collect()
             }
             Rows::Received(received, shown) => convert::received_routes(&received, &shown),
-            Rows::Advertised(rows) => rows
-                .iter()
-                .map(|(advertised, view)| convert::advertised_route(advertised, view.as_ref()))
-                .collect(),
+            Rows::Advertised(rows) => convert::advertised_routes(&rows),
         };
         v1::RouteChunk {
             routes,
