@@ -373,7 +373,8 @@ impl Model {
         let mut equal = left.clone();
         if self.config.peer_type_multipath_relax {
             equal = before_type;
-            keep_least(&mut equal, |i| paths[i].metric);
+            let metric = left.first().map(|i| paths[*i].metric);
+            equal.retain(|i| Some(paths[*i].metric) == metric);
         }
         self.break_ties(paths, &mut left);
         (equal, left.first().copied())
