@@ -532,7 +532,11 @@ impl<'a> Contest<'a> {
             self.candidates.get(place),
             winner.and_then(|w| self.candidates.get(*w)),
         ) {
-            (Some(path), Some(winner)) => equal_merit(path, winner, self.rules),
+            // The winner has the least MED of those that come so far; what
+            // follows is no affair of the AS.
+            (Some(path), Some(winner)) => {
+                before_med(path, winner).is_none() && by_med(path, winner, self.rules).is_none()
+            }
             _ => false,
         }
     }

@@ -72,6 +72,27 @@ fn used(candidates: &[Candidate<'_>], config: &RibConfig, max: MaxPaths) -> Vec<
 // ===== Knobs =====
 
 #[test]
+fn an_internal_path_as_good_as_the_best_is_used_though_a_farther_external_one_is_of_its_as() {
+    let mut config = config();
+    config.multipath_relax = true;
+    config.peer_type_multipath_relax = true;
+    let best = external(1);
+    let farther = Candidate {
+        neighbor_as: Some(65002),
+        igp_metric: 5,
+        ..external(2)
+    };
+    let inside = Candidate {
+        neighbor_as: Some(65002),
+        ..internal(3)
+    };
+    assert_eq!(used(&[best, farther, inside], &config, MANY), [0, 2]);
+    // Unless its own AS would rather have the other.
+    let unwanted = Candidate { med: 1, ..inside };
+    assert_eq!(used(&[best, farther, unwanted], &config, MANY), [0]);
+}
+
+#[test]
 fn nothing_is_chosen_from_nothing() {
     assert_eq!(select(&[], &config(), MANY), None);
 }
