@@ -428,7 +428,11 @@ fn rules() -> impl Strategy<Value = (RibConfig, MaxPaths)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig {
+        // A third of the lists have nothing to take away.
+        max_global_rejects: 20_000,
+        ..ProptestConfig::with_cases(2000)
+    })]
 
     #[test]
     fn selecting_is_eliminating(paths in paths(20), (config, max) in rules()) {
