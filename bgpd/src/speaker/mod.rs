@@ -150,7 +150,7 @@ pub struct Speaker {
     requests: mpsc::Sender<Request>,
     fib: fib::FibHandle,
     /// The core has the strong one, so that watches end with it.
-    watchers: broadcast::WeakSender<v1::WatchEvent>,
+    watchers: broadcast::WeakSender<Arc<v1::WatchEvent>>,
     interest: Arc<watch::Interest>,
     options: Arc<SpeakerOptions>,
     /// Edits of the configuration take turns.
