@@ -442,11 +442,14 @@ impl Rib {
     /// A tracked next hop's state; none where it cannot be reached. Addresses
     /// that are not tracked are ignored.
     pub fn next_hop_changed(&mut self, addr: IpAddr, state: Option<NextHopState>) {
-        let Some((id, users)) = self.shared.tracker.set(addr, state) else {
+        let Some((id, was, users)) = self.shared.tracker.set(addr, state) else {
             return;
         };
+        let next_hop = (id, was.map_or(0, |state| state.metric));
         for (family, peer) in users {
-            with_family!(self, family, rib => rib.next_hop_changed(&mut self.shared, peer, id));
+            with_family!(self, family, rib => {
+                rib.next_hop_changed(&mut self.shared, peer, next_hop);
+            });
         }
     }
 }
