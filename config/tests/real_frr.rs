@@ -152,6 +152,7 @@ fn for_frr(config: Config) -> Option<Config> {
         ..Config::default()
     };
     bgp.connect_retry_secs = plain.defaults().connect_retry_secs;
+    without_aigp(&mut bgp);
     // FRR refuses nothing here and means something else by it.
     if bgp.confederation_identifier == Some(bgp.asn) {
         return None;
@@ -201,6 +202,16 @@ fn by_number(bgp: &mut Bgp) {
         if settings.remote_as == Some(RemoteAs::Internal) {
             settings.remote_as = Some(RemoteAs::Number(asn));
         }
+    }
+}
+
+/// FRR knows it from 8.5 on.
+fn without_aigp(bgp: &mut Bgp) {
+    bgp.bestpath_aigp = false;
+    let neighbors = bgp.neighbors.values_mut();
+    let settings = neighbors.map(|neighbor| &mut neighbor.settings);
+    for settings in settings.chain(bgp.peer_groups.values_mut()) {
+        settings.aigp = None;
     }
 }
 

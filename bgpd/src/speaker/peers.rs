@@ -513,6 +513,7 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
     info.ipv6 = peer_family(settings, negotiated, Family::Ipv6Unicast);
     info.ebgp_multihop =
         settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
+    info.aigp = settings.aigp;
     info
 }
 
