@@ -51,7 +51,7 @@ const REQUESTS: usize = 64;
 /// Reports of sessions that may wait for the core, each of up to one read:
 /// enough that the core has something to do, few enough that memory stays small
 /// when peers are faster than we are.
-const REPORTS: usize = 64;
+const REPORTS: usize = 16;
 /// How much longer than the core the FIB waits before it removes what an
 /// earlier run left.
 const SWEEP_SLACK: Duration = Duration::from_secs(30);
