@@ -63,7 +63,10 @@ fn an_external_peer_is_not_believed_and_not_told() {
         internal("10.0.0.5"),
     ];
     let mut rib = with_peers(config(), &peers);
-    announce(&mut rib, 0, PREFIX, accumulated(&[65001], "192.0.2.1", 7));
+    let heard = accumulated(&[65001], "192.0.2.1", 7);
+    let summary = rib.update(PeerId(0), announcement(&[(net(PREFIX), 0)], heard), 0);
+    assert_eq!((summary.announced, summary.aigp_ignored), (1, 1));
+    resolve(&mut rib);
     let view = rib.prefix(net(PREFIX)).expect("the route stays");
     assert_eq!(view.paths[0].attributes.aigp(), None);
     assert_eq!(sent_metric(&mut rib, 2), None);

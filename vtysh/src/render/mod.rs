@@ -34,6 +34,13 @@ pub(crate) struct View<'a> {
     pub(crate) clock: Clock,
 }
 
+impl View<'_> {
+    /// Whether the router is in a confederation (RFC 5065).
+    pub(crate) fn is_confederation(self) -> bool {
+        self.global.confederation_identifier != 0
+    }
+}
+
 /// An address family that the shell knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Family {
