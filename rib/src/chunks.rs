@@ -5,7 +5,7 @@
 const CHUNK: usize = 1024;
 
 /// Values by number. Numbers of removed values are used again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chunks<T> {
     chunks: Vec<Vec<Option<T>>>,
     free: Vec<u32>,

@@ -13,7 +13,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use crate::attrs::Interner;
-use crate::listing::{Listing, Offer};
+use crate::listed::Listing;
+use crate::listing::Offer;
 use crate::peer::{AddPathSend, PeerFamily, PeerId, PeerInfo};
 use crate::plan::Plan;
 use crate::shared::{Peer, Rules};

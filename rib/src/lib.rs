@@ -24,6 +24,7 @@ mod fib;
 mod forwarding;
 mod group;
 mod import;
+mod listed;
 mod listing;
 mod local;
 mod nexthop;

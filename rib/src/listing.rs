@@ -17,13 +17,13 @@ use crate::export::GroupBatch;
 use crate::exporting::{Portion, Told, finish, group_members};
 use crate::family_rib::FamilyRib;
 use crate::group::{Group, GroupId, Next};
+use crate::listed::{Listed, PathKey, Paths};
 use crate::path::Path;
 use crate::peer::PeerId;
 use crate::plan::{Audience, Plan};
 use crate::shared::Shared;
 use crate::table::{RibFamily, Table};
 use crate::transform::Exporter;
-use crate::view::PathSource;
 
 /// Which paths of a prefix a peer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,62 +45,6 @@ impl Offer {
     }
 }
 
-/// What tells the paths of a prefix apart: the source, and the identifier that
-/// the source gave.
-type PathKey = (PathSource, u32);
-
-/// A path that a peer was told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Listed {
-    key: PathKey,
-    /// Our identifier, 0 where the peer takes one path.
-    path_id: u32,
-    /// As they went out.
-    attributes: AttrId,
-}
-
-pub(crate) type Paths = SmallVec<[Listed; 1]>;
-
-impl Listed {
-    fn says_the_same(&self, other: &Listed) -> bool {
-        self.path_id == other.path_id && self.attributes == other.attributes
-    }
-}
-
-/// What the peer of a group was told, by slot.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Listing {
-    slots: HashMap<u32, Paths, RandomState>,
-}
-
-impl Listing {
-    /// What was told of a slot.
-    fn of(&self, slot: u32) -> Paths {
-        self.slots.get(&slot).cloned().unwrap_or_default()
-    }
-
-    /// Puts down what is told of a slot now; what was told is given back.
-    fn replace(&mut self, slot: u32, paths: Paths, interner: &mut Interner) {
-        for path in &paths {
-            interner.hold(path.attributes);
-        }
-        let before = match paths.is_empty() {
-            true => self.slots.remove(&slot),
-            false => self.slots.insert(slot, paths),
-        };
-        for path in before.into_iter().flatten() {
-            interner.release(path.attributes);
-        }
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self, interner: &mut Interner) {
-        for path in self.slots.drain().flat_map(|(_, paths)| paths) {
-            interner.release(path.attributes);
-        }
-    }
-}
-
 impl Group {
     fn listed(&self, slot: u32) -> Paths {
         let listing = self.listing.as_ref();
@@ -108,7 +52,7 @@ impl Group {
     }
 
     /// Notes what is told of a slot now.
-    fn list(&mut self, slot: u32, paths: Paths, interner: &mut Interner) {
+    fn list(&mut self, slot: u32, paths: &[Listed], interner: &mut Interner) {
         if paths.is_empty() {
             self.advertised.remove(slot);
         } else {
@@ -320,7 +264,7 @@ impl<F: RibFamily> FamilyRib<F> {
                     portion.withdraw(Audience::All, Nlri { path_id, prefix });
                 }
             }
-            group.list(slot, now, &mut shared.interner);
+            group.list(slot, &now, &mut shared.interner);
             if !entry.has_paths() {
                 idle.push(slot);
             }
@@ -360,7 +304,7 @@ impl<F: RibFamily> FamilyRib<F> {
         self.groups.start_listing(number, &mut shared.interner);
         if let Some(group) = self.groups.get_mut(number) {
             for (slot, paths) in lists {
-                group.list(slot, paths, &mut shared.interner);
+                group.list(slot, &paths, &mut shared.interner);
             }
         }
     }

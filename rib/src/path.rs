@@ -61,10 +61,22 @@ pub(crate) struct Parts {
     pub(crate) rejected: Option<Rejection>,
 }
 
-const fn pack_source(source: PathSource) -> u32 {
+/// A source in 24 bits.
+pub(crate) const fn pack_source(source: PathSource) -> u32 {
     match source {
         PathSource::Local(source) => LOCAL + source as u32,
         PathSource::Peer(PeerId(peer)) => peer & SOURCE,
+    }
+}
+
+/// The source that was packed.
+pub(crate) const fn unpack_source(packed: u32) -> PathSource {
+    match packed.checked_sub(LOCAL) {
+        None => PathSource::Peer(PeerId(packed)),
+        Some(0) => PathSource::Local(LocalSource::Network),
+        Some(1) => PathSource::Local(LocalSource::Connected),
+        Some(2) => PathSource::Local(LocalSource::Static),
+        Some(_) => PathSource::Local(LocalSource::Kernel),
     }
 }
 
@@ -94,14 +106,8 @@ impl Path {
         }
     }
 
-    pub(crate) fn source(&self) -> PathSource {
-        match (self.packed & SOURCE).checked_sub(LOCAL) {
-            None => PathSource::Peer(PeerId(self.packed & SOURCE)),
-            Some(0) => PathSource::Local(LocalSource::Network),
-            Some(1) => PathSource::Local(LocalSource::Connected),
-            Some(2) => PathSource::Local(LocalSource::Static),
-            Some(_) => PathSource::Local(LocalSource::Kernel),
-        }
+    pub(crate) const fn source(&self) -> PathSource {
+        unpack_source(self.packed & SOURCE)
     }
 
     /// Whether the path is of this source, without taking the source apart.

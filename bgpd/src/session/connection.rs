@@ -22,8 +22,9 @@ use crate::fsm::ConnId;
 /// Most octets asked for in one read: a few messages of the largest size.
 const READ_SIZE: usize = 64 * 1024;
 
-/// Least octets asked for in one read: a message.
-const READ_SIZE_MIN: usize = 4 * 1024;
+/// Least octets asked for in one read: a few small messages. The allocator has
+/// this much at hand, where a page makes it tidy up first.
+const READ_SIZE_MIN: usize = 1000;
 
 /// Places in the control lane that only a NOTIFICATION, the start of a session
 /// and the end of a connection may take.
