@@ -51,11 +51,11 @@ impl InstanceName {
         word && !RESERVED.contains(&name)
     }
 
-    /// What follows the AS number in `router bgp N`.
-    pub(crate) fn line_end(&self) -> Cow<'_, str> {
+    /// The line that leads to the instance, whose AS is `asn`.
+    pub fn router_line(&self, asn: u32) -> String {
         match self {
-            Self::Default => Cow::Borrowed(""),
-            Self::View(name) => Cow::Owned(format!(" view {name}")),
+            Self::Default => format!("router bgp {asn}"),
+            Self::View(name) => format!("router bgp {asn} view {name}"),
         }
     }
 

@@ -61,7 +61,10 @@ async fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
         .mode();
     assert_eq!(mode & 0o777, 0o660);
     let mut client = client(&served.path).await;
-    let global = client.get_global(v1::GetGlobalRequest {}).await.unwrap();
+    let global = client
+        .get_global(v1::GetGlobalRequest::default())
+        .await
+        .unwrap();
     assert_eq!(global.into_inner().asn, 65001);
     served.stop().await;
     assert!(!served.path.exists());
@@ -114,7 +117,7 @@ async fn errors_have_their_codes() {
             table: table.into(),
             peer: peer.to_owned(),
             prefix: prefix.to_owned(),
-            longer: false,
+            ..v1::ListRoutesRequest::default()
         };
     use v1::{Family, Table};
     for (request, code) in [

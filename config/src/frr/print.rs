@@ -46,11 +46,7 @@ fn push(text: &mut String, indent: &str, lines: impl IntoIterator<Item = String>
 
 fn router_bgp(text: &mut String, name: &InstanceName, bgp: &Bgp, defaults: &Defaults) {
     let fresh = Bgp::new(bgp.asn, defaults);
-    push(
-        text,
-        "",
-        [format!("router bgp {}{}", bgp.asn, name.line_end())],
-    );
+    push(text, "", [name.router_line(bgp.asn)]);
     for row in instance::ROWS {
         push(text, " ", instance_lines(row, bgp, &fresh, defaults));
     }

@@ -34,6 +34,32 @@ pub(crate) struct View<'a> {
     pub(crate) clock: Clock,
 }
 
+impl View<'_> {
+    /// The instance's name, as `vrfName` has it.
+    pub(crate) fn name(&self) -> &str {
+        match self.global.instance.as_str() {
+            "" => "default",
+            name => name,
+        }
+    }
+
+    fn is_view(&self) -> bool {
+        self.global.kind() == v1::InstanceKind::InstanceView
+    }
+
+    /// The instance in titles: `VRF default`, `VIEW RED`.
+    pub(crate) fn title(&self) -> String {
+        let kind = if self.is_view() { "VIEW" } else { "VRF" };
+        format!("{kind} {}", self.name())
+    }
+
+    /// The table of a prefix: `table default`, `vrf RED`.
+    pub(crate) fn table(&self) -> String {
+        let kind = if self.is_view() { "vrf" } else { "table" };
+        format!("{kind} {}", self.name())
+    }
+}
+
 /// An address family that the shell knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Family {
