@@ -39,6 +39,8 @@ pub mod code {
     pub const AS4_AGGREGATOR: u8 = 18;
     /// IPv6 Address Specific Extended Community.
     pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
+    /// AIGP, the accumulated IGP metric.
+    pub const AIGP: u8 = 26;
     /// LARGE_COMMUNITY.
     pub const LARGE_COMMUNITIES: u8 = 32;
     /// Only to Customer (OTC).
@@ -171,6 +173,33 @@ pub struct Aggregator {
     pub id: Ipv4Addr,
 }
 
+/// AIGP, the accumulated IGP metric (RFC 7311 section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Aigp {
+    /// The value of the first AIGP TLV, the only one that says anything: what
+    /// it costs to get from the next hop to the destination, in the units of
+    /// the IGPs on the way.
+    pub metric: u64,
+    /// The TLVs beside it, with their headers and in their order: further AIGP
+    /// TLVs and those of other types are passed along unread.
+    pub others: Vec<u8>,
+}
+
+impl Aigp {
+    /// The type of an AIGP TLV.
+    pub const TLV: u8 = 1;
+    /// Octets of an AIGP TLV with its header.
+    pub const TLV_LEN: u16 = 11;
+
+    /// An attribute of one TLV.
+    pub const fn new(metric: u64) -> Aigp {
+        Aigp {
+            metric,
+            others: Vec::new(),
+        }
+    }
+}
+
 /// An attribute that this speaker does not interpret, as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RawAttribute {
@@ -211,6 +240,9 @@ pub struct PathAttributes {
     pub extended_communities: Vec<ExtendedCommunity>,
     /// IPv6 Address Specific Extended Community, code 25 (RFC 5701).
     pub ipv6_extended_communities: Vec<Ipv6ExtendedCommunity>,
+    /// AIGP, code 26 (RFC 7311). Not transitive: whoever passes the route on
+    /// decides whether the receiver may have it (section 3.3).
+    pub aigp: Option<Aigp>,
     /// LARGE_COMMUNITY, code 32 (RFC 8092).
     pub large_communities: Vec<LargeCommunity>,
     /// Only to Customer, code 35 (RFC 9234 section 5): an AS number.

@@ -18,7 +18,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::as_path::{AsPath, Builder, SegmentKind};
 use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
-use crate::attribute::{Aggregator, NextHop, Origin, PathAttributes, RawAttribute, code};
+use crate::attribute::{Aggregator, Aigp, NextHop, Origin, PathAttributes, RawAttribute, code};
 use crate::attribute_encode::{HEADER_LEN, Outgoing, Slot};
 use crate::attribute_table::{TABLE, descriptor};
 use crate::community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
@@ -192,6 +192,7 @@ fn read(to: &mut PathAttributes, flags: u8, code: u8, value: &[u8]) -> Option<()
         code::IPV6_EXTENDED_COMMUNITIES => {
             to.ipv6_extended_communities = list(value, Ipv6ExtendedCommunity);
         }
+        code::AIGP => to.aigp = Some(read_aigp(value)?),
         code::LARGE_COMMUNITIES => to.large_communities = list(value, large_community),
         code::ONLY_TO_CUSTOMER if value.is_empty() => {}
         code::ONLY_TO_CUSTOMER => to.only_to_customer = Some(number(value)?),
@@ -235,6 +236,15 @@ fn read_as_path(mut value: &[u8]) -> Option<AsPath> {
         value = rest;
     }
     Some(builder.finish())
+}
+
+fn read_aigp(value: &[u8]) -> Option<Aigp> {
+    let (_header, value) = value.split_first_chunk::<3>()?;
+    let (metric, others) = value.split_first_chunk()?;
+    Some(Aigp {
+        metric: u64::from_be_bytes(*metric),
+        others: others.to_vec(),
+    })
 }
 
 /// None inside where the attribute has only a Partial bit.

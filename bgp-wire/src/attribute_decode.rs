@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::as_path::{AsPath, Builder, SegmentKind};
-use crate::attribute::{Aggregator, NextHop, Origin, PathAttributes};
+use crate::attribute::{Aggregator, Aigp, NextHop, Origin, PathAttributes};
 use crate::community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};
 use crate::context::{CodecContext, PeerKind};
 use crate::family::{AfiSafi, Family};
@@ -275,6 +275,42 @@ pub(crate) fn only_to_customer(sink: &mut Sink<'_>, value: Reader<'_>) -> Result
             Ok(())
         }
     }
+}
+
+// ===== RFC 7311 =====
+
+/// "An AIGP attribute MUST NOT be considered to be malformed because it
+/// contains more than one TLV of a given type or because it contains TLVs of
+/// unknown types" (section 3.2). Without an AIGP TLV it says nothing.
+pub(crate) fn aigp(sink: &mut Sink<'_>, mut value: Reader<'_>) -> Result<(), Reason> {
+    const HEADER_LEN: u16 = 3;
+    let mut metric = None;
+    let mut others = Vec::new();
+    if value.is_empty() {
+        return Err(Reason::Length(0));
+    }
+    while !value.is_empty() {
+        let start = value;
+        let kind = value.u8()?;
+        let len = value.u16()?;
+        let inside = len.checked_sub(HEADER_LEN);
+        let inside = inside.ok_or(Reason::Length(len.into()))?;
+        let mut content = value.take(inside.into())?;
+        if kind == Aigp::TLV && len != Aigp::TLV_LEN {
+            return Err(Reason::Length(len.into()));
+        }
+        if kind == Aigp::TLV && metric.is_none() {
+            metric = Some(u64::from_be_bytes(content.array()?));
+        } else {
+            let whole = start.as_slice().get(..usize::from(len));
+            others.extend_from_slice(whole.unwrap_or_default());
+        }
+    }
+    if metric == Some(u64::MAX) {
+        return Err(Reason::MetricTooHigh);
+    }
+    sink.attributes.aigp = metric.map(|metric| Aigp { metric, others });
+    Ok(())
 }
 
 // ===== RFC 4760, RFC 2545, RFC 8950 =====

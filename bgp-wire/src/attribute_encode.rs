@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::as_path::{AS_TRANS, AsPath};
 use crate::attribute::flag::{EXTENDED_LENGTH, OPTIONAL, PARTIAL, TRANSITIVE};
-use crate::attribute::{Aggregator, PathAttributes, RawAttribute, code};
+use crate::attribute::{Aggregator, Aigp, PathAttributes, RawAttribute, code};
 use crate::attribute_table::{TABLE, descriptor};
 use crate::context::CodecContext;
 use crate::encode::EncodeError;
@@ -289,6 +289,16 @@ pub(crate) fn as4_aggregator(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> boo
 
 pub(crate) fn ipv6_extended_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
     put_list(&outgoing.attributes.ipv6_extended_communities, out, |c| c.0)
+}
+
+pub(crate) fn aigp(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {
+    if let Some(Aigp { metric, others }) = &outgoing.attributes.aigp {
+        out.put_u8(Aigp::TLV);
+        out.put_u16(Aigp::TLV_LEN);
+        out.put_u64(*metric);
+        out.put_slice(others);
+    }
+    outgoing.attributes.aigp.is_some()
 }
 
 pub(crate) fn large_communities(outgoing: &Outgoing<'_>, out: &mut BytesMut) -> bool {

@@ -95,9 +95,22 @@ pub(crate) static TABLE: &[Descriptor] = rows! {
     AS4_PATH "AS4_PATH" OPTIONAL_TRANSITIVE OldSpeakers Discard as4_path as4_path;
     AS4_AGGREGATOR "AS4_AGGREGATOR" OPTIONAL_TRANSITIVE OldSpeakers Discard as4_aggregator as4_aggregator;
     IPV6_EXTENDED_COMMUNITIES "IPv6 Address Specific Extended Community" OPTIONAL_TRANSITIVE All TreatAsWithdraw ipv6_extended_communities ipv6_extended_communities;
+    AIGP "AIGP" NON_TRANSITIVE All Discard aigp aigp;
     LARGE_COMMUNITIES "LARGE_COMMUNITY" OPTIONAL_TRANSITIVE All TreatAsWithdraw large_communities large_communities;
     ONLY_TO_CUSTOMER "Only to Customer (OTC)" OPTIONAL_TRANSITIVE All TreatAsWithdraw only_to_customer only_to_customer;
 };
+
+impl Descriptor {
+    /// What to do where the Optional or Transitive bit is wrong (RFC 7606
+    /// section 3 c). An AIGP that claims to be transitive is malformed like any
+    /// other (RFC 7311 section 3.2).
+    pub(crate) const fn on_wrong_flags(&self) -> Action {
+        match self.code {
+            AIGP => self.on_error,
+            _ => Action::TreatAsWithdraw,
+        }
+    }
+}
 
 /// The row of a code. Looked up for every attribute received: no search.
 pub(crate) fn descriptor(code: u8) -> Option<&'static Descriptor> {
@@ -105,8 +118,9 @@ pub(crate) fn descriptor(code: u8) -> Option<&'static Descriptor> {
         ORIGIN..=CLUSTER_LIST => code - ORIGIN,
         MP_REACH_NLRI..=AS4_AGGREGATOR => code - MP_REACH_NLRI + 10,
         IPV6_EXTENDED_COMMUNITIES => 15,
-        LARGE_COMMUNITIES => 16,
-        ONLY_TO_CUSTOMER => 17,
+        AIGP => 16,
+        LARGE_COMMUNITIES => 17,
+        ONLY_TO_CUSTOMER => 18,
         _ => return None,
     };
     TABLE.get(usize::from(index)).filter(|row| row.code == code)

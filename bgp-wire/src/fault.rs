@@ -99,6 +99,9 @@ pub enum Reason {
     /// A well-known attribute that we do not know.
     #[error("is well-known and not recognised")]
     UnknownWellKnown,
+    /// An accumulated metric that says nothing (RFC 7311 section 3.2).
+    #[error("metric is the highest there is")]
+    MetricTooHigh,
     /// Not accepted from this kind of peer.
     #[error("is not accepted from this kind of peer")]
     UnexpectedPeer,
@@ -120,6 +123,7 @@ impl Reason {
             | Reason::NoConfederationSequence => (UpdateError::MalformedAsPath, false),
             Reason::NextHop(_) => (UpdateError::InvalidNextHop, true),
             Reason::AsZero
+            | Reason::MetricTooHigh
             | Reason::UnexpectedPeer
             | Reason::NextHopLength(_)
             | Reason::Truncated(_)

@@ -58,7 +58,7 @@ pub mod update;
 mod update_decode;
 
 pub use as_path::{AS_TRANS, AsPath, Segment, SegmentKind, SegmentRef};
-pub use attribute::{Aggregator, NextHop, Origin, PartialBits, PathAttributes, RawAttribute};
+pub use attribute::{Aggregator, Aigp, NextHop, Origin, PartialBits, PathAttributes, RawAttribute};
 pub use attribute_block::{decode_attribute_block, encode_attribute_block, put_attribute_block};
 pub use capability::{AddPathMode, Capability, GracefulRestart, LongLivedFamily, Role};
 pub use community::{Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity};

@@ -263,9 +263,9 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// AIGP (RFC 7311) and BGP-LS (RFC 9552): not transitive by definition, whatever
-/// the flags of this one say, and both ask for attribute discard.
-const NEVER_PASSED_ON: [u8; 2] = [26, 29];
+/// BGP-LS (RFC 9552): not transitive by definition, whatever the flags of this
+/// one say, and asks for attribute discard.
+const NEVER_PASSED_ON: u8 = 29;
 
 /// The NOTIFICATION for an error of an attribute (RFC 4271 section 6.3).
 fn notification(reason: Reason, whole: &[u8]) -> Notification {
@@ -381,8 +381,11 @@ impl<'a> Scan<'a> {
         let conflicts = (attribute.flags ^ row.flags) & (OPTIONAL | TRANSITIVE) != 0;
         if conflicts {
             let reason = Reason::Flags(attribute.flags);
-            let fault = attribute.fault(Action::TreatAsWithdraw, reason);
+            let fault = attribute.fault(row.on_wrong_flags(), reason);
             self.push(fault, attribute.whole);
+            if fault.action == Action::Discard {
+                return Ok(());
+            }
         }
         self.read_value(attribute, row)
     }
@@ -441,7 +444,7 @@ impl<'a> Scan<'a> {
         if attribute.flags & OPTIONAL == 0 {
             return Err(notification(Reason::UnknownWellKnown, attribute.whole));
         }
-        let stays = NEVER_PASSED_ON.contains(&attribute.code);
+        let stays = attribute.code == NEVER_PASSED_ON;
         if attribute.flags & TRANSITIVE != 0 && !stays {
             self.sink.attributes.unknown.push(RawAttribute {
                 flags: attribute.flags & (OPTIONAL | TRANSITIVE | PARTIAL),

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bgp_wire::{
-    Aggregator, AsPath, Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity,
+    Aggregator, Aigp, AsPath, Community, ExtendedCommunity, Ipv6ExtendedCommunity, LargeCommunity,
     NextHop, Origin, PartialBits, PathAttributes, PeerKind, RawAttribute, Segment, SegmentKind,
     decode_attribute_block, decode_attributes, encode::encode_attributes, encode_attribute_block,
     put_attribute_block,
@@ -58,18 +58,28 @@ fn partial() -> impl Strategy<Value = PartialBits> {
 fn fill_numbers(set: PathAttributes) -> BoxedStrategy<PathAttributes> {
     let aggregator = option::of(any::<(u32, Ipv4Addr)>());
     let id = any::<Option<Ipv4Addr>>();
-    let values = (any::<[Option<u32>; 3]>(), any::<bool>(), aggregator, id);
+    let aigp = option::of(any::<(u64, Vec<u8>)>());
+    let values = (
+        any::<[Option<u32>; 3]>(),
+        any::<bool>(),
+        aggregator,
+        id,
+        aigp,
+    );
     values
-        .prop_map(move |([med, local_pref, otc], atomic, aggregator, id)| {
-            let mut set = set.clone();
-            set.med = med;
-            set.local_pref = local_pref;
-            set.only_to_customer = otc;
-            set.atomic_aggregate = atomic;
-            set.aggregator = aggregator.map(|(asn, id)| Aggregator { asn, id });
-            set.originator_id = id;
-            set
-        })
+        .prop_map(
+            move |([med, local_pref, otc], atomic, aggregator, id, aigp)| {
+                let mut set = set.clone();
+                set.med = med;
+                set.local_pref = local_pref;
+                set.only_to_customer = otc;
+                set.atomic_aggregate = atomic;
+                set.aggregator = aggregator.map(|(asn, id)| Aggregator { asn, id });
+                set.originator_id = id;
+                set.aigp = aigp.map(|(metric, others)| Aigp { metric, others });
+                set
+            },
+        )
         .boxed()
 }
 
@@ -127,7 +137,7 @@ fn any_attributes() -> impl Strategy<Value = PathAttributes> {
 
 /// One of the fields of another set.
 fn take_one(to: &mut PathAttributes, from: PathAttributes, field: u8) {
-    match field % 16 {
+    match field % 17 {
         0 => to.origin = from.origin,
         1 => to.as_path = from.as_path,
         2 => to.next_hop = from.next_hop,
@@ -143,6 +153,7 @@ fn take_one(to: &mut PathAttributes, from: PathAttributes, field: u8) {
         12 => to.large_communities = from.large_communities,
         13 => to.only_to_customer = from.only_to_customer,
         14 => to.unknown = from.unknown,
+        15 => to.aigp = from.aigp,
         _ => to.partial = from.partial,
     }
 }

@@ -1,6 +1,8 @@
 //! RFC 4271 sections 4.3 and 5: UPDATE framing and good attributes.
 
-use bgp_wire::{Family, NextHop, PeerKind, Update, UpdateParts, decode_attributes, reader::Reader};
+use bgp_wire::{
+    Action, Aigp, Family, NextHop, PeerKind, Update, UpdateParts, decode_attributes, reader::Reader,
+};
 use bytes::BytesMut;
 
 use crate::builder::*;
@@ -268,16 +270,81 @@ fn a_block_with_mp_attributes_says_so() {
 }
 
 #[test]
-fn aigp_and_bgp_ls_are_never_passed_on() {
-    for code in [26, 29] {
-        for flags in [0x80, 0xc0] {
-            let mut attributes = mandatory(EXTERNAL);
-            attributes.push(attribute(flags, code, &[1, 0]));
-            let decoded = decode(&context(EXTERNAL), &update(&[], &attributes, &NLRI));
-            let decoded = decoded.expect("fine");
-            assert_eq!(announced(&decoded), ["203.0.113.0/24"]);
-            assert!(decoded.attributes.unknown.is_empty());
-        }
+fn bgp_ls_is_never_passed_on() {
+    for flags in [0x80, 0xc0] {
+        let mut attributes = mandatory(EXTERNAL);
+        attributes.push(attribute(flags, 29, &[1, 0]));
+        let decoded = decode(&context(EXTERNAL), &update(&[], &attributes, &NLRI));
+        let decoded = decoded.expect("fine");
+        assert_eq!(announced(&decoded), ["203.0.113.0/24"]);
+        assert!(decoded.attributes.unknown.is_empty());
+    }
+}
+
+// ===== AIGP (RFC 7311) =====
+
+fn with_aigp(flags: u8, value: &str) -> Update {
+    let mut attributes = mandatory(EXTERNAL);
+    attributes.push(attribute(flags, 26, &hex(value)));
+    let decoded = decode(&context(EXTERNAL), &update(&[], &attributes, &NLRI));
+    let decoded = decoded.expect("no reset");
+    assert_eq!(announced(&decoded), ["203.0.113.0/24"], "{value}");
+    assert!(decoded.attributes.unknown.is_empty(), "{value}");
+    decoded
+}
+
+/// And comes out again as it came in, but for TLVs in front of the first.
+#[track_caller]
+fn assert_aigp(value: &str, metric: u64, others: &str) {
+    let decoded = with_aigp(0x80, value);
+    assert!(decoded.faults.is_empty(), "{:?}", decoded.faults);
+    let aigp = Aigp {
+        metric,
+        others: hex(others),
+    };
+    assert_eq!(decoded.attributes.aigp, Some(aigp));
+    let mut out = BytesMut::new();
+    decoded.encode(&context(EXTERNAL), &mut out).expect("fits");
+    let tlv = format!("01000b{metric:016x}{}", others.replace(' ', ""));
+    let attribute = format!("801a{:02x}{tlv}", tlv.len() / 2);
+    assert!(to_hex(&out).contains(&attribute), "{}", to_hex(&out));
+}
+
+#[test]
+fn the_first_aigp_tlv_counts() {
+    assert_aigp("01 000b 00000000000004d2", 1234, "");
+    assert_aigp("01 000b 0000000000000000", 0, "");
+    assert_aigp("01 000b fffffffffffffffe", u64::MAX - 1, "");
+    let two = "01 000b 0000000000000001 01 000b ffffffffffffffff";
+    assert_aigp(two, 1, "01000bffffffffffffffff");
+}
+
+#[test]
+fn tlvs_that_aigp_does_not_know_are_kept() {
+    let behind = "01 000b 0000000000000007 63 0005 abcd 02 0003";
+    assert_aigp(behind, 7, "630005abcd 020003");
+    assert_aigp("63 0004 ab 01 000b 0000000000000007", 7, "630004ab");
+}
+
+#[test]
+fn an_attribute_without_an_aigp_tlv_says_nothing() {
+    let decoded = with_aigp(0x80, "63 0005 abcd");
+    assert!(decoded.faults.is_empty());
+    assert_eq!(decoded.attributes.aigp, None);
+}
+
+/// "A SHOULD be considered to be malformed" (section 3.2), and the transitive
+/// bit makes it so.
+#[test]
+fn an_aigp_of_the_highest_metric_or_marked_transitive_is_discarded() {
+    for (flags, value) in [
+        (0x80, "01 000b ffffffffffffffff"),
+        (0xc0, "01 000b 00000000000004d2"),
+        (0x40, "01 000b 00000000000004d2"),
+    ] {
+        let decoded = with_aigp(flags, value);
+        assert_eq!(decoded.attributes.aigp, None);
+        assert_eq!(decoded.worst_action(), Some(Action::Discard));
     }
 }
 

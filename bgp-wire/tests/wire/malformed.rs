@@ -187,6 +187,20 @@ cases! {
     otc_long: withdraws(0xc0, 35, "0000fde800");
     otc_as_0: withdraws(0xc0, 35, "00000000");
 
+    // RFC 7311 section 3.2
+    aigp_empty: discards(0x80, 26, "");
+    aigp_half_a_header: discards(0x80, 26, "0100");
+    aigp_length_below_the_header: discards(0x80, 26, "630002");
+    aigp_length_of_10: discards(0x80, 26, "01000a00000000000000");
+    aigp_length_of_12: discards(0x80, 26, "01000c000000000000000000");
+    aigp_tlv_cut_short: discards(0x80, 26, "01000b00000000000000");
+    aigp_octets_behind: discards(0x80, 26, "01000b0000000000000001ff");
+    aigp_bad_tlv_behind: discards(0x80, 26, "01000b0000000000000001 630004");
+    aigp_second_of_wrong_length: discards(0x80, 26, "01000b0000000000000001 01000400");
+    aigp_highest_metric: discards(0x80, 26, "01000bffffffffffffffff");
+    aigp_marked_transitive: discards(0xc0, 26, "01000b0000000000000001");
+    aigp_marked_well_known: discards(0x40, 26, "01000b0000000000000001");
+
     // From a speaker of 4-octet AS numbers (RFC 6793 section 4.1)
     as4_path_from_new_speaker: discards(0xc0, 17, "02010000fde9");
     as4_aggregator_from_new_speaker: discards(0xc0, 18, "0000fde9c0000201");

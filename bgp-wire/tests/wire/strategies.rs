@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bgp_wire::family::AfiSafi;
 use bgp_wire::{
-    AddPathMode, AddressFamily, Aggregator, Announcement, AsPath, Capability, CodecContext,
+    AddPathMode, AddressFamily, Aggregator, Aigp, Announcement, AsPath, Capability, CodecContext,
     Community, ExtendedCommunity, Family, FamilySet, GracefulRestart, Ipv6ExtendedCommunity,
     LargeCommunity, LongLivedFamily, Message, NextHop, Nlri, Notification, Open, Origin,
     PartialBits, PathAttributes, PeerKind, Prefixes, RawAttribute, Role, RouteRefresh,
@@ -91,6 +91,20 @@ fn unknown() -> impl Strategy<Value = Vec<RawAttribute>> {
     })
 }
 
+/// With TLVs of unknown types and further AIGP TLVs behind the first.
+pub(crate) fn aigps() -> impl Strategy<Value = Aigp> {
+    let unknown = (2..=255u8, vec(any::<u8>(), 0..9)).prop_map(|(kind, value)| {
+        let header = [kind, 0, value.len() as u8 + 3];
+        [&header[..], &value].concat()
+    });
+    let further = any::<u64>().prop_map(|m| [&[1, 0, 11][..], &m.to_be_bytes()].concat());
+    let metric = prop_oneof![0..1000u64, 0..u64::MAX];
+    (metric, vec(prop_oneof![unknown, further], 0..3)).prop_map(|(metric, others)| Aigp {
+        metric,
+        others: others.concat(),
+    })
+}
+
 type Numbers = (
     Option<u32>,
     Option<u32>,
@@ -137,9 +151,10 @@ pub(crate) fn attributes(peer_kind: PeerKind) -> impl Strategy<Value = PathAttri
         lists(),
         unknown(),
         any::<bool>(),
+        option::of(aigps()),
     );
     parts.prop_map(
-        move |(origin, as_path, aggregator, numbers, lists, unknown, partial)| {
+        move |(origin, as_path, aggregator, numbers, lists, unknown, partial, aigp)| {
             let (med, local_pref, atomic_aggregate, originator_id, only_to_customer) = numbers;
             let (communities, clusters, extended, ipv6, mut large) = lists;
             large.sort();
@@ -162,6 +177,7 @@ pub(crate) fn attributes(peer_kind: PeerKind) -> impl Strategy<Value = PathAttri
                 cluster_list: clusters.into_iter().filter(|_| internal).collect(),
                 extended_communities: extended.into_iter().map(ExtendedCommunity).collect(),
                 ipv6_extended_communities: ipv6.into_iter().map(Ipv6ExtendedCommunity).collect(),
+                aigp,
                 large_communities: large
                     .into_iter()
                     .map(|(a, b, c)| LargeCommunity::new(a, b, c))

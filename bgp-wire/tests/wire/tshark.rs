@@ -77,6 +77,7 @@ const FIELDS: &[&str] = &[
     "bgp.update.path_attribute.aggregator_as",
     "bgp.update.path_attribute.originator_id",
     "bgp.path_attribute.cluster_id",
+    "bgp.update.attribute.aigp.accu_igp_metric",
     "bgp.large_communities.ldp2",
     "bgp.notify.major_error",
     "bgp.route_refresh.afi",
@@ -234,6 +235,10 @@ impl Said {
         for id in &attributes.cluster_list {
             self.add("bgp.path_attribute.cluster_id", id);
         }
+        if let Some(aigp) = &attributes.aigp {
+            let metric = aigp.metric;
+            self.add("bgp.update.attribute.aigp.accu_igp_metric", metric);
+        }
         for community in &attributes.large_communities {
             self.add("bgp.large_communities.ldp2", community.local2);
         }
@@ -266,6 +271,9 @@ fn tame(message: &mut Message) {
     match message {
         Message::Update(update) => {
             update.attributes.unknown.retain(|raw| raw.code >= 200);
+            if let Some(aigp) = &mut update.attributes.aigp {
+                aigp.others.clear();
+            }
             update.withdrawn.iter_mut().for_each(drop_defaults);
             update.withdrawn.retain(|prefixes| !prefixes.is_empty());
             let announced = update.announced.iter_mut();

@@ -1,5 +1,7 @@
 //! What the session task has to do, in the order of the list.
 
+use std::sync::Arc;
+
 use bgp_wire::{Notification, Open};
 
 use super::ids::{ConnId, Generation, Role, State};
@@ -78,7 +80,7 @@ pub struct SessionUp {
     /// The session's number.
     pub generation: Generation,
     /// What the OPENs agreed on.
-    pub negotiated: Negotiated,
+    pub negotiated: Arc<Negotiated>,
 }
 
 /// A session that went down.

@@ -1,6 +1,7 @@
 //! One connection: its phase, and what exists only in that phase.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp_wire::Open;
@@ -44,7 +45,7 @@ pub(super) struct Waiting {
 /// Both OPENs are known.
 #[derive(Debug, Clone)]
 pub(super) struct Agreed {
-    pub(super) negotiated: Negotiated,
+    pub(super) negotiated: Arc<Negotiated>,
     pub(super) hold: Option<Instant>,
     pub(super) keepalive: Option<Instant>,
     pub(super) send_hold: Option<Instant>,
@@ -62,7 +63,7 @@ impl Agreed {
     /// Starts the timers. With a hold time of zero the wait for the first
     /// KEEPALIVE is still bounded, by `open_hold`.
     pub(super) fn new(
-        negotiated: Negotiated,
+        negotiated: Arc<Negotiated>,
         open_hold: Duration,
         now: Instant,
         jitter: &mut Jitter,

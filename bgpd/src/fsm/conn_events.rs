@@ -1,6 +1,7 @@
 //! Events of one connection: it came up, it was lost, a message arrived.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bgp_wire::{Cease, ErrorCode, FsmError, Notification, Open};
 
@@ -188,7 +189,7 @@ impl Fsm {
                     asn: ours.asn(),
                 };
                 if self.survives_collision(&conn, local, &negotiated, turn) {
-                    self.confirm(conn, negotiated, turn);
+                    self.confirm(conn, Arc::new(negotiated), turn);
                 } else {
                     self.end(conn, Ending::collision(), turn);
                     self.stop_idle_retry();
@@ -231,7 +232,7 @@ impl Fsm {
         false
     }
 
-    fn confirm(&mut self, mut conn: Conn, negotiated: Negotiated, turn: &mut Turn) {
+    fn confirm(&mut self, mut conn: Conn, negotiated: Arc<Negotiated>, turn: &mut Turn) {
         turn.send(conn.id, Outgoing::Keepalive);
         let open_hold = self.params.timing.open_hold;
         conn.phase = Phase::OpenConfirm(Box::new(Agreed::new(
@@ -278,7 +279,7 @@ impl Fsm {
             conn: id,
             role,
             generation,
-            negotiated: agreed.negotiated.clone(),
+            negotiated: Arc::clone(&agreed.negotiated),
         })));
         Phase::Established(Box::new(Session {
             agreed,

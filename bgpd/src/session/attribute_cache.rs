@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use holdfast_rib::AttrRef;
 
 /// Places of a cache that is used for the first time.
-const MIN: usize = 16;
+const MIN: usize = 4;
 /// Most places: a full table comes by attributes, so those of the last few
 /// hundred messages are enough.
 const MAX: usize = 1024;

@@ -15,6 +15,9 @@ pub(super) struct Chunks {
     left: usize,
 }
 
+/// Room for pieces that is kept while there are none.
+const KEPT: usize = 8;
+
 impl Chunks {
     /// Appends a piece that begins and ends with a message.
     pub(super) fn push(&mut self, piece: Bytes) {
@@ -22,6 +25,11 @@ impl Chunks {
             self.left += piece.len();
             self.list.push_back(piece);
         }
+    }
+
+    /// Pieces that are not gone yet.
+    pub(super) fn pieces(&self) -> usize {
+        self.list.len()
     }
 
     /// What is left of the message that the peer has a part of.
@@ -61,6 +69,10 @@ impl Buf for Chunks {
         {
             self.sent -= first.len();
             self.list.pop_front();
+        }
+        // Hundreds of writers that wait keep nothing for what may come.
+        if self.list.is_empty() && self.list.capacity() > KEPT {
+            self.list = VecDeque::new();
         }
     }
 

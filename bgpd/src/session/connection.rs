@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::outbound::{self, Outbound};
@@ -54,8 +54,9 @@ pub struct Connection {
     /// Octets to ask for in the next read.
     read_size: usize,
     read: OwnedReadHalf,
-    control: mpsc::Sender<Control>,
-    events: mpsc::Receiver<WriterEvent>,
+    control: mpsc::Sender<Box<Control>>,
+    /// Until the writer has said it.
+    last_word: Option<oneshot::Receiver<WriterEvent>>,
     writer: JoinHandle<()>,
 }
 
@@ -92,7 +93,7 @@ impl Connection {
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         let (read, write) = stream.into_split();
         let (control, control_lane) = mpsc::channel(CONTROL_LANE);
-        let (event_lane, events) = mpsc::channel(1);
+        let (event_lane, last_word) = oneshot::channel();
         let writer = Writer::new(write, control_lane, event_lane, status, send_hold);
         Ok(Connection {
             id,
@@ -105,7 +106,7 @@ impl Connection {
             read_size: READ_SIZE_MIN,
             read,
             control,
-            events,
+            last_word: Some(last_word),
             writer: tokio::spawn(writer.run()),
         })
     }
@@ -116,7 +117,7 @@ impl Connection {
         let read = read_some(read, buffer, &mut self.read_size);
         let happened = tokio::select! {
             biased;
-            event = self.events.recv() => Happened::Writer(event),
+            event = said(&mut self.last_word) => Happened::Writer(event),
             read = read, if reading => Happened::Read(read),
         };
         (self.id, happened)
@@ -165,11 +166,13 @@ impl Connection {
         if !last && self.control.capacity() <= RESERVED {
             return matches!(message, Message::Keepalive);
         }
-        self.control.try_send(Control::Send(message)).is_ok()
+        self.control
+            .try_send(Box::new(Control::Send(message)))
+            .is_ok()
     }
 
     /// The session is up on this connection: opens the data lane.
-    pub fn establish(&mut self, context: CodecContext) -> mpsc::Sender<Outbound> {
+    pub fn establish(&mut self, context: CodecContext) -> mpsc::Sender<Box<Outbound>> {
         let (sender, data) = mpsc::channel(DATA_LANE);
         self.context = context;
         self.decoder.set_extended_message(context.extended_message);
@@ -178,7 +181,7 @@ impl Connection {
         // fail or expire; the session ends with it.
         let _ = self
             .control
-            .try_send(Control::Established { context, data });
+            .try_send(Box::new(Control::Established { context, data }));
         sender
     }
 
@@ -186,7 +189,7 @@ impl Connection {
     /// The future ends when the connection is gone; nothing is announced on it
     /// from the call on.
     pub fn close(mut self) -> impl Future<Output = ()> + Send {
-        let _ = self.control.try_send(Control::Close);
+        let _ = self.control.try_send(Box::new(Control::Close));
         async move {
             // Also ends a writer whose lane was full, once it looks.
             drop(self.control);
@@ -200,6 +203,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// The writer's last word, once.
+async fn said(last_word: &mut Option<oneshot::Receiver<WriterEvent>>) -> Option<WriterEvent> {
+    let Some(word) = last_word else {
+        return std::future::pending().await;
+    };
+    let event = word.await.ok();
+    *last_word = None;
+    event
 }
 
 /// Reads what is there, into a buffer that is made when something is, and as

@@ -91,11 +91,11 @@ pub enum Report {
         /// Its number: all that follows carries it.
         generation: Generation,
         /// What was agreed on.
-        negotiated: Box<Negotiated>,
+        negotiated: Arc<Negotiated>,
         /// Our end of the connection.
         local: SocketAddr,
         /// Where announcements go.
-        data: mpsc::Sender<Outbound>,
+        data: mpsc::Sender<Box<Outbound>>,
     },
     /// The UPDATEs of one read, or of the part of it before another message.
     Updates {
@@ -135,7 +135,9 @@ pub enum Report {
 /// [`Command::Quit`] does.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
-    commands: mpsc::Sender<Command>,
+    /// Boxed, as in the other lanes: a lane has memory for 32 items at once,
+    /// and there may be hundreds of sessions.
+    commands: mpsc::Sender<Box<Command>>,
     /// What the session shows of itself.
     pub status: Arc<Status>,
 }
@@ -172,7 +174,7 @@ impl SessionHandle {
     /// commands is stuck on nothing it could wait for, so a full lane means
     /// that the same was said 64 times; the command is dropped and logged.
     pub fn tell(&self, command: Command) {
-        if let Err(error) = self.commands.try_send(command) {
+        if let Err(error) = self.commands.try_send(Box::new(command)) {
             tracing::warn!(%error, "a session does not take commands");
         }
     }

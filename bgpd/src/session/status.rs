@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bgp_wire::Message;
@@ -72,7 +72,7 @@ pub struct Shown {
     /// The peer's state.
     pub state: State,
     /// What the running session agreed on.
-    pub negotiated: Option<Box<Negotiated>>,
+    pub negotiated: Option<Arc<Negotiated>>,
     /// Ends of the running session's connection.
     pub ends: Option<(SocketAddr, SocketAddr)>,
     /// When the session came up, or when it was lost; 0 = never up.

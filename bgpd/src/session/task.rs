@@ -52,7 +52,7 @@ pub struct Session {
 
 /// What woke the task.
 enum Woken {
-    Command(Option<Command>),
+    Command(Option<Box<Command>>),
     Attempt(ConnId, io::Result<TcpStream>),
     Connection(ConnId, Happened),
     Room,
@@ -78,7 +78,8 @@ impl Session {
             status,
             core,
             fsm,
-            connections: Vec::new(),
+            // There is one but for moments.
+            connections: Vec::with_capacity(1),
             attempts: JoinSet::new(),
             attempt_handles: Vec::new(),
             closing: JoinSet::new(),
@@ -90,10 +91,10 @@ impl Session {
     }
 
     /// Runs until told to quit, or until nobody can command it any more.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Box<Command>>) {
         while self.quit.is_none() {
             match self.wait(&mut commands).await {
-                Woken::Command(Some(command)) => self.command(command),
+                Woken::Command(Some(command)) => self.command(*command),
                 // Without a core nobody uses the peer's routes: it must not
                 // be kept believing that we forward by them.
                 Woken::Command(None) | Woken::Orphaned => {
@@ -107,10 +108,11 @@ impl Session {
                 Woken::Deadline => self.deadline(),
             }
         }
-        self.finish().await;
+        // Boxed: what is needed once at the end has no place in every task.
+        Box::pin(self.finish()).await;
     }
 
-    async fn wait(&mut self, commands: &mut mpsc::Receiver<Command>) -> Woken {
+    async fn wait(&mut self, commands: &mut mpsc::Receiver<Box<Command>>) -> Woken {
         let deadline = self.fsm.next_deadline();
         let reading = self.waiting.is_empty();
         let has_connections = !self.connections.is_empty();
@@ -502,13 +504,13 @@ impl Session {
         self.status.established.fetch_add(1, Ordering::Relaxed);
         {
             let mut shown = self.status.shown();
-            shown.negotiated = Some(Box::new(up.negotiated.clone()));
+            shown.negotiated = Some(Arc::clone(&up.negotiated));
             shown.ends = ends;
             shown.established_ms = now_ms();
         }
         self.report(Report::Up {
             generation: up.generation,
-            negotiated: Box::new(up.negotiated),
+            negotiated: up.negotiated,
             local,
             data,
         });

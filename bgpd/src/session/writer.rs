@@ -14,7 +14,7 @@ use bgp_wire::{CodecContext, Family, Message, RouteRefresh, RouteRefreshKind, en
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::chunks::Chunks;
@@ -36,6 +36,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// so much at most.
 const FLUSH: usize = 256 * 1024;
 
+/// Pieces gathered before they are handed to the kernel: as many as the runtime
+/// gives it at once.
+const FLUSH_PIECES: usize = 64;
+
 /// What the control lane carries.
 #[derive(Debug)]
 pub enum Control {
@@ -46,7 +50,7 @@ pub enum Control {
         /// What was negotiated.
         context: CodecContext,
         /// The data lane.
-        data: mpsc::Receiver<Outbound>,
+        data: mpsc::Receiver<Box<Outbound>>,
     },
     /// Nothing comes after this: send what waits, then close for writing.
     Close,
@@ -67,9 +71,9 @@ pub struct Writer {
     /// The socket.
     socket: OwnedWriteHalf,
     /// The control lane.
-    control: mpsc::Receiver<Control>,
-    /// Where to report.
-    events: mpsc::Sender<WriterEvent>,
+    control: mpsc::Receiver<Box<Control>>,
+    /// Where to report why it ended.
+    events: Option<oneshot::Sender<WriterEvent>>,
     /// Counters.
     status: Arc<Status>,
     /// RFC 9687: how long a write may make no progress; none for ever.
@@ -82,15 +86,15 @@ impl Writer {
     /// A writer that has nothing to write yet.
     pub fn new(
         socket: OwnedWriteHalf,
-        control: mpsc::Receiver<Control>,
-        events: mpsc::Sender<WriterEvent>,
+        control: mpsc::Receiver<Box<Control>>,
+        events: oneshot::Sender<WriterEvent>,
         status: Arc<Status>,
         send_hold: Option<Duration>,
     ) -> Writer {
         Writer {
             socket,
             control,
-            events,
+            events: Some(events),
             status,
             send_hold,
             queue: Chunks::default(),
@@ -99,11 +103,11 @@ impl Writer {
 
     /// Runs to the end of the connection.
     pub async fn run(mut self) {
-        let mut data: Option<(CodecContext, mpsc::Receiver<Outbound>)> = None;
+        let mut data: Option<(CodecContext, mpsc::Receiver<Box<Outbound>>)> = None;
         loop {
             let step = tokio::select! {
                 biased;
-                control = self.control.recv() => match control {
+                control = self.control.recv() => match control.map(|control| *control) {
                     Some(Control::Send(message)) => {
                         let context = data.as_ref().map(|d| d.0);
                         let last = is_last(&message);
@@ -120,14 +124,14 @@ impl Writer {
                     Some(Control::Close) | None => break,
                 },
                 batch = next(&mut data) => match data.as_ref().map(|d| d.0) {
-                    Some(context) => self.announce(batch, context).await,
+                    Some(context) => self.announce(*batch, context).await,
                     None => Ok(()),
                 },
             };
             if let Err(event) = step {
                 let stuck = matches!(event, WriterEvent::SendHoldExpired);
                 // The session may be gone already; then nobody needs to know.
-                let _ = self.events.send(event).await;
+                let _ = self.events.take().map(|events| events.send(event));
                 if stuck {
                     self.last_words().await;
                 }
@@ -141,7 +145,9 @@ impl Writer {
     /// the same, behind the rest of the message that the peer has a part of.
     async fn last_words(mut self) {
         let mut buffer = BytesMut::from(&self.queue.rest_of_message()[..]);
-        while let Some(Control::Send(message)) = self.control.recv().await {
+        while let Some(control) = self.control.recv().await
+            && let Control::Send(message) = *control
+        {
             if matches!(message, Message::Notification(_))
                 && message
                     .encode(&outbound::initial_context(), &mut buffer)
@@ -210,7 +216,7 @@ impl Writer {
             };
             self.queue.push(octets);
             self.status.count_sent_updates(part.updates);
-            if self.queue.remaining() >= FLUSH {
+            if self.queue.remaining() >= FLUSH || self.queue.pieces() >= FLUSH_PIECES {
                 self.flush().await?;
                 self.urgent(context).await?;
             }
@@ -234,7 +240,7 @@ impl Writer {
     /// Sends what the control lane has in the middle of a batch.
     async fn urgent(&mut self, context: CodecContext) -> Result<(), WriterEvent> {
         while let Ok(control) = self.control.try_recv() {
-            let last = match control {
+            let last = match *control {
                 Control::Send(message) => {
                     self.send(&message, Some(context)).await?;
                     is_last(&message)
@@ -275,7 +281,7 @@ const fn is_last(message: &Message) -> bool {
 }
 
 /// The next batch, or never while there is no data lane.
-async fn next(data: &mut Option<(CodecContext, mpsc::Receiver<Outbound>)>) -> Outbound {
+async fn next(data: &mut Option<(CodecContext, mpsc::Receiver<Box<Outbound>>)>) -> Box<Outbound> {
     match data {
         Some((_, lane)) => match lane.recv().await {
             Some(batch) => {

@@ -196,7 +196,7 @@ impl Core {
                 end_of_refresh,
                 ready: Arc::clone(&self.ready),
             };
-            tell(peer, outbound, (concerned, sent));
+            tell(peer, Box::new(outbound), (concerned, sent));
         }
     }
 }
@@ -204,7 +204,7 @@ impl Core {
 /// Puts a batch into a peer's lane, with the marks that the peer is to get.
 /// `concerned` says whether any route in it is for the peer, `sent` whether it
 /// was told any.
-fn tell(peer: &mut Peer, mut outbound: Outbound, (concerned, sent): (bool, bool)) {
+fn tell(peer: &mut Peer, mut outbound: Box<Outbound>, (concerned, sent): (bool, bool)) {
     let family = outbound.batch.family();
     let Some(up) = &mut peer.up else { return };
     outbound.begin_refresh = up.begin_refresh.contains(family);

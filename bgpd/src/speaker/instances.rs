@@ -58,7 +58,7 @@ pub(super) enum Order {
 pub(super) struct Door {
     pub(super) requests: mpsc::Sender<Request>,
     /// The core has the strong one, so that watches end with it.
-    pub(super) watchers: broadcast::WeakSender<v1::WatchEvent>,
+    pub(super) watchers: broadcast::WeakSender<Arc<v1::WatchEvent>>,
     pub(super) interest: Arc<Interest>,
 }
 

@@ -67,9 +67,9 @@ pub(super) struct Peer {
 pub(super) struct Up {
     generation: Generation,
     pub(super) since: Instant,
-    pub(super) negotiated: Box<Negotiated>,
+    pub(super) negotiated: Arc<Negotiated>,
     pub(super) link: Link,
-    pub(super) data: mpsc::Sender<Outbound>,
+    pub(super) data: mpsc::Sender<Box<Outbound>>,
     /// Families whose refresh has to be announced with the next batch.
     pub(super) begin_refresh: FamilySet,
     /// Families in which it was announced and is not complete.

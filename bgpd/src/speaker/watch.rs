@@ -34,14 +34,14 @@ pub(super) struct Interest {
 #[derive(Debug)]
 pub struct Watch {
     wanted: v1::WatchRequest,
-    events: broadcast::Receiver<v1::WatchEvent>,
+    events: broadcast::Receiver<Arc<v1::WatchEvent>>,
     interest: Arc<Interest>,
 }
 
 impl Watch {
     pub(super) fn new(
         wanted: v1::WatchRequest,
-        events: broadcast::Receiver<v1::WatchEvent>,
+        events: broadcast::Receiver<Arc<v1::WatchEvent>>,
         interest: Arc<Interest>,
     ) -> Watch {
         let count = |of: &AtomicUsize, on: bool| of.fetch_add(usize::from(on), Ordering::SeqCst);
@@ -59,7 +59,9 @@ impl Watch {
     pub async fn next(&mut self) -> Option<v1::WatchEvent> {
         loop {
             match self.events.recv().await {
-                Ok(event) if matches(&self.wanted, &event) => return Some(event),
+                Ok(event) if matches(&self.wanted, &event) => {
+                    return Some(Arc::unwrap_or_clone(event));
+                }
                 Ok(_) => {}
                 Err(broadcast::error::RecvError::Lagged(lost)) => {
                     return Some(v1::WatchEvent {
@@ -95,7 +97,8 @@ fn matches(wanted: &v1::WatchRequest, event: &v1::WatchEvent) -> bool {
 
 /// What the core knows of its watchers.
 pub(super) struct Watchers {
-    pub(super) events: broadcast::Sender<v1::WatchEvent>,
+    /// The lane has memory for all that it may keep: for pointers only.
+    pub(super) events: broadcast::Sender<Arc<v1::WatchEvent>>,
     pub(super) interest: Arc<Interest>,
     /// Whether the table notes its changes.
     watching: bool,
@@ -125,10 +128,10 @@ impl Watchers {
 impl Core {
     pub(super) fn emit(&self, event: Event) {
         // No watcher is no error.
-        let _ = self.watchers.events.send(v1::WatchEvent {
+        let _ = self.watchers.events.send(Arc::new(v1::WatchEvent {
             time_ms: now_ms(),
             event: Some(event),
-        });
+        }));
     }
 
     /// Has the table note changes while somebody wants them. Called before an

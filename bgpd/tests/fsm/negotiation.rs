@@ -40,7 +40,7 @@ fn code(params: PeerParams, open: Open) -> Option<(u8, u8)> {
 fn agreed(params: PeerParams, open: Open) -> Negotiated {
     let (mut rig, conn) = Rig::open_confirm(params, open);
     let actions = rig.event(Event::Keepalive(conn));
-    up_of(&actions).expect("up").negotiated.clone()
+    (*up_of(&actions).expect("up").negotiated).clone()
 }
 
 fn remote(kind: RemoteAs) -> PeerParams {

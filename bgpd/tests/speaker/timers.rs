@@ -51,7 +51,7 @@ impl Lone {
     }
 
     /// The data lane of the session that comes up.
-    async fn up(&mut self) -> mpsc::Sender<Outbound> {
+    async fn up(&mut self) -> mpsc::Sender<Box<Outbound>> {
         soon("a session", async {
             loop {
                 match self.reports.recv().await.unwrap().report {
@@ -119,16 +119,16 @@ fn batches(count: u16) -> Vec<GroupBatch> {
     batches
 }
 
-fn outbound(batch: GroupBatch) -> Outbound {
+fn outbound(batch: GroupBatch) -> Box<Outbound> {
     let mut members = batch.members.iter();
-    Outbound {
+    Box::new(Outbound {
         member: *members.find(|member| member.peer == PeerId(2)).unwrap(),
         begin_refresh: false,
         batch: Arc::new(SharedBatch::new(batch)),
         end_of_rib: false,
         end_of_refresh: false,
         ready: Arc::default(),
-    }
+    })
 }
 
 async fn listener(at: SocketAddr, buffer: usize) -> TcpListener {
