@@ -425,11 +425,10 @@ pub(crate) async fn neighbors(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) 
         }
         instance_neighbors(shell, line, (global, asked.is_all()), out).await?;
     }
-    match (asked.is_all(), line.has("json")) {
-        (true, true) => close_json(out),
-        (_, false) => Ok(writeln!(out)?),
-        (false, true) => Ok(()),
+    if asked.is_all() && line.has("json") {
+        close_json(out)?;
     }
+    Ok(())
 }
 
 async fn instance_neighbors(
@@ -465,7 +464,7 @@ async fn instance_neighbors(
         (None, true) => writeln!(out, "% No BGP neighbors found")?,
         _ => {}
     }
-    Ok(())
+    Ok(writeln!(out)?)
 }
 
 fn neighbors_json(
@@ -490,22 +489,38 @@ fn neighbors_json(
     Ok(render::entries(out, heads.chain(bodies))?)
 }
 
+/// The neighbor of this address: only one instance has it.
+async fn find_peer<'g>(
+    shell: &mut Shell,
+    instances: &'g [v1::Global],
+    address: &str,
+) -> Result<Option<(&'g v1::Global, v1::Peer)>> {
+    for global in instances {
+        let peers = shell.peers(&global.instance).await?;
+        let mut peers = peers.into_iter();
+        if let Some(peer) = peers.find(|peer| peer.address == address) {
+            return Ok(Some((global, peer)));
+        }
+    }
+    Ok(None)
+}
+
 pub(crate) async fn neighbor_routes(
     shell: &mut Shell,
     line: &Line<'_>,
     out: Out<'_>,
 ) -> Result<()> {
-    let Some(global) = instance(shell, line, out).await? else {
-        return Ok(());
-    };
+    let asked = Asked::by(shell, line).await?;
+    if matches!(asked, Asked::None) {
+        return unknown_instance(line, out);
+    }
     let as_json = line.has("json");
     let address = peer_address(line).unwrap_or_default();
     let family = table_family(line);
-    let peers = shell.peers(&global.instance).await?;
-    let Some(peer) = peers.iter().find(|peer| peer.address == address) else {
+    let Some((global, peer)) = find_peer(shell, asked.list(), &address).await? else {
         return warning("No such neighbor in this view/vrf", as_json, out);
     };
-    let Some(in_family) = render::peer_family(peer, family) else {
+    let Some(in_family) = render::peer_family(&peer, family) else {
         return short_warning("No such neighbor or address family", as_json, out);
     };
     let (style, table) = match line.keyword("table") {
@@ -528,7 +543,7 @@ pub(crate) async fn neighbor_routes(
         wide: line.has("wide"),
         partial: true,
     };
-    stream(shell, &global, request, selection, out).await
+    stream(shell, global, request, selection, out).await
 }
 
 pub(crate) async fn peer_group(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
