@@ -12,7 +12,7 @@
 
 mod harness;
 
-use harness::{Bird, Family, Namespace, Router, RouterKind, SOON, Topology, need, wait_for};
+use harness::{Bird, Family, Holdfast, Namespace, Router, SOON, Topology, need, wait_for};
 
 const SHARED: &str = "203.0.113.0/24";
 
@@ -41,7 +41,7 @@ exit
 ";
 
 struct Lab {
-    router: Box<dyn Router>,
+    router: Holdfast,
     at: Namespace,
     /// From 10.1.0.2 on.
     peers: Vec<Bird>,
@@ -61,7 +61,7 @@ impl Lab {
             );
             peer
         });
-        let router = harness::router::start(&topology, &at, config);
+        let router = Holdfast::start(&topology, &at, config);
         let peers = numbers.iter().zip(&spaces);
         let peers = peers.map(|(n, space)| Bird::start(&topology, space, &bird(*n)));
         Self {
@@ -170,8 +170,6 @@ fn a_view_is_heard_by_its_own_neighbors_and_stays_out_of_the_kernel() {
     // the view back.
     assert!(lab.router.stop().success());
     assert_eq!(lab.forwarded(), []);
-    if harness::router::kind() == RouterKind::Holdfast {
-        lab.router.restart();
-        lab.hears(2, Some("65001 65101"));
-    }
+    lab.router.restart();
+    lab.hears(2, Some("65001 65101"));
 }
