@@ -37,7 +37,7 @@ const REQUESTS: usize = 64;
 /// Reports of sessions that may wait for a core, each of up to one read:
 /// enough that the core has something to do, few enough that memory stays small
 /// when peers are faster than we are.
-const REPORTS: usize = 64;
+const REPORTS: usize = 16;
 /// Orders that may wait.
 pub(super) const ORDERS: usize = 16;
 
