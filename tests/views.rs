@@ -148,6 +148,11 @@ fn a_view_is_heard_by_its_own_neighbors_and_stays_out_of_the_kernel() {
     for (n, path) in [(2, "65001 65101"), (4, "65001 65103")] {
         lab.hears(n, Some(path));
     }
+    // A link that goes down is noticed in a view as well, before the hold time.
+    lab.at.ip("link set eth3 down");
+    lab.hears(4, None);
+    lab.at.ip("link set eth3 up");
+    lab.hears(4, Some("65001 65103"));
     // What goes in one view goes nowhere else.
     lab.peers[0].kill();
     lab.router.vtysh("clear bgp view BLUE 10.1.0.2");

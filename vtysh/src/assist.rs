@@ -21,22 +21,23 @@ struct Live {
 impl Live {
     async fn fetch(shell: &mut Shell) -> Self {
         // Help is given without values when the daemon does not answer.
-        let peers = shell.peers("").await.unwrap_or_default();
-        let groups = shell
-            .global()
-            .await
-            .map(|global| global.peer_groups)
-            .unwrap_or_default();
         let instances = shell.instances().await.unwrap_or_default();
-        let mut instances: Vec<String> = instances.into_iter().map(|i| i.name).collect();
-        instances.extend(["all".to_owned(), "default".to_owned()]);
-        instances.sort();
-        instances.dedup();
-        Self {
-            peers,
-            groups,
-            instances,
+        let mut live = Self::default();
+        for instance in &instances {
+            live.peers
+                .extend(shell.peers(&instance.name).await.unwrap_or_default());
+            if let Ok(global) = shell.global_of(&instance.name).await {
+                live.groups.extend(global.peer_groups);
+            }
         }
+        live.groups.sort();
+        live.groups.dedup();
+        live.instances = instances.into_iter().map(|i| i.name).collect();
+        live.instances
+            .extend(["all".to_owned(), "default".to_owned()]);
+        live.instances.sort();
+        live.instances.dedup();
+        live
     }
 
     /// The values of a token after `before`.
