@@ -80,4 +80,27 @@ fn one_as_from_outside_and_several_inside() {
     assert_eq!(inside["locPrf"], 100, "{inside}");
     assert_eq!(inside["nexthops"][0]["ip"], "10.1.0.1", "{inside}");
     assert_eq!(inside["valid"], true, "{inside}");
+    assert_eq!(inside["peer"]["type"], "confed-external", "{inside}");
+    assert_eq!(here["peer"]["type"], "confed-external", "{here}");
+
+    // Each calls the other what the other calls it.
+    let pairs = [
+        (&*router, "10.1.0.2", "65100, local AS 65000"),
+        (&member as &dyn Router, "10.1.0.1", "65000, local AS 65100"),
+    ];
+    for (router, address, numbers) in pairs {
+        let peer = router.neighbor(address);
+        assert_eq!(peer["nbrConfedExternalLink"], true, "{peer}");
+        assert_eq!(peer["nbrCommonAdmin"], true, "{peer}");
+        let text = router.vtysh(&format!("show bgp neighbors {address}"));
+        let first = format!("{address}, remote AS {numbers}, confed-external link\n");
+        assert!(text.contains(&first), "{text}");
+        let under = "  Neighbor under common administration\n";
+        assert!(text.contains(under), "{text}");
+        let away = "  External BGP neighbor may be up to 1 hops away.\n";
+        assert!(text.contains(away), "{text}");
+    }
+    let text = router.vtysh("show bgp neighbors 10.2.0.2");
+    let first = "remote AS 65001, local AS 65500, external link\n";
+    assert!(text.contains(first), "{text}");
 }

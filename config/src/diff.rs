@@ -295,6 +295,7 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         bestpath_as_path_ignore,
         bestpath_as_path_confed,
         bestpath_peer_type_multipath_relax,
+        bestpath_aigp,
         fast_external_failover,
         client_to_client_reflection,
         confederation_identifier,
@@ -396,6 +397,11 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
             *bestpath_peer_type_multipath_relax != new.bestpath_peer_type_multipath_relax,
         ),
         (
+            "bestpath-aigp",
+            Effect::Decide,
+            *bestpath_aigp != new.bestpath_aigp,
+        ),
+        (
             "fast-external-failover",
             Effect::Nothing,
             *fast_external_failover != new.fast_external_failover,
@@ -446,6 +452,7 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
         port,
         extended_nexthop,
         disable_connected_check,
+        aigp,
         ipv4_unicast,
         ipv6_unicast,
     } = &old;
@@ -467,6 +474,8 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
         ),
     ]);
     let checked_anew = *disable_connected_check != new.disable_connected_check;
+    // Internal peers have AIGP in any case.
+    let aigp_changed = *aigp != new.aigp && new.remote.kind == PeerKind::External;
     let quiet = names([
         ("peer-group", *peer_group != new.peer_group),
         ("description", *description != new.description),
@@ -485,8 +494,9 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     reset.extend(ipv4.reset.iter().chain(&ipv6.reset));
     PeerChange {
         // A session that is reset starts from nothing anyway.
-        refresh_out: reset.is_empty() && (ipv4.refresh_out || ipv6.refresh_out),
-        refresh_in: reset.is_empty() && (checked_anew || ipv4.refresh_in || ipv6.refresh_in),
+        refresh_out: reset.is_empty() && (aigp_changed || ipv4.refresh_out || ipv6.refresh_out),
+        refresh_in: reset.is_empty()
+            && (aigp_changed || checked_anew || ipv4.refresh_in || ipv6.refresh_in),
         shutdown: (was_shut != shut).then_some(shut),
         reset,
         quiet,

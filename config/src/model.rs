@@ -298,6 +298,8 @@ pub struct Bgp {
     pub bestpath_as_path_confed: bool,
     /// Paths of internal and external peers share the load.
     pub bestpath_peer_type_multipath_relax: bool,
+    /// Compare AIGP before the AS path (RFC 7311 section 4.1).
+    pub bestpath_aigp: bool,
     /// A session goes down with the link of a peer on a connected network.
     pub fast_external_failover: bool,
     /// Reflect routes between clients of this route reflector.
@@ -344,6 +346,7 @@ impl Bgp {
             bestpath_as_path_ignore: false,
             bestpath_as_path_confed: false,
             bestpath_peer_type_multipath_relax: false,
+            bestpath_aigp: false,
             fast_external_failover: true,
             client_to_client_reflection: true,
             confederation_identifier: None,

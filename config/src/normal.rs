@@ -117,6 +117,7 @@ fn normalize_peer(
         &mut own.disable_connected_check,
         group.disable_connected_check,
     );
+    drop_idle_off(&mut own.aigp, group.aigp);
     let group_is_shut = matches!(group.shutdown, Some(Shutdown::On { .. }));
     own.shutdown = match own.shutdown.take() {
         Some(Shutdown::Off) if !group_is_shut => None,

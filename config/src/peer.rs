@@ -134,6 +134,9 @@ pub struct PeerSettings {
     pub extended_nexthop: Option<bool>,
     /// Do not insist that an external peer is on a connected network.
     pub disable_connected_check: Option<bool>,
+    /// An external peer is in the same AIGP administrative domain (RFC 7311):
+    /// the attribute is taken from it and sent to it. To others it always is.
+    pub aigp: Option<bool>,
     /// Settings for IPv4 unicast.
     pub ipv4_unicast: PeerAf,
     /// Settings for IPv6 unicast.
@@ -251,6 +254,8 @@ pub struct EffectivePeer {
     pub extended_nexthop: bool,
     /// Do not insist on a connected network.
     pub disable_connected_check: bool,
+    /// It gets AIGP though it is external.
+    pub aigp: bool,
     /// IPv4 unicast.
     pub ipv4_unicast: EffectiveAf,
     /// IPv6 unicast.
@@ -334,6 +339,7 @@ impl Bgp {
                 .disable_connected_check
                 .or(group.disable_connected_check)
                 .unwrap_or(false),
+            aigp: own.aigp.or(group.aigp).unwrap_or(false),
             ipv4_unicast: self.effective_af(own, group, Family::Ipv4Unicast),
             ipv6_unicast: self.effective_af(own, group, Family::Ipv6Unicast),
         })

@@ -80,6 +80,10 @@ fn what_only_routes_need_refreshes_them() {
     assert_eq!(impact(client), (vec![], true, false));
     let check = "neighbor 10.0.0.1 disable-connected-check";
     assert_eq!(impact(check), (vec![], false, true));
+    let aigp = "neighbor 10.0.0.1 aigp";
+    assert_eq!(impact(aigp), (vec![], true, true));
+    let has_it_anyway = "neighbor 10.0.0.3 aigp";
+    assert_eq!(impact(has_it_anyway), (vec![], false, false));
     let serves = "neighbor 10.0.0.1 route-server-client";
     assert_eq!(impact(serves), (vec![], true, false));
     for line in ["weight 7", "allowas-in"] {
@@ -223,6 +227,7 @@ fn settings_of_the_instance_say_what_they_need() {
         ("bgp bestpath as-path ignore", Effect::Decide),
         ("bgp bestpath as-path confed", Effect::Decide),
         ("bgp bestpath peer-type multipath-relax", Effect::Decide),
+        ("bgp bestpath aigp", Effect::Decide),
         ("no bgp client-to-client reflection", Effect::Decide),
         ("bgp bestpath med confed", Effect::Nothing),
         ("no bgp fast-external-failover", Effect::Nothing),

@@ -63,6 +63,7 @@ router bgp 65001
  bgp bestpath compare-routerid
  bgp bestpath med confed missing-as-worst
  bgp bestpath peer-type multipath-relax
+ bgp bestpath aigp
  no bgp network import-check
  timers bgp 10 30
  neighbor G peer-group
@@ -73,6 +74,7 @@ router bgp 65001
  neighbor G passive
  neighbor G ebgp-multihop 255
  neighbor G disable-connected-check
+ neighbor G aigp
  neighbor G update-source lo
  neighbor G timers 5 15
  neighbor G timers connect 7
@@ -89,6 +91,7 @@ router bgp 65001
  neighbor 10.0.0.3 passive
  neighbor 10.0.0.3 ebgp-multihop 4
  neighbor 10.0.0.3 disable-connected-check
+ neighbor 10.0.0.3 aigp
  neighbor 10.0.0.3 capability extended-nexthop
  neighbor 10.0.0.4 remote-as internal
  neighbor 10.0.0.5 remote-as 65001

@@ -167,6 +167,7 @@ fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
         no_pipes(&mut neighbor.settings);
     }
     bgp.connect_retry_secs = Config::default().defaults().connect_retry_secs;
+    without_aigp(&mut bgp);
     // FRR refuses nothing here and means something else by it.
     if bgp.confederation_identifier == Some(bgp.asn) {
         return None;
@@ -211,6 +212,16 @@ fn by_number(bgp: &mut Bgp) {
         if settings.remote_as == Some(RemoteAs::Internal) {
             settings.remote_as = Some(RemoteAs::Number(asn));
         }
+    }
+}
+
+/// FRR knows it from 8.5 on.
+fn without_aigp(bgp: &mut Bgp) {
+    bgp.bestpath_aigp = false;
+    let neighbors = bgp.neighbors.values_mut();
+    let settings = neighbors.map(|neighbor| &mut neighbor.settings);
+    for settings in settings.chain(bgp.peer_groups.values_mut()) {
+        settings.aigp = None;
     }
 }
 

@@ -59,6 +59,7 @@ mod flag {
     pub(super) const NO_ADVERTISE: u16 = 64;
     pub(super) const NO_EXPORT_SUBCONFED: u16 = 128;
     pub(super) const CONFEDERATION: u16 = 256;
+    pub(super) const AIGP: u16 = 512;
 }
 
 impl Facts {
@@ -79,6 +80,7 @@ impl Facts {
             flag::CONFEDERATION,
             attributes.as_path.has_confederation_segments(),
         );
+        note(flag::AIGP, attributes.aigp.is_some());
         let neighbor = attributes.as_path.first_as();
         note(flag::NEIGHBOR, neighbor.is_some());
         let next_hop = match attributes.next_hop {
@@ -165,6 +167,16 @@ impl AttrRef {
         }))
     }
 
+    /// The same set without AIGP, of the same weight.
+    pub(crate) fn without_aigp(&self) -> AttrRef {
+        if !self.has_aigp() {
+            return self.clone();
+        }
+        let mut attributes = self.decode();
+        attributes.aigp = None;
+        AttrRef::weighted(&attributes, self.weight())
+    }
+
     /// The attributes, taken apart.
     pub fn decode(&self) -> PathAttributes {
         // The octets were made by the encoder, which has an exact inverse.
@@ -226,6 +238,19 @@ impl AttrRef {
         }
         let octets: [u8; 4] = self.attribute(code::ORIGINATOR_ID)?.try_into().ok()?;
         Some(octets.into())
+    }
+
+    pub(crate) fn has_aigp(&self) -> bool {
+        self.0.facts.flags & flag::AIGP != 0
+    }
+
+    /// The accumulated IGP metric (RFC 7311).
+    pub fn aigp(&self) -> Option<u64> {
+        if !self.has_aigp() {
+            return None;
+        }
+        let (_header, tlv) = self.attribute(code::AIGP)?.split_first_chunk::<3>()?;
+        tlv.first_chunk().copied().map(u64::from_be_bytes)
     }
 
     /// Number of clusters in CLUSTER_LIST.
@@ -345,6 +370,9 @@ pub(crate) struct Interner {
     slots: Chunks<Slot>,
     index: HashTable<u32>,
     idle: Vec<AttrId>,
+    /// How many of the sets have AIGP: mostly none, and then nobody needs to
+    /// look into one.
+    with_aigp: usize,
 }
 
 /// Idle sets that are not worth a sweep.
@@ -356,6 +384,7 @@ impl Interner {
             slots: Chunks::new(),
             index: HashTable::new(),
             idle: Vec::new(),
+            with_aigp: 0,
         }
     }
 
@@ -389,6 +418,7 @@ impl Interner {
             reach: None,
         });
         let id = AttrId::new(slot)?;
+        self.with_aigp += usize::from(set.has_aigp());
         self.idle.push(id);
         let slots = &self.slots;
         self.index
@@ -398,6 +428,11 @@ impl Interner {
 
     pub(crate) fn set(&self, id: AttrId) -> Option<&AttrRef> {
         Some(&self.slots.get(id.slot())?.set)
+    }
+
+    /// Whether the set has AIGP.
+    pub(crate) fn has_aigp(&self, id: AttrId) -> bool {
+        self.with_aigp > 0 && self.set(id).is_some_and(AttrRef::has_aigp)
     }
 
     /// The tracked next hop of the paths of peers that use the set.
@@ -447,11 +482,12 @@ impl Interner {
             if slot.users > 0 {
                 continue;
             }
-            if let Some(gone) = self.slots.remove(id.slot())
-                && let Ok(found) = self
-                    .index
-                    .find_entry(spread(gone.set.0.hash), |s| *s == id.slot())
-            {
+            let Some(gone) = self.slots.remove(id.slot()) else {
+                continue;
+            };
+            self.with_aigp -= usize::from(gone.set.has_aigp());
+            let hash = spread(gone.set.0.hash);
+            if let Ok(found) = self.index.find_entry(hash, |s| *s == id.slot()) {
                 found.remove();
             }
         }

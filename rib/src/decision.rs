@@ -107,9 +107,8 @@ pub struct Candidate<'a> {
     pub local_pref: u32,
     /// A route of our own.
     pub local: bool,
-    /// AIGP as received (RFC 7311); [`u64::MAX`] where there is none, or where
-    /// it is not compared.
-    pub aigp: u64,
+    /// AIGP as received (RFC 7311); none where it is not compared.
+    pub aigp: Option<u64>,
     /// The AS path.
     pub as_path: &'a AsPathKey,
     /// Its length as RFC 4271 section 9.1.2.2 a counts it, or as the knobs
@@ -144,9 +143,13 @@ pub struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The accumulated metric with our own share (RFC 7311 section 4.1).
-    fn accumulated(&self) -> u64 {
-        self.aigp.saturating_add(self.igp_metric.into())
+    /// The accumulated metric with our own share, and in front of it whether
+    /// there is none (RFC 7311 section 4.1).
+    fn accumulated(&self) -> (bool, u64) {
+        match self.aigp {
+            Some(aigp) => (false, aigp.saturating_add(self.igp_metric.into())),
+            None => (true, 0),
+        }
     }
 
     /// A route of our own before anything is said about it.
@@ -155,7 +158,7 @@ impl Candidate<'_> {
             weight: 0,
             local_pref: 0,
             local: true,
-            aigp: u64::MAX,
+            aigp: None,
             as_path: &[],
             hop_count: 0,
             origin: Origin::Igp,
@@ -565,6 +568,7 @@ impl<'a> Candidate<'a> {
             neighbor_as: attributes.neighbor_as(),
             med: attributes.med().unwrap_or(missing_med),
             cluster_len: attributes.cluster_len(),
+            aigp: attributes.aigp().filter(|_| config.compare_aigp),
             ..Candidate::blank()
         }
     }

@@ -1,5 +1,5 @@
 //! What happens to attributes on their way to a peer (RFC 4271 section 5.1,
-//! RFC 4456, RFC 5065, RFC 7947), as a value: most routes are told apart, or withdrawn,
+//! RFC 4456, RFC 5065, RFC 7311, RFC 7947), as a value: most routes are told apart, or withdrawn,
 //! without being changed.
 
 use std::net::Ipv4Addr;
@@ -18,7 +18,42 @@ pub(crate) struct Edit {
     pub(crate) next_hop: NextHop,
     /// The route was learned from a peer, not originated by us.
     pub(crate) learned: bool,
+    pub(crate) aigp: Aigp,
     pub(crate) towards: Towards,
+}
+
+/// What becomes of AIGP (RFC 7311).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aigp {
+    /// "The AIGP attribute MUST NOT be sent on any BGP session for which
+    /// AIGP_SESSION is disabled" (section 3.3).
+    Forbidden,
+    /// The next hop stays, and so does the value (section 3.4.3); or the route
+    /// begins here.
+    Unchanged,
+    /// We are the next hop, and so much nearer to the receiver.
+    Further(u32),
+}
+
+impl Aigp {
+    /// A next hop on a link of ours has no metric, but "A MUST be increased by
+    /// a non-zero amount" (section 3.4.3).
+    pub(crate) fn further(distance: u32) -> Aigp {
+        Aigp::Further(distance.max(1))
+    }
+
+    /// "MUST be capped at its maximum unsigned value" (section 3.4.3).
+    fn apply(self, attributes: &mut PathAttributes) {
+        match self {
+            Aigp::Forbidden => attributes.aigp = None,
+            Aigp::Unchanged => {}
+            Aigp::Further(distance) => {
+                if let Some(aigp) = &mut attributes.aigp {
+                    aigp.metric = aigp.metric.saturating_add(distance.into());
+                }
+            }
+        }
+    }
 }
 
 /// Which boundary the route crosses.
@@ -53,6 +88,7 @@ impl Edit {
     pub(crate) fn before_policy(&self, set: &AttrRef) -> PathAttributes {
         let mut attributes = set.decode();
         attributes.next_hop = Some(self.next_hop);
+        self.aigp.apply(&mut attributes);
         attributes.unknown.retain(|raw| raw.flags & TRANSITIVE != 0);
         if self.learned {
             // Section 9: passed on by one who does not know it.
@@ -91,6 +127,9 @@ impl Edit {
 
     /// What comes after export policy: the AS boundary.
     pub(crate) fn after_policy(&self, mut attributes: PathAttributes) -> PathAttributes {
+        if self.aigp == Aigp::Forbidden {
+            attributes.aigp = None;
+        }
         match self.towards {
             Towards::Internal { local_pref, .. } => {
                 attributes.local_pref.get_or_insert(local_pref);

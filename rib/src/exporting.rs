@@ -359,14 +359,13 @@ impl Told {
 
     /// The route that the members were told of a slot, if they were.
     pub(crate) fn route<F: RibFamily>(
-        &self,
         rib: &FamilyRib<F>,
+        shared: &Shared,
         group: &Group,
         slot: u32,
     ) -> Option<Route> {
-        group
-            .told(slot)
-            .or_else(|| last_route(rib.table.get(slot)?))
+        let last = || last_route(shared, rib.table.get(slot)?);
+        group.told(slot).or_else(last)
     }
 
     /// What the members were told of a slot.
@@ -378,7 +377,7 @@ impl Told {
         slot: u32,
     ) -> Option<Rc<Plan>> {
         let entry = rib.table.get(slot)?;
-        let route = self.route(rib, group, slot)?;
+        let route = Told::route(rib, shared, group, slot)?;
         let rules = match group.told_by(slot) {
             Some(rules) => self
                 .earlier
@@ -396,20 +395,8 @@ impl Told {
 }
 
 /// The best path, or what was it before the last path was gone.
-fn last_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
-    let last = entry.best().or(entry.ghost())?;
-    Some(Route {
-        attributes: last.post?,
-        source: last.source(),
-    })
-}
-
-pub(crate) fn best_route<P>(entry: &crate::table::Entry<P>) -> Option<Route> {
-    let best = entry.best()?;
-    Some(Route {
-        attributes: best.post?,
-        source: best.source(),
-    })
+fn last_route<P>(shared: &Shared, entry: &crate::table::Entry<P>) -> Option<Route> {
+    entry.best().or(entry.ghost())?.route(shared)
 }
 
 impl<F: RibFamily> FamilyRib<F> {
@@ -478,17 +465,18 @@ impl<F: RibFamily> FamilyRib<F> {
             let Some(entry) = self.table.get(slot) else {
                 continue;
             };
-            let now = best_route(entry);
+            let now = entry.best().and_then(|best| best.route(shared));
             let nlri = Nlri {
                 path_id: 0,
                 prefix: entry.prefix,
             };
             let prefix: IpNet = entry.prefix.into();
-            let interner = &mut shared.interner;
             let mut told = None;
             let noted = group.take_told(slot);
+            let last = noted.or_else(|| last_route(shared, entry));
+            let interner = &mut shared.interner;
             if group.advertised.contains(slot)
-                && let Some(route) = noted.or_else(|| last_route(entry))
+                && let Some(route) = last
             {
                 let by = group.told_by(slot);
                 let at = by.and_then(|by| earlier.iter().position(|known| Arc::ptr_eq(known, by)));

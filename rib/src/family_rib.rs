@@ -62,14 +62,16 @@ struct Identity {
     source: PathSource,
     path_id: u32,
     attributes: Option<AttrId>,
+    distance: u32,
 }
 
 impl Identity {
-    fn of(path: &Path) -> Identity {
+    fn of(shared: &Shared, path: &Path) -> Identity {
         Identity {
             source: path.source(),
             path_id: path.path_id,
             attributes: path.post,
+            distance: path.distance(shared),
         }
     }
 
@@ -77,6 +79,7 @@ impl Identity {
         Some(Route {
             attributes: self.attributes?,
             source: self.source,
+            distance: self.distance,
         })
     }
 }
@@ -252,7 +255,7 @@ impl<F: RibFamily> FamilyRib<F> {
             let Some(prefix) = rib.table.get(slot).map(|entry| entry.prefix) else {
                 return;
             };
-            let before = rib.before(slot);
+            let before = rib.before(shared, slot);
             for place in rib.places(slot, source) {
                 let Some(old) = rib.table.path_mut(slot, place).map(|path| *path) else {
                     continue;
@@ -274,14 +277,32 @@ impl<F: RibFamily> FamilyRib<F> {
         });
     }
 
-    /// Decides again for the paths of a next hop.
-    pub(crate) fn next_hop_changed(&mut self, shared: &mut Shared, peer: PeerId, id: u32) {
+    /// Decides again for the paths of a next hop, which had the metric `was`
+    /// until now. Of a prefix with paths of several peers by it, the first one's
+    /// turn is that of all.
+    pub(crate) fn next_hop_changed(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        (id, was): (u32, u32),
+    ) {
         self.for_each_slot(peer, |rib, slot| {
-            let mut paths = rib.table.paths(slot);
-            if paths.any(|(_, path)| path.reach(&shared.interner) == Reach::Tracked(id)) {
-                drop(paths);
-                rib.decide_again(shared, slot);
+            let by_it = |path: &Path| path.reach(&shared.interner) == Reach::Tracked(id);
+            let paths = rib.table.paths(slot).map(|(_, path)| path);
+            let users = paths.filter(|path| by_it(path)).map(Path::source);
+            if users.min() != Some(PathSource::Peer(peer)) {
+                return;
             }
+            let mut before = rib.before(shared, slot);
+            let entry = rib.table.get(slot);
+            if let Some(told) = &mut before.best
+                && let Some(best) = entry.and_then(|entry| entry.best())
+                && by_it(best)
+                && best.post.is_some_and(|post| shared.interner.has_aigp(post))
+            {
+                told.distance = was;
+            }
+            rib.decide(shared, slot, before);
         });
     }
 
@@ -293,7 +314,7 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     pub(crate) fn decide_again(&mut self, shared: &mut Shared, slot: u32) {
-        let before = self.before(slot);
+        let before = self.before(shared, slot);
         self.decide(shared, slot, before);
     }
 
@@ -329,7 +350,7 @@ impl<F: RibFamily> FamilyRib<F> {
         });
         let place = place.flatten().map(|(place, _)| place);
         self.lay_ghost(shared, slot);
-        let before = self.before(slot);
+        let before = self.before(shared, slot);
         match place {
             Some(place) => {
                 if self.replace(shared, slot, place, path) {
@@ -351,7 +372,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(ghost) = self.table.take_ghost(slot) else {
             return;
         };
-        if let Some(told) = Identity::of(&ghost).route() {
+        if let Some(told) = ghost.route(shared) {
             for group in self.groups.iter_mut() {
                 group.note(slot, told, &mut shared.interner);
             }
@@ -385,7 +406,7 @@ impl<F: RibFamily> FamilyRib<F> {
             return;
         }
         drop(paths);
-        let before = self.before(slot);
+        let before = self.before(shared, slot);
         let mut removed: SmallVec<[Path; 4]> = SmallVec::new();
         self.table
             .remove_paths(slot, gone, |path| removed.push(path));
@@ -461,12 +482,12 @@ impl<F: RibFamily> FamilyRib<F> {
 
     // ===== the decision =====
 
-    fn before(&self, slot: u32) -> Before {
+    fn before(&self, shared: &Shared, slot: u32) -> Before {
         let entry = self.table.get(slot);
         let best = entry.and_then(|entry| entry.best());
         Before {
-            best: best.map(Identity::of),
-            multipath: self.multipath(slot),
+            best: best.map(|best| Identity::of(shared, best)),
+            multipath: self.multipath(shared, slot),
             accepted: self.is_accepted(slot),
         }
     }
@@ -477,13 +498,13 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     /// The paths used beside the best, where somebody wants to know.
-    fn multipath(&self, slot: u32) -> Vec<Identity> {
+    fn multipath(&self, shared: &Shared, slot: u32) -> Vec<Identity> {
         if self.watched.is_none() {
             return Vec::new();
         }
         let paths = self.table.paths(slot).map(|(_, path)| path);
         let used = paths.filter(|path| path.multipath() && !path.best());
-        let mut used: Vec<Identity> = used.map(Identity::of).collect();
+        let mut used: Vec<Identity> = used.map(|path| Identity::of(shared, path)).collect();
         used.sort_unstable_by_key(|path| (path.source, path.path_id));
         used
     }
@@ -607,14 +628,14 @@ impl<F: RibFamily> FamilyRib<F> {
         let accepted = self.is_accepted(slot);
         self.summary.prefixes += usize::from(accepted);
         self.summary.prefixes -= usize::from(before.accepted);
-        let multipath = self.multipath(slot);
+        let multipath = self.multipath(shared, slot);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
         if forwarding && shared.forwarding && (entry.fib.is_some() || entry.reason.is_some()) {
             self.fib_dirty.insert(slot);
         }
-        let new_best = entry.best().map(Identity::of) != before.best;
+        let new_best = entry.best().map(|best| Identity::of(shared, best)) != before.best;
         if new_best {
             self.summary.version += 1;
             // The low half: `version` puts the high one back.
@@ -624,7 +645,7 @@ impl<F: RibFamily> FamilyRib<F> {
             let ghost = told.filter(|_| !entry.has_paths());
             if let Some(ghost) = ghost {
                 shared.interner.hold(ghost.attributes);
-                let ghost = Path::ghost(ghost.attributes, ghost.source);
+                let ghost = Path::ghost(ghost);
                 self.table.put_ghost(slot, ghost);
                 told = None;
             }

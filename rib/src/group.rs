@@ -58,6 +58,7 @@ pub(crate) struct GroupKey {
     reflector_client: bool,
     offer: Offer,
     next_hop_unchanged: bool,
+    takes_aigp: bool,
     encoding: u32,
     /// The policy's address: one policy is one allocation.
     policy: usize,
@@ -92,6 +93,7 @@ impl GroupKey {
             ipv4: _,
             ipv6: _,
             ebgp_multihop: _,
+            aigp: _,
             encoding,
         } = info;
         // Weight and loops are questions of import.
@@ -127,6 +129,7 @@ impl GroupKey {
             reflector_client: reflector_client.contains(family),
             offer,
             next_hop_unchanged,
+            takes_aigp: info.takes_aigp(),
             encoding: *encoding,
             policy: Arc::as_ptr(policy).cast::<()>().addr(),
             alone: alone.then_some(id),

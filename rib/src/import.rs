@@ -53,7 +53,12 @@ impl Importer {
         let peer = Arc::clone(shared.peer(peer)?);
         let pre = shared.interner.intern(set)?;
         // The table's own allocation, not the caller's.
-        let set = shared.interner.set(pre)?.clone();
+        let mut set = shared.interner.set(pre)?.clone();
+        if !peer.info.takes_aigp() {
+            // RFC 7311 section 3.3: as if we did not know it. What came is kept,
+            // since the session may be allowed to have it later.
+            set = set.without_aigp();
+        }
         let looped = find_loop(&shared.config, &peer.info, family, &set);
         Some(Importer {
             peer,

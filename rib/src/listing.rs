@@ -22,7 +22,7 @@ use crate::peer::PeerId;
 use crate::plan::{Audience, Plan};
 use crate::shared::Shared;
 use crate::table::{RibFamily, Table};
-use crate::transform::{Exporter, Route};
+use crate::transform::Exporter;
 use crate::view::PathSource;
 
 /// Which paths of a prefix a peer is told.
@@ -154,13 +154,6 @@ fn key_of(path: &Path) -> PathKey {
     (path.source(), path.path_id)
 }
 
-fn route_of(path: &Path) -> Option<Route> {
-    Some(Route {
-        attributes: path.post?,
-        source: path.source(),
-    })
-}
-
 /// The paths that take part in the decision, by source and identifier.
 fn usable<'a, F: RibFamily>(
     table: &Table<F>,
@@ -210,7 +203,7 @@ fn wanted<F: RibFamily>(
     };
     let prefix: IpNet = entry.prefix.into();
     let mut plan = |path: &Path| {
-        let plan = exporter.plan(&shared.interner, prefix, route_of(path)?)?;
+        let plan = exporter.plan(&shared.interner, prefix, path.route(shared)?)?;
         let key = key_of(path);
         Some(Wanted { key, plan })
     };
@@ -354,7 +347,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let mut told = Told::new(shared, group, &[peer], F::FAMILY);
         let mut lists: Vec<(u32, Paths)> = Vec::new();
         for slot in group.advertised.iter() {
-            let route = told.route(self, group, slot);
+            let route = Told::route(self, shared, group, slot);
             let plan = told.plan(self, shared, group, slot);
             let number = plan.and_then(|plan| number_of(&mut shared.interner, peer, &plan));
             let path = route.zip(number).map(|(route, attributes)| Listed {

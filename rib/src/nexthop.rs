@@ -130,21 +130,22 @@ impl Tracker {
         self.nodes.get(id as usize)?.state
     }
 
-    /// Sets the state of a next hop; its number and users if that is news.
+    /// Sets the state of a next hop; its number, the state until now, and its
+    /// users if that is news.
     pub(crate) fn set(
         &mut self,
         addr: IpAddr,
         state: Option<NextHopState>,
-    ) -> Option<(u32, Vec<User>)> {
+    ) -> Option<(u32, Option<NextHopState>, Vec<User>)> {
         let id = *self.by_addr.get(&addr)?;
         let node = self.nodes.get_mut(id as usize)?;
         if node.state == state {
             return None;
         }
-        node.state = state;
+        let was = core::mem::replace(&mut node.state, state);
         let mut users: Vec<User> = node.users.iter().map(|(user, _)| *user).collect();
         users.sort_unstable();
-        Some((id, users))
+        Some((id, was, users))
     }
 
     /// What the caller does not know yet.

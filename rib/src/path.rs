@@ -8,6 +8,7 @@ use crate::local::LocalSource;
 use crate::peer::PeerId;
 use crate::policy::DenyReason;
 use crate::shared::Shared;
+use crate::transform::Route;
 use crate::view::{Invalid, PathSource, Rejection};
 
 /// Whether a path's next hop has to be looked at.
@@ -159,15 +160,37 @@ impl Path {
         self.packed & GHOST != 0
     }
 
-    /// What is left of a best path when it is gone.
-    pub(crate) fn ghost(attributes: AttrId, source: PathSource) -> Path {
+    /// What is left of a best path when it is gone. The distance stands where
+    /// others have their identifier.
+    pub(crate) fn ghost(told: Route) -> Path {
         Path {
-            pre: attributes,
-            post: Some(attributes),
-            path_id: 0,
+            pre: told.attributes,
+            post: Some(told.attributes),
+            path_id: told.distance,
             updated: 0,
-            packed: pack_source(source) | GHOST,
+            packed: pack_source(told.source) | GHOST,
         }
+    }
+
+    /// How far the next hop is, where others are told so: of a path with AIGP.
+    pub(crate) fn distance(&self, shared: &Shared) -> u32 {
+        if self.is_ghost() {
+            return self.path_id;
+        }
+        let told = |post: &AttrId| shared.interner.has_aigp(*post);
+        match self.post.filter(told) {
+            Some(_) => self.igp_metric(shared).unwrap_or(0),
+            None => 0,
+        }
+    }
+
+    /// The path as far as anybody is told of it.
+    pub(crate) fn route(&self, shared: &Shared) -> Option<Route> {
+        Some(Route {
+            attributes: self.post?,
+            source: self.source(),
+            distance: self.distance(shared),
+        })
     }
 
     pub(crate) fn set_stale(&mut self, on: bool) {

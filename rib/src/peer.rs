@@ -106,6 +106,9 @@ pub struct PeerInfo {
     /// The peer in another AS may be several hops away: its next hops need to be
     /// resolvable only, not connected.
     pub ebgp_multihop: bool,
+    /// An external peer is in our AIGP administrative domain: AIGP_SESSION
+    /// (RFC 7311 section 3.3). All others are in any case.
+    pub aigp: bool,
     /// What else tells peers apart that cannot read the same messages: a
     /// number of the caller's, equal for those whose sessions negotiated the
     /// same encoding.
@@ -138,6 +141,7 @@ impl PeerInfo {
             ipv4: PeerFamily::PLAIN,
             ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
+            aigp: false,
             encoding: 0,
         }
     }
@@ -153,6 +157,11 @@ impl PeerInfo {
     /// Whether the peer is in another AS, and outside of our confederation.
     pub fn is_external(&self) -> bool {
         self.kind == PeerKind::External
+    }
+
+    /// Whether AIGP is accepted from the peer and sent to it.
+    pub fn takes_aigp(&self) -> bool {
+        self.aigp || !self.is_external()
     }
 
     /// Whether the peer is in our AS; in a confederation, in our member AS.

@@ -34,6 +34,9 @@ pub struct UpdateSummary {
     pub rejected: u32,
     /// Why, for the first of these.
     pub first_rejection: Option<Rejection>,
+    /// Announced prefixes whose AIGP is ignored, since the peer may not set it
+    /// (RFC 7311 section 3.3).
+    pub aigp_ignored: u32,
 }
 
 impl UpdateSummary {
@@ -42,6 +45,7 @@ impl UpdateSummary {
         self.withdrawn += other.withdrawn;
         self.rejected += other.rejected;
         self.first_rejection = self.first_rejection.or(other.first_rejection);
+        self.aigp_ignored += other.aigp_ignored;
     }
 }
 
@@ -373,9 +377,10 @@ impl Rib {
     /// message.
     pub fn apply(&mut self, peer: PeerId, event: &RouteEvent, now: u64) -> UpdateSummary {
         let mut summary = UpdateSummary::default();
-        if !self.is_up(peer) {
+        let Some(info) = self.peer(peer).filter(|_| self.is_up(peer)) else {
             return summary;
-        }
+        };
+        let takes_aigp = info.takes_aigp();
         let shared = &mut self.shared;
         match event {
             RouteEvent::Withdraw(prefixes) => {
@@ -392,6 +397,9 @@ impl Rib {
                     Family::Ipv4Unicast => self.v4.announce(shared, route, prefixes.iter::<V4>()),
                     Family::Ipv6Unicast => self.v6.announce(shared, route, prefixes.iter::<V6>()),
                 };
+                if set.has_aigp() && !takes_aigp {
+                    summary.aigp_ignored = summary.announced;
+                }
             }
         }
         self.sweep();
@@ -442,11 +450,14 @@ impl Rib {
     /// A tracked next hop's state; none where it cannot be reached. Addresses
     /// that are not tracked are ignored.
     pub fn next_hop_changed(&mut self, addr: IpAddr, state: Option<NextHopState>) {
-        let Some((id, users)) = self.shared.tracker.set(addr, state) else {
+        let Some((id, was, users)) = self.shared.tracker.set(addr, state) else {
             return;
         };
+        let next_hop = (id, was.map_or(0, |state| state.metric));
         for (family, peer) in users {
-            with_family!(self, family, rib => rib.next_hop_changed(&mut self.shared, peer, id));
+            with_family!(self, family, rib => {
+                rib.next_hop_changed(&mut self.shared, peer, next_hop);
+            });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The export rules: whether a peer is told of a path, and with which
-//! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 5065, RFC 7947).
+//! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 5065, RFC 7311,
+//! RFC 7947).
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::config::RibConfig;
-use crate::edit::{Edit, Towards};
+use crate::edit::{Aigp, Edit, Towards};
 use crate::import::is_link_local;
 use crate::peer::{PeerId, PeerInfo};
 use crate::plan::{Form, Plan};
@@ -43,6 +44,8 @@ pub(crate) struct Exporter<'a> {
 pub(crate) struct Route {
     pub(crate) attributes: AttrId,
     pub(crate) source: PathSource,
+    /// [`Path::distance`](crate::path::Path::distance).
+    pub(crate) distance: u32,
 }
 
 /// Where a route comes from, as far as next hops go.
@@ -215,7 +218,7 @@ impl<'a> Exporter<'a> {
         let known = self.sets.get(&route).cloned();
         let prepared = known.unwrap_or_else(|| {
             let set = interner.set(route.attributes);
-            let prepared = set.and_then(|set| self.prepare(set, route.source));
+            let prepared = set.and_then(|set| self.prepare(set, route));
             let prepared = prepared.map(Rc::new);
             self.sets.insert(route, prepared.clone());
             prepared
@@ -225,8 +228,8 @@ impl<'a> Exporter<'a> {
     }
 
     /// The attributes for the members as export policy sees them.
-    fn prepare(&mut self, set: &AttrRef, source: PathSource) -> Option<Prepared> {
-        let from = match source {
+    fn prepare(&mut self, set: &AttrRef, route: Route) -> Option<Prepared> {
+        let from = match route.source {
             PathSource::Local(_) => None,
             PathSource::Peer(peer) => Some(Arc::clone(self.rules.peer(peer)?)),
         };
@@ -238,7 +241,8 @@ impl<'a> Exporter<'a> {
         }
         let next_hops = self.next_hops(set.next_hop(), from_info);
         let towards = self.towards(&any.info, from_info);
-        let base = (set, from_info.is_some(), towards);
+        let distance = from_info.map(|_| route.distance);
+        let base = (set, distance, towards);
         let mut prepared = Prepared {
             weight: set.weight(),
             forms: SmallVec::new(),
@@ -253,7 +257,7 @@ impl<'a> Exporter<'a> {
             let form = self.form(&mut prepared.forms, base, *named, &to);
             prepared.exceptions.push((*peer, form));
         }
-        self.leave_out(&mut prepared, set, source);
+        self.leave_out(&mut prepared, set, route.source);
         let told = prepared.exceptions.iter().any(|(_, form)| form.is_some());
         let rest = prepared.rest.is_some() && prepared.exceptions.len() < self.members.len();
         (told || rest).then_some(prepared)
@@ -264,11 +268,12 @@ impl<'a> Exporter<'a> {
         Some(Arc::clone(&self.members.get(at.ok()?)?.1))
     }
 
-    /// The form with this next hop, new if need be.
+    /// The form with this next hop, new if need be. There is a distance to the
+    /// next hop where the route was learned.
     fn form(
         &self,
         forms: &mut SmallVec<[PreparedForm; 1]>,
-        (set, learned, towards): (&AttrRef, bool, Towards),
+        (set, distance, towards): (&AttrRef, Option<u32>, Towards),
         named: Named,
         to: &Arc<Peer>,
     ) -> Option<usize> {
@@ -283,9 +288,15 @@ impl<'a> Exporter<'a> {
         if let Some(at) = forms.iter().position(same) {
             return Some(at);
         }
+        let aigp = match distance {
+            _ if !to.info.takes_aigp() => Aigp::Forbidden,
+            Some(distance) if own_next_hop && set.has_aigp() => Aigp::further(distance),
+            _ => Aigp::Unchanged,
+        };
         let edit = Edit {
             next_hop,
-            learned,
+            learned: distance.is_some(),
+            aigp,
             towards,
         };
         forms.push(PreparedForm {

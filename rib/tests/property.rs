@@ -37,6 +37,8 @@ struct Harness {
     policies: BTreeMap<u8, Arc<TestPolicy>>,
     /// Portions are taken for whole groups.
     grouped: bool,
+    /// Everything that is taken reaches the remotes.
+    delivers: bool,
 }
 
 impl Harness {
@@ -49,6 +51,7 @@ impl Harness {
             remotes: BTreeMap::new(),
             policies: BTreeMap::new(),
             grouped: false,
+            delivers: true,
         }
     }
 
@@ -77,6 +80,10 @@ impl Harness {
         }
         self.answer_tracking();
         self.check_table();
+        // What is shown is what was told, whatever is to be told yet.
+        for peer in self.remotes.keys().filter(|_| self.delivers) {
+            self.check_advertised(*peer);
+        }
     }
 
     fn peer_event(&mut self, event: &Event) {
@@ -303,7 +310,6 @@ impl Harness {
             assert!(remote.awaits_end_of_rib.is_empty());
             assert!(remote.awaits_refresh.is_empty());
             self.check_held(peer, remote);
-            self.check_advertised(peer);
         }
     }
 
@@ -473,6 +479,7 @@ proptest! {
     ) {
         let trace = |events: &[Event]| {
             let mut harness = Harness::new();
+            harness.delivers = false;
             let mut out = Vec::new();
             for event in events {
                 harness.run(event);

@@ -28,7 +28,7 @@ fn external(number: u8) -> Candidate<'static> {
         weight: 0,
         local_pref: 100,
         local: false,
-        aigp: u64::MAX,
+        aigp: None,
         as_path: &[],
         hop_count: 2,
         origin: Origin::Igp,
@@ -100,13 +100,13 @@ fn nothing_is_chosen_from_nothing() {
 #[test]
 fn the_lower_accumulated_metric_wins_over_a_shorter_as_path() {
     let far = Candidate {
-        aigp: 10,
+        aigp: Some(10),
         igp_metric: 7,
         hop_count: 1,
         ..internal(1)
     };
     let near = Candidate {
-        aigp: 11,
+        aigp: Some(11),
         igp_metric: 5,
         ..internal(2)
     };
@@ -122,7 +122,7 @@ fn a_path_without_accumulated_metric_gives_way_to_one_that_has_it() {
         ..external(1)
     };
     let with = Candidate {
-        aigp: 4_000_000_000,
+        aigp: Some(u64::MAX),
         ..external(2)
     };
     let selection = chosen(&[without, with], &config(), MANY);
@@ -266,7 +266,10 @@ impl Naive<'_> {
         self.least(left, |p| u32::MAX - p.weight);
         self.least(left, |p| u32::MAX - p.local_pref);
         self.least(left, |p| !p.local);
-        self.least(left, |p| p.aigp.saturating_add(p.igp_metric.into()));
+        self.least(left, |p| p.aigp.is_none());
+        self.least(left, |p| {
+            p.aigp.map(|aigp| aigp.saturating_add(p.igp_metric.into()))
+        });
         self.least(left, |p| p.hop_count);
         self.least(left, |p| p.origin);
         let all = left.clone();
@@ -381,7 +384,7 @@ fn a_path() -> impl Strategy<Value = Candidate<'static>> {
             weight: merit.0,
             local_pref: 100 + merit.1,
             local,
-            aigp: if merit.3 == 0 { u64::MAX } else { merit.3 },
+            aigp: (merit.3 != 0).then_some(merit.3),
             as_path: keys[key],
             hop_count: merit.4,
             origin: [Origin::Igp, Origin::Incomplete][usize::from(merit.5)],

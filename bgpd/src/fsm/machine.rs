@@ -421,6 +421,8 @@ impl Fsm {
 
     pub(super) fn put(&mut self, conn: Conn) {
         if let Some(running) = self.running() {
+            // One but for moments, in each of hundreds of peers.
+            running.conns.reserve_exact(1);
             running.conns.push(conn);
         }
     }

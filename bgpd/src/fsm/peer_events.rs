@@ -58,6 +58,7 @@ impl Fsm {
         let retry = self.retry_deadline(turn);
         if let Some(running) = self.running() {
             running.retry = retry;
+            running.conns.reserve_exact(1);
             running.conns.push(Conn {
                 id,
                 role: Role::Outbound,

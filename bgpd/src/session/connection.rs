@@ -195,7 +195,8 @@ impl Connection {
             drop(self.control);
             let linger = async {
                 let _ = (&mut self.writer).await;
-                let mut scrap = [0u8; 4096];
+                // Small: it is a part of the task, and hundreds may end at once.
+                let mut scrap = [0u8; 256];
                 while matches!(self.read.read(&mut scrap).await, Ok(n) if n > 0) {}
             };
             if tokio::time::timeout(LINGER, linger).await.is_err() {

@@ -268,7 +268,7 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         peer_type_multipath_relax: bgp.bestpath_peer_type_multipath_relax,
         as_path_ignore: bgp.bestpath_as_path_ignore,
         as_path_confederation: bgp.bestpath_as_path_confed,
-        compare_aigp: false,
+        compare_aigp: bgp.bestpath_aigp,
         always_compare_med: bgp.always_compare_med,
         missing_as_worst: bgp.bestpath_med_missing_as_worst,
         client_to_client_reflection: bgp.client_to_client_reflection,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes, SegmentKind};
 use holdfast_api::v1;
-use holdfast_config::model::{Config, InstanceName, NextHopSelf, RemoteAs, Shutdown};
+use holdfast_config::model::{Config, InstanceName, NextHopSelf, PeerKind, RemoteAs, Shutdown};
 use holdfast_rib::{
     AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView, ReceivedRoute,
     Rejection, Rib, TableSummary,
@@ -82,7 +82,6 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config, groups: &Groups) -> 
     let shown = status.shown().clone();
     let (last_read_ms, last_write_ms, last_update_ms) = status.last_times();
     let negotiated = shown.negotiated.as_deref();
-    let bgp = config.bgp.as_ref();
     let remote_as = configured_remote_as(peer, config);
     let mut out = v1::Peer {
         address: settings.address.to_string(),
@@ -90,8 +89,9 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config, groups: &Groups) -> 
             .map(|n| n.remote_as)
             .or(settings.remote.asn)
             .unwrap_or(0),
-        local_as: bgp.map_or(0, |b| b.asn),
-        external: settings.remote.kind == holdfast_config::model::PeerKind::External,
+        local_as: settings.local_as,
+        external: settings.remote.kind != PeerKind::Internal,
+        confederation: settings.remote.kind == PeerKind::Confederation,
         peer_group: settings.peer_group.clone().unwrap_or_default(),
         description: settings.description.clone().unwrap_or_default(),
         state: state(shown.state) as i32,
@@ -270,7 +270,7 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
     let settings = peer.settings.af(config_family(of));
     let counters = rib.counters(peer.id, of);
     let up = peer.up.as_ref();
-    let external = peer.settings.remote.kind == holdfast_config::model::PeerKind::External;
+    let external = peer.settings.remote.kind == PeerKind::External;
     let required = config.bgp.as_ref().is_some_and(|b| b.ebgp_requires_policy);
     let held_back = external && required;
     v1::PeerFamily {
@@ -380,11 +380,13 @@ fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
 
 /// What a path shows of the peer that it came from.
 fn from_peer(peer: &Peer) -> v1::Path {
-    let external = peer.settings.remote.kind == holdfast_config::model::PeerKind::External;
+    let kind = peer.settings.remote.kind;
+    let external = kind != PeerKind::Internal;
     let negotiated = peer.up.as_ref().map(|up| &up.negotiated);
     v1::Path {
         external,
         internal: !external,
+        confederation: kind == PeerKind::Confederation,
         peer: peer.settings.address.to_string(),
         peer_router_id: negotiated
             .map(|n| n.remote_id.to_string())
@@ -526,6 +528,7 @@ fn attributes(attributes: &PathAttributes) -> v1::Attributes {
             .map(|id| id.to_string())
             .unwrap_or_default(),
         cluster_list: texts(&attributes.cluster_list),
+        aigp_metric: attributes.aigp.as_ref().map(|aigp| aigp.metric),
         unknown: attributes
             .unknown
             .iter()

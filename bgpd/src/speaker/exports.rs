@@ -23,8 +23,9 @@ const BUDGET: usize = 4_096;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The same for one whose socket takes something now and then.
 const PATIENCE_WITH_SLOW: Duration = Duration::from_secs(1);
-/// How long groups are served before the core looks at its lanes again.
-const SLICE: Duration = Duration::from_millis(20);
+/// How long groups are served before the core looks at its lanes again and the
+/// writers get a turn: what waits to be encoded takes more memory than what is.
+const SLICE: Duration = Duration::from_millis(4);
 
 /// What the core knows of the groups' lanes.
 #[derive(Debug, Default)]

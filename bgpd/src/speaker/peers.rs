@@ -521,6 +521,7 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
     info.ipv6 = peer_family(settings, negotiated, Family::Ipv6Unicast);
     info.ebgp_multihop =
         settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
+    info.aigp = settings.aigp;
     info
 }
 
@@ -709,19 +710,23 @@ impl Core {
 
     fn updates(&mut self, address: IpAddr, id: PeerId, heard: &[Heard]) {
         let now = now_ms() / 1000;
-        let (mut rejected, mut why) = (0, None);
+        let (mut rejected, mut why, mut without_aigp) = (0, None, 0);
         for heard in heard {
             match heard {
                 Heard::Routes(event) => {
                     let summary = self.rib.apply(id, event, now);
                     rejected += summary.rejected;
                     why = why.or(summary.first_rejection);
+                    without_aigp += summary.aigp_ignored;
                 }
                 Heard::EndOfRib(family) => self.end_of_rib(address, *family),
             }
         }
         if let Some(why) = why {
             tracing::debug!(peer = %address, count = rejected, why = why.text(), "routes not used");
+        }
+        if without_aigp > 0 {
+            tracing::debug!(peer = %address, count = without_aigp, "AIGP ignored: not for this peer");
         }
     }
 

@@ -152,6 +152,7 @@ impl Core {
             peer_groups: bgp
                 .map(|b| b.peer_groups.keys().cloned().collect())
                 .unwrap_or_default(),
+            confederation_identifier: bgp.and_then(|b| b.confederation_identifier).unwrap_or(0),
         }
     }
 

@@ -149,6 +149,10 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "Paths of internal and external peers share the load",
     ),
     (
+        "bestpath aigp",
+        "Compare accumulated IGP metrics before AS paths (RFC 7311)",
+    ),
+    (
         "fast-external-failover",
         "A session goes down with the link of a connected peer",
     ),
@@ -203,6 +207,10 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     (
         "disable-connected-check",
         "Do not insist on a connected network",
+    ),
+    (
+        "aigp",
+        "Accumulated IGP metrics from and to an external peer (RFC 7311)",
     ),
     ("update-source", "Where connections to the peer start"),
     ("update-source A.B.C.D", "Local IPv4 address"),

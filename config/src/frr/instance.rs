@@ -205,6 +205,7 @@ pub(super) const ROWS: &[Row] = &[
         "no bgp bestpath peer-type multipath-relax",
         bestpath_peer_type_multipath_relax
     ),
+    flag!("bgp bestpath aigp", "no bgp bestpath aigp", bestpath_aigp),
     flag!(
         "bgp network import-check",
         "no bgp network import-check",

@@ -99,6 +99,7 @@ pub(super) const ROWS: &[Row] = &[
         }),
     ),
     flag!("disable-connected-check", disable_connected_check),
+    flag!("aigp", aigp),
     Row::new(
         peer!("update-source <A.B.C.D|X:X::X:X|WORD>$source"),
         no_peer!("update-source [<A.B.C.D|X:X::X:X|WORD>]"),

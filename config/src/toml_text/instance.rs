@@ -114,6 +114,11 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         "Paths of internal and external peers share the load"
     ),
     switch!(
+        "bestpath-aigp",
+        bestpath_aigp,
+        "Compare accumulated IGP metrics before AS paths (RFC 7311)"
+    ),
+    switch!(
         "fast-external-failover",
         fast_external_failover,
         "A session goes down with the link of a peer on a connected network"

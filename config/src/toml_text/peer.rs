@@ -89,6 +89,11 @@ pub(super) const KEYS: &[Key<PeerSettings>] = &[
         disable_connected_check,
         "Do not insist that an external peer is on a connected network"
     ),
+    switch!(
+        "aigp",
+        aigp,
+        "Accumulated IGP metrics from and to an external peer (RFC 7311)"
+    ),
     Key {
         name: "ipv4-unicast",
         doc: "Settings for IPv4 unicast: a table, see `neighbor ipv4-unicast`.",
@@ -270,6 +275,7 @@ pub(super) fn concrete(peer: EffectivePeer) -> PeerSettings {
         port: Some(peer.port),
         extended_nexthop: Some(peer.extended_nexthop),
         disable_connected_check: Some(peer.disable_connected_check),
+        aigp: Some(peer.aigp),
         ipv4_unicast: concrete_af(peer.ipv4_unicast),
         ipv6_unicast: concrete_af(peer.ipv6_unicast),
     }

@@ -133,6 +133,7 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
         flag(),
         flag(),
         flag(),
+        flag(),
         peer_af(),
         peer_af(),
     );
@@ -150,8 +151,9 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
             passive: rest.1,
             extended_nexthop: rest.2,
             disable_connected_check: rest.3,
-            ipv4_unicast: rest.4,
-            ipv6_unicast: rest.5,
+            aigp: rest.4,
+            ipv4_unicast: rest.5,
+            ipv6_unicast: rest.6,
         })
         .boxed()
 }
@@ -226,7 +228,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
         ),
         btree_map(address(), neighbor(), 0..6),
     );
-    let flags = any::<[bool; 15]>();
+    let flags = any::<[bool; 16]>();
     let confederation = (
         option::of(1..=u32::MAX),
         btree_set(4_u32..=6, 0..3),
@@ -257,6 +259,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
                 bestpath_peer_type_multipath_relax: flags[12],
                 fast_external_failover: flags[13],
                 client_to_client_reflection: flags[14],
+                bestpath_aigp: flags[15],
                 confederation_identifier: more.0,
                 confederation_peers: more.1,
                 coalesce_time_ms: more.2,

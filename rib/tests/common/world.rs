@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bgp_wire::{AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
+use bgp_wire::{Aigp, AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
 use holdfast_rib::{
     AddPathSend, AllowAsIn, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
 };
@@ -130,6 +130,7 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.ipv4.allow_as_in = AllowAsIn::Times(1);
         info.ipv6.allow_as_in = AllowAsIn::Origin;
     }
+    info.aigp = [0, 2, 7].contains(&number) != (variant & 2 != 0);
     if variant & 4 != 0 {
         info.ipv4.weight = 7;
         info.ipv6.weight = 8;
@@ -180,6 +181,7 @@ pub fn config_variant(variant: u16) -> RibConfig {
         as_path_confederation: variant & 512 != 0,
         as_path_ignore: variant & 3072 == 1024,
         peer_type_multipath_relax: variant & 4096 != 0,
+        compare_aigp: variant & 8192 != 0,
         ..if variant & 128 != 0 {
             confederation()
         } else {
@@ -228,6 +230,13 @@ fn one_in<T: Clone + core::fmt::Debug>(odds: u32, value: T) -> impl Strategy<Val
     prop_oneof![odds => Just(None), 1 => Just(Some(value))]
 }
 
+/// So near to each other that the metric of the next hop decides.
+fn an_aigp() -> impl Strategy<Value = Option<Aigp>> {
+    let metric = prop_oneof![6 => 100u64..103, 1 => Just(u64::MAX - 2)];
+    let others = prop_oneof![6 => Just(Vec::new()), 1 => Just(vec![99, 0, 4, 7])];
+    prop::option::of((metric, others).prop_map(|(metric, others)| Aigp { metric, others }))
+}
+
 prop_compose! {
     fn some_attributes()(
         path in 0..PATHS.len(),
@@ -249,6 +258,7 @@ prop_compose! {
         us in one_in(20, Ipv4Addr::new(10, 255, 0, 1)),
         clusters in prop::collection::vec(Just(Ipv4Addr::new(10, 0, 0, 8)), 0..3),
         loops in one_in(12, Ipv4Addr::new(10, 0, 0, 9)),
+        aigp in an_aigp(),
     ) -> PathAttributes {
         PathAttributes {
             origin,
@@ -259,6 +269,7 @@ prop_compose! {
             communities: community.into_iter().collect(),
             originator_id: us.or(originator),
             cluster_list: clusters.into_iter().chain(loops).collect(),
+            aigp,
             ..PathAttributes::default()
         }
     }

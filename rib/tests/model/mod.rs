@@ -197,7 +197,9 @@ impl Model {
         };
         let peer = &self.peers[&peer];
         let info = &peer.info;
-        (path.attributes, path.weight) = self.accepted(peer, prefix, &said.attributes)?;
+        let mut heard = said.attributes.clone();
+        heard.aigp = heard.aigp.filter(|_| info.aigp || !info.is_external());
+        (path.attributes, path.weight) = self.accepted(peer, prefix, &heard)?;
         path.router_id = path.attributes.originator_id.unwrap_or(info.router_id);
         path.external = info.is_external();
         path.confederation = info.kind == PeerKind::Confederation;
@@ -355,6 +357,10 @@ impl Model {
         keep_least(&mut left, |i| u32::MAX - paths[i].weight);
         keep_least(&mut left, |i| u32::MAX - self.local_pref(&paths[i]));
         keep_least(&mut left, |i| !local(&paths[i]));
+        if self.config.compare_aigp {
+            keep_least(&mut left, |i| paths[i].attributes.aigp.is_none());
+            keep_least(&mut left, |i| accumulated(&paths[i]));
+        }
         keep_least(&mut left, |i| self.length(&paths[i]));
         keep_least(&mut left, |i| paths[i].attributes.origin);
         let before_med = left.clone();
@@ -398,6 +404,8 @@ impl Model {
             Step::LocalPref
         } else if local(a) != local(b) {
             Step::LocalRoute
+        } else if self.config.compare_aigp && accumulated(a) != accumulated(b) {
+            Step::Aigp
         } else if self.length(a) != self.length(b) {
             Step::AsPath
         } else if x.origin != y.origin {
@@ -464,6 +472,12 @@ impl Model {
         }
         members
     }
+}
+
+/// The metric over our own part of the way, if the path has one.
+fn accumulated(path: &ModelPath) -> Option<u64> {
+    let aigp = path.attributes.aigp.as_ref()?.metric;
+    Some(aigp.saturating_add(path.metric.into()))
 }
 
 fn keep_least<K: Ord>(left: &mut Vec<usize>, key: impl Fn(usize) -> K) {
@@ -573,9 +587,13 @@ impl Model {
         if !to.families.contains(family) || !self.may_tell(from, to, path, family) {
             return None;
         }
-        let next_hop = told_next_hop(from, to, path.attributes.next_hop, family)?;
+        let (next_hop, ours) = told_next_hop(from, to, path.attributes.next_hop, family)?;
         let mut told = path.attributes.clone();
         told.next_hop = Some(next_hop);
+        if let Some(aigp) = told.aigp.as_mut().filter(|_| ours && from.is_some()) {
+            aigp.metric = aigp.metric.saturating_add(path.metric.max(1).into());
+        }
+        told.aigp = told.aigp.filter(|_| to.aigp || !to.is_external());
         let local_pref = told.local_pref.unwrap_or(self.config.default_local_pref);
         match (from.map(PeerInfo::is_internal), to.kind) {
             (Some(_), PeerKind::External) if !to.route_server_client.contains(family) => {
@@ -659,12 +677,13 @@ impl Model {
     }
 }
 
+/// And whether it is our address.
 fn told_next_hop(
     from: Option<&PeerInfo>,
     to: &PeerInfo,
     current: Option<NextHop>,
     family: Family,
-) -> Option<NextHop> {
+) -> Option<(NextHop, bool)> {
     let v6_for_v4 = to.extended_next_hop.contains(family);
     let ours_v6 = to
         .local_v6
@@ -680,6 +699,7 @@ fn told_next_hop(
             .map(NextHop::V4)
             .or(ours_v6.filter(|_| v6_for_v4)),
     };
+    let ours = ours.map(|ours| (ours, true));
     let Some(current) = current else { return ours };
     let addr = current.addr();
     let foreign = match family {
@@ -701,16 +721,16 @@ fn told_next_hop(
     };
     let transparent = to.is_external() && to.route_server_client.contains(family);
     if transparent && from.is_some_and(PeerInfo::is_external) {
-        return Some(current);
+        return Some((current, false));
     }
     if from.is_some() && to.family(family).next_hop_unchanged {
-        return Some(off_link);
+        return Some((off_link, false));
     }
     match (from, to.is_external()) {
-        (_, true) if shared && !wanted => Some(current),
+        (_, true) if shared && !wanted => Some((current, false)),
         (_, true) | (None, false) => ours,
         (Some(from), false) if !(from.is_internal() && to.is_internal()) && wanted => ours,
         (Some(_), false) if forced => ours,
-        (Some(_), false) => Some(off_link),
+        (Some(_), false) => Some((off_link, false)),
     }
 }

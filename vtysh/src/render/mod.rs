@@ -58,6 +58,11 @@ impl View<'_> {
         let kind = if self.is_view() { "vrf" } else { "table" };
         format!("{kind} {}", self.name())
     }
+
+    /// Whether the router is in a confederation (RFC 5065).
+    pub(crate) fn is_confederation(self) -> bool {
+        self.global.confederation_identifier != 0
+    }
 }
 
 /// An address family that the shell knows.

@@ -116,7 +116,7 @@ impl<'a> Negotiation<'a> {
 
 /// Writes everything about `peer`.
 pub(crate) fn neighbor(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<()> {
-    identity(out, peer)?;
+    identity(out, view, peer)?;
     session(out, view, peer)?;
     if let Some(negotiation) = Negotiation::of(peer) {
         capabilities(out, &negotiation)?;
@@ -132,11 +132,12 @@ pub(crate) fn neighbor(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> 
     connection(out, view, peer)
 }
 
-fn identity(out: &mut dyn Write, peer: &v1::Peer) -> io::Result<()> {
-    let link = if peer.external {
-        "external"
-    } else {
-        "internal"
+fn identity(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<()> {
+    let link = match (peer.external, peer.confederation) {
+        (true, true) => "confed-external",
+        (true, false) => "external",
+        (false, _) if view.is_confederation() => "confed-internal",
+        (false, _) => "internal",
     };
     writeln!(
         out,
@@ -195,6 +196,9 @@ fn session(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<(
         remote_router_id(peer),
         peer.local_router_id
     )?;
+    if peer.confederation {
+        writeln!(out, "  Neighbor under common administration")?;
+    }
     write!(out, "  BGP state = {}", state_name(peer))?;
     if is_established(peer) {
         write!(out, ", up for {}", clock.interval(peer.established_ms))?;

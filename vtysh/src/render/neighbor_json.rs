@@ -49,7 +49,7 @@ impl From<Object> for Value {
 /// Everything about `peer`, as the value of its address.
 pub(crate) fn neighbor_json(view: View<'_>, peer: &v1::Peer) -> Value {
     let mut entry = Object::new();
-    identity(&mut entry, peer);
+    identity(&mut entry, view, peer);
     session(&mut entry, view, peer);
     if let Some(negotiation) = Negotiation::of(peer) {
         entry.put("neighborCapabilities", capabilities(&negotiation));
@@ -70,14 +70,15 @@ pub(crate) fn neighbor_json(view: View<'_>, peer: &v1::Peer) -> Value {
     entry.into()
 }
 
-fn identity(entry: &mut Object, peer: &v1::Peer) {
+fn identity(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {
     entry.put("remoteAs", peer.remote_as);
     entry.put("localAs", peer.local_as);
     entry.put(
-        if peer.external {
-            "nbrExternalLink"
-        } else {
-            "nbrInternalLink"
+        match (peer.external, peer.confederation) {
+            (true, true) => "nbrConfedExternalLink",
+            (true, false) => "nbrExternalLink",
+            (false, _) if view.is_confederation() => "nbrConfedInternalLink",
+            (false, _) => "nbrInternalLink",
         },
         true,
     );
@@ -102,6 +103,7 @@ fn session(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {
     entry.put("bgpVersion", 4);
     entry.put("remoteRouterId", remote_router_id(peer));
     entry.put("localRouterId", peer.local_router_id.as_str());
+    entry.flag("nbrCommonAdmin", peer.confederation);
     entry.put("bgpState", state_name(peer));
     if is_established(peer) {
         entry.put("bgpTimerUpMsec", elapsed(peer.established_ms));

@@ -111,7 +111,7 @@ fn path(out: &mut dyn Write, view: View<'_>, path: &v1::Path, client: bool) -> i
     }
     writeln!(out)?;
     source(out, view, path, attributes)?;
-    writeln!(out, "      {}", qualities(path, attributes))?;
+    writeln!(out, "      {}", qualities(view, path, attributes))?;
     lists(out, attributes)?;
     if path.path_id != 0 {
         writeln!(out, "      AddPath ID: RX {}", path.path_id)?;
@@ -168,13 +168,18 @@ fn source(
 }
 
 /// `Origin IGP, metric 0, valid, external, best (First path received)`.
-fn qualities(path: &v1::Path, attributes: &v1::Attributes) -> String {
+fn qualities(view: View<'_>, path: &v1::Path, attributes: &v1::Attributes) -> String {
     let mut parts = vec![format!("Origin {}", origin_name(attributes))];
     parts.extend(attributes.med.map(|med| format!("metric {med}")));
     parts.extend(
         attributes
             .local_pref
             .map(|preference| format!("localpref {preference}")),
+    );
+    parts.extend(
+        attributes
+            .aigp_metric
+            .map(|metric| format!("aigp-metric {metric}")),
     );
     if path.weight != 0 {
         parts.push(format!("weight {}", path.weight));
@@ -186,8 +191,7 @@ fn qualities(path: &v1::Path, attributes: &v1::Attributes) -> String {
     };
     flag(path.valid, "valid");
     flag(!path.valid, "invalid");
-    flag(path.internal, "internal");
-    flag(path.external, "external");
+    flag(path.internal || path.external, side(view, path));
     flag(is_aggregate(path), "aggregated");
     flag(path.sourced, "sourced");
     flag(path.local, "local");
@@ -203,6 +207,16 @@ fn qualities(path: &v1::Path, attributes: &v1::Attributes) -> String {
         parts.push(format!("best{reason}"));
     }
     parts.join(", ")
+}
+
+/// Where the peer of a path is.
+fn side(view: View<'_>, path: &v1::Path) -> &'static str {
+    match (path.external, path.confederation) {
+        (true, true) => "confed-external",
+        (true, false) => "external",
+        (false, _) if view.is_confederation() => "confed-internal",
+        (false, _) => "internal",
+    }
 }
 
 /// Comes from the kernel, and so is in it.
@@ -294,6 +308,9 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
     if let Some(preference) = attributes.local_pref {
         put("locPrf", json!(preference));
     }
+    if let Some(metric) = attributes.aigp_metric {
+        put("aigpMetric", json!(metric));
+    }
     if path.weight != 0 {
         put("weight", json!(path.weight));
     }
@@ -349,14 +366,7 @@ fn peer_json(view: View<'_>, path: &v1::Path, attributes: &v1::Attributes) -> Va
     if !path.peer_hostname.is_empty() {
         peer.insert("hostname".into(), json!(path.peer_hostname));
     }
-    peer.insert(
-        "type".into(),
-        json!(if path.internal {
-            "internal"
-        } else {
-            "external"
-        }),
-    );
+    peer.insert("type".into(), json!(side(view, path)));
     Value::Object(peer)
 }
 

@@ -140,3 +140,51 @@ async fn update_groups_are_told_by_their_members() {
     let (_, text) = answer(&daemon, 0, "show bgp update-groups").await;
     assert_eq!(text, "");
 }
+
+/// As FRR from 8.5 on, of which there is no recording here.
+#[tokio::test]
+async fn an_accumulated_metric_stands_behind_the_local_preference() {
+    let mut recorded = recorded::r1();
+    let known = &mut recorded.tables[0].3;
+    let prefix = "198.51.100.0/24";
+    let route = known.iter_mut().find(|route| route.prefix == prefix);
+    let path = &mut route.expect("the route").paths[0];
+    let attributes = path.attributes.as_mut().expect("attributes");
+    attributes.local_pref = Some(100);
+    attributes.aigp_metric = Some(u64::MAX - 1);
+    let daemon = Daemon::start(recorded);
+    let (_, text) = answer(&daemon, 0, "show bgp ipv4 unicast 198.51.100.0/24").await;
+    let line = "localpref 100, aigp-metric 18446744073709551614, valid, external, best";
+    assert!(text.contains(line), "{text}");
+    let (_, text) = answer(&daemon, 0, "show bgp ipv4 unicast 198.51.100.0/24 json").await;
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(json["paths"][0]["aigpMetric"], u64::MAX - 1, "{text}");
+}
+
+/// FRR 8.4.4 does; only of peers outside of the confederation its JSON says that
+/// they are in it.
+#[tokio::test]
+async fn peers_of_a_confederation_are_called_that() {
+    let mut recorded = recorded::r1();
+    recorded.global.confederation_identifier = 65500;
+    let mut inside = recorded.peers[0].clone();
+    (inside.address, inside.external) = ("10.0.0.3".into(), false);
+    let mut member = recorded.peers[0].clone();
+    (member.address, member.confederation) = ("10.0.0.4".into(), true);
+    recorded.peers.extend([inside, member]);
+    let daemon = Daemon::start(recorded);
+    for (address, link, key) in [
+        ("10.0.0.2", "external", "nbrExternalLink"),
+        ("10.0.0.3", "confed-internal", "nbrConfedInternalLink"),
+        ("10.0.0.4", "confed-external", "nbrConfedExternalLink"),
+    ] {
+        let show = format!("show bgp neighbors {address}");
+        let (_, text) = answer(&daemon, 0, &show).await;
+        assert!(text.contains(&format!(", {link} link\n")), "{text}");
+        let under = text.contains("  Neighbor under common administration\n");
+        assert_eq!(under, address == "10.0.0.4", "{text}");
+        let (_, text) = answer(&daemon, 0, &format!("{show} json")).await;
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(json[address][key], true, "{text}");
+    }
+}
