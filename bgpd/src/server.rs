@@ -160,7 +160,7 @@ fn status(error: SpeakerError) -> Status {
     let text = error.to_string();
     match error {
         SpeakerError::NoBgp => Status::failed_precondition(text),
-        SpeakerError::NoSuchPeer => Status::not_found(text),
+        SpeakerError::NoSuchPeer | SpeakerError::NoInstance(_) => Status::not_found(text),
         SpeakerError::BadPrefix(_) | SpeakerError::Config(_) => Status::invalid_argument(text),
         SpeakerError::NoFile => Status::failed_precondition(text),
         SpeakerError::Write { .. }
@@ -179,24 +179,35 @@ impl Holdfast for Server {
 
     async fn get_global(
         &self,
-        _: Request<v1::GetGlobalRequest>,
+        request: Request<v1::GetGlobalRequest>,
     ) -> Result<Response<v1::Global>, Status> {
         self.speaker
+            .instance(&request.get_ref().instance)
             .global()
             .await
             .map(Response::new)
             .map_err(status)
     }
 
+    async fn list_instances(
+        &self,
+        _: Request<v1::ListInstancesRequest>,
+    ) -> Result<Response<v1::ListInstancesResponse>, Status> {
+        let instances = self.speaker.instances().await.map_err(status)?;
+        Ok(Response::new(v1::ListInstancesResponse { instances }))
+    }
+
     async fn list_peers(
         &self,
         request: Request<v1::ListPeersRequest>,
     ) -> Result<Response<v1::ListPeersResponse>, Status> {
-        let address = match request.into_inner().address.as_str() {
+        let request = request.into_inner();
+        let speaker = self.speaker.instance(&request.instance);
+        let address = match request.address.as_str() {
             "" => None,
             text => Some(text.parse().map_err(|_| status(SpeakerError::NoSuchPeer))?),
         };
-        let peers = self.speaker.peers(address).await.map_err(status)?;
+        let peers = speaker.peers(address).await.map_err(status)?;
         Ok(Response::new(v1::ListPeersResponse { peers }))
     }
 
@@ -249,7 +260,8 @@ impl Holdfast for Server {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let mut watch = self.speaker.watch(request.into_inner());
+        let watch = self.speaker.watch(request.into_inner());
+        let mut watch = watch.map_err(status)?;
         let (sender, receiver) = mpsc::channel(CHUNKS);
         tokio::spawn(async move {
             loop {

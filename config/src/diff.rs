@@ -3,12 +3,13 @@
 //! Structs are taken apart without `..`, so that a new setting does not compile
 //! until somebody decided what a change of it means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::instances::InstanceName;
 use crate::model::{
     AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, GracefulRestart, PeerKind, Prefix,
     Redistribute, RedistributeSource, Shutdown,
@@ -19,8 +20,10 @@ use crate::model::{
 pub struct ConfigDiff {
     /// Settings outside of BGP that differ.
     pub global: Vec<GlobalChange>,
-    /// What happens to the BGP instance.
+    /// What happens to the default BGP instance.
     pub bgp: BgpDiff,
+    /// What happens to the views; those that stay as they are are left out.
+    pub views: BTreeMap<String, BgpDiff>,
 }
 
 /// A setting outside of BGP.
@@ -44,7 +47,7 @@ pub enum GlobalChange {
     Api,
 }
 
-/// What happens to the BGP instance.
+/// What happens to a BGP instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BgpDiff {
     /// Nothing.
@@ -180,7 +183,21 @@ impl InstanceDiff {
 /// What changes from `old` to `new`. Neighbors are compared by what they get
 /// in the end, so a change to a peer group is a change of its members.
 pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
-    let bgp = match (&old.bgp, &new.bgp) {
+    let names: BTreeSet<&String> = old.views.keys().chain(new.views.keys()).collect();
+    let views = names.into_iter().filter_map(|name| {
+        let diff = diff_bgp(old.views.get(name), new.views.get(name));
+        (diff != BgpDiff::Unchanged).then(|| (name.clone(), diff))
+    });
+    ConfigDiff {
+        global: diff_global(old, new),
+        bgp: diff_bgp(old.bgp.as_ref(), new.bgp.as_ref()),
+        views: views.collect(),
+    }
+}
+
+/// What happens to one instance; nothing about it depends on the others.
+fn diff_bgp(old: Option<&Bgp>, new: Option<&Bgp>) -> BgpDiff {
+    match (old, new) {
         (None, None) => BgpDiff::Unchanged,
         (None, Some(_)) => BgpDiff::Started,
         (Some(_), None) => BgpDiff::Stopped,
@@ -192,10 +209,6 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
                 BgpDiff::Changed(Box::new(instance))
             }
         }
-    };
-    ConfigDiff {
-        global: diff_global(old, new),
-        bgp,
     }
 }
 
@@ -210,6 +223,7 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         integrated_vtysh,
         api,
         bgp: _,
+        views: _,
     } = old;
     [
         (*frr_version != new.frr_version, GlobalChange::FrrVersion),
@@ -601,11 +615,25 @@ impl fmt::Display for ConfigDiff {
         for change in &self.global {
             writeln!(f, "{} changes", change.name())?;
         }
-        match &self.bgp {
-            BgpDiff::Unchanged => Ok(()),
-            BgpDiff::Started => writeln!(f, "BGP starts"),
-            BgpDiff::Stopped => writeln!(f, "BGP stops"),
-            BgpDiff::Changed(instance) => instance.fmt(f),
+        self.bgp.fmt(f)?;
+        for (name, diff) in &self.views {
+            let view = InstanceName::View(name.clone());
+            for line in diff.to_string().lines() {
+                writeln!(f, "{}{line}", view.prefix())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for BgpDiff {
+    /// One line per change.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => Ok(()),
+            Self::Started => writeln!(f, "BGP starts"),
+            Self::Stopped => writeln!(f, "BGP stops"),
+            Self::Changed(instance) => instance.fmt(f),
         }
     }
 }

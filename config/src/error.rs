@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::frr::{LineError, LineErrorKind, MANY};
 use crate::grammar::CR;
+use crate::instances::InstanceName;
 use crate::validate::{Problem, Subject};
 
 /// Something wrong in a configuration file.
@@ -81,7 +82,7 @@ impl ConfigError {
     }
 
     pub(crate) fn of_problem(file: &str, problem: Problem, places: &Places) -> Self {
-        let (line, column) = places.of(&problem.subject);
+        let (line, column) = places.of(&problem.instance, &problem.subject);
         Self {
             line,
             column,
@@ -92,18 +93,25 @@ impl ConfigError {
 
 /// Where in a file the subjects of problems were first named.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(HashMap<Subject, (usize, usize)>);
+pub(crate) struct Places(HashMap<(InstanceName, Subject), (usize, usize)>);
 
 impl Places {
     /// Notes the line and column of a subject, unless it has one already.
-    pub(crate) fn note(&mut self, subject: Subject, line: usize, column: usize) {
+    pub(crate) fn note(
+        &mut self,
+        instance: &InstanceName,
+        subject: Subject,
+        (line, column): (usize, usize),
+    ) {
+        let subject = (instance.clone(), subject);
         self.0.entry(subject).or_insert((line, column));
     }
 
     /// The place of a subject, or of what it is in; (0, 0) if there is none.
-    fn of(&self, subject: &Subject) -> (usize, usize) {
-        let own = self.0.get(subject);
-        own.or_else(|| self.0.get(&Subject::Bgp))
+    fn of(&self, instance: &InstanceName, subject: &Subject) -> (usize, usize) {
+        let of = |subject: &Subject| self.0.get(&(instance.clone(), subject.clone()));
+        of(subject)
+            .or_else(|| of(&Subject::Bgp))
             .copied()
             .unwrap_or((0, 0))
     }

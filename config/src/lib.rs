@@ -35,6 +35,7 @@ pub mod diff;
 mod error;
 pub mod frr;
 pub mod grammar;
+mod instances;
 mod load;
 pub mod model;
 mod normal;
@@ -50,7 +51,7 @@ pub use validate::{Problem, Subject, validate};
 
 pub use model::{
     AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family,
-    GracefulRestart, Log, LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings,
-    Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown, Timers,
-    UpdateSource,
+    GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind,
+    PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown,
+    Timers, UpdateSource,
 };

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+pub use crate::instances::InstanceName;
 pub use crate::peer::{
     AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Remote, RemoteAs, Shutdown, UpdateSource,
@@ -55,8 +56,12 @@ pub struct Config {
     pub integrated_vtysh: bool,
     /// Where the API listens.
     pub api: Api,
-    /// The BGP instance, if one is configured.
+    /// The default BGP instance, if it is configured.
     pub bgp: Option<Bgp>,
+    /// The views by name: instances with neighbors and a table of their own,
+    /// which share nothing with each other or the default one, and whose
+    /// routes stay out of the kernel.
+    pub views: BTreeMap<String, Bgp>,
 }
 
 /// `frr defaults`: which defaults a new BGP instance takes.
@@ -252,7 +257,7 @@ impl Config {
     }
 }
 
-/// A BGP instance (`router bgp N`).
+/// A BGP instance (`router bgp N`, `router bgp N view NAME`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Bgp {

@@ -36,7 +36,7 @@ impl Config {
         ] {
             *text = text.take().and_then(|text| single_spaced(&text));
         }
-        if let Some(bgp) = &mut self.bgp {
+        for bgp in self.bgp.iter_mut().chain(self.views.values_mut()) {
             bgp.normalize();
         }
     }

@@ -1,7 +1,9 @@
 //! What must hold for a configuration as a whole, however it was spelled.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::instances::{InstanceName, taken};
 use crate::model::{
     AfConfig, AllowAsIn, Bgp, Config, Family, Neighbor, PeerKind, PeerSettings, Prefix, RemoteAs,
     Shutdown, UpdateSource,
@@ -26,6 +28,9 @@ pub enum Subject {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
+    /// The instance that it is in; the default one for settings outside of
+    /// BGP.
+    pub instance: InstanceName,
     /// What it is about.
     pub subject: Subject,
     /// What is wrong.
@@ -36,25 +41,49 @@ pub struct Problem {
 pub fn validate(config: &Config) -> Vec<Problem> {
     let mut problems = Problems::default();
     check_global(config, &mut problems);
-    if let Some(bgp) = &config.bgp {
-        check_instance(bgp, &mut problems);
-        for (name, group) in &bgp.peer_groups {
-            problems.subject = Some(Subject::PeerGroup(name.clone()));
-            check_group(bgp, name, group, &mut problems);
-        }
-        for (address, neighbor) in &bgp.neighbors {
+    let mut owners = BTreeMap::new();
+    for (name, bgp) in config.instances() {
+        problems.instance = name.clone();
+        check_name(&name, &mut problems);
+        check_bgp(bgp, &mut problems);
+        for address in bgp.neighbors.keys() {
             problems.subject = Some(Subject::Neighbor(*address));
-            check_neighbor(bgp, *address, neighbor, &mut problems);
+            let owner = owners.entry(*address).or_insert_with(|| name.clone());
+            problems.check(*owner == name, || taken(*address, owner));
         }
-        check_members(bgp, &mut problems);
-        check_family(&bgp.ipv4_unicast, &mut problems);
-        check_family(&bgp.ipv6_unicast, &mut problems);
     }
     problems.found
 }
 
+fn check_name(name: &InstanceName, problems: &mut Problems) {
+    problems.subject = Some(Subject::Bgp);
+    let fits = !name.is_view() || InstanceName::can_be_view(name.word());
+    problems.check(fits, || {
+        let word = name.word();
+        format!(
+            "\"{word}\" cannot name a view: it must be one word, and not \"default\" or \"all\""
+        )
+    });
+}
+
+fn check_bgp(bgp: &Bgp, problems: &mut Problems) {
+    check_instance(bgp, problems);
+    for (name, group) in &bgp.peer_groups {
+        problems.subject = Some(Subject::PeerGroup(name.clone()));
+        check_group(bgp, name, group, problems);
+    }
+    for (address, neighbor) in &bgp.neighbors {
+        problems.subject = Some(Subject::Neighbor(*address));
+        check_neighbor(bgp, *address, neighbor, problems);
+    }
+    check_members(bgp, problems);
+    check_family(&bgp.ipv4_unicast, problems);
+    check_family(&bgp.ipv6_unicast, problems);
+}
+
 #[derive(Default)]
 struct Problems {
+    instance: InstanceName,
     subject: Option<Subject>,
     found: Vec<Problem>,
 }
@@ -64,6 +93,7 @@ impl Problems {
         if !holds {
             let subject = self.subject.clone().unwrap_or(Subject::Global);
             self.found.push(Problem {
+                instance: self.instance.clone(),
                 subject,
                 message: message(),
             });

@@ -269,6 +269,33 @@ ipv4 unicast: network 10.9.0.0/16 is announced
 }
 
 #[test]
+fn each_view_is_compared_with_itself_alone() {
+    let views = "router bgp 65001 view RED
+neighbor 10.1.0.1 remote-as 1
+router bgp 65002 view BLUE
+neighbor 10.2.0.1 remote-as 2";
+    let old = after(views);
+    assert!(diff(&old, &after(views)).is_empty());
+    let new = after(&format!(
+        "{views}
+neighbor 10.2.0.1 password x
+neighbor 10.2.0.2 remote-as 2
+network 10.9.0.0/16
+no router bgp 65001 view RED
+router bgp 65001 view GREEN"
+    ));
+    let plan = diff(&old, &new);
+    assert_eq!(plan.bgp, BgpDiff::Unchanged);
+    let expected = "view BLUE: neighbor 10.2.0.2: is added
+view BLUE: neighbor 10.2.0.1: session is reset (password)
+view BLUE: ipv4 unicast: network 10.9.0.0/16 is announced
+view GREEN: BGP starts
+view RED: BGP stops
+";
+    assert_eq!(plan.to_string(), expected);
+}
+
+#[test]
 fn an_instance_starts_and_stops() {
     assert_eq!(diff(&Config::default(), &after("")).bgp, BgpDiff::Started);
     assert_eq!(diff(&after(""), &Config::default()).bgp, BgpDiff::Stopped);

@@ -348,6 +348,94 @@ fn a_member_as_is_one_while_there_is_a_confederation() {
 }
 
 #[test]
+fn views_are_instances_of_their_own() {
+    let text = "frr defaults traditional
+!
+router bgp 65000
+ neighbor 10.0.0.1 remote-as 1
+exit
+!
+router bgp 65001 view BLUE
+ bgp router-id 192.0.2.1
+ neighbor 10.0.0.2 remote-as 1
+ !
+ address-family ipv4 unicast
+  network 10.9.0.0/16
+ exit-address-family
+exit
+!
+router bgp 65000 view RED
+exit
+!
+end
+";
+    let config = parse(text);
+    assert_eq!(to_frr(&config), text);
+    let numbers: Vec<_> = config
+        .instances()
+        .map(|(name, bgp)| (name.to_string(), bgp.asn, bgp.neighbors.len()))
+        .collect();
+    let expected = [
+        ("the default instance".to_owned(), 65000, 1),
+        ("view BLUE".to_owned(), 65001, 1),
+        ("view RED".to_owned(), 65000, 0),
+    ];
+    assert_eq!(numbers, expected);
+}
+
+#[test]
+fn a_view_is_entered_and_removed_by_name_and_number() {
+    let mut session = Session::default();
+    let mut say = |line: &str| {
+        let outcome = session.apply_line(line);
+        outcome.map(drop).map_err(|error| error.to_string())
+    };
+    let refused = |text: &str| Err(text.to_owned());
+    for (line, answer) in [
+        ("router bgp 65001 view RED", Ok(())),
+        ("neighbor 10.0.0.1 remote-as 1", Ok(())),
+        (
+            "router bgp 65002 view RED",
+            refused("% BGP is already running; AS is 65001"),
+        ),
+        ("router bgp 65002 view BLUE", Ok(())),
+        (
+            "neighbor 10.0.0.1 remote-as 2",
+            refused("% 10.0.0.1 is a neighbor of view RED already"),
+        ),
+        ("neighbor 10.0.0.2 remote-as 2", Ok(())),
+        // Its own neighbor again.
+        ("neighbor 10.0.0.2 remote-as 3", Ok(())),
+        ("router bgp 65000", Ok(())),
+        (
+            "neighbor 10.0.0.2 remote-as 2",
+            refused("% 10.0.0.2 is a neighbor of view BLUE already"),
+        ),
+        ("no router bgp", refused("% Please specify ASN and VRF")),
+        (
+            "no router bgp 65009 view RED",
+            refused("% Can't find BGP instance"),
+        ),
+        ("no router bgp 65001 view RED", Ok(())),
+        (
+            "neighbor 10.0.0.1 remote-as 2",
+            refused("% Unknown command: neighbor 10.0.0.1 remote-as 2"),
+        ),
+        ("router bgp 65000", Ok(())),
+        ("neighbor 10.0.0.1 remote-as 2", Ok(())),
+        (
+            "router bgp 65000 view default",
+            refused("% \"default\" cannot name a view"),
+        ),
+    ] {
+        assert_eq!(say(line), answer, "{line}");
+    }
+    let config = session.into_config();
+    assert_eq!(config.views.keys().collect::<Vec<_>>(), ["BLUE"]);
+    assert_eq!(config.bgp.map(|bgp| bgp.neighbors.len()), Some(1));
+}
+
+#[test]
 fn running_config_has_frrs_heading() {
     let text = running_config(&Config::default());
     let heading = "Building configuration...\n\nCurrent configuration:\n!\nfrr defaults";

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use common::config;
 use holdfast_config::frr::to_frr;
 use holdfast_config::{
-    Bgp, Config, Family, Leniency, NextHopSelf, PeerKind, PeerSettings, RemoteAs, Shutdown,
-    Spelling, parse_str,
+    Bgp, Config, Family, InstanceName, Leniency, NextHopSelf, PeerKind, PeerSettings, RemoteAs,
+    Shutdown, Spelling, parse_str,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -108,9 +108,16 @@ impl Frr {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Replaces the instance by the one in `text`; gives FRR's complaints.
+    /// Replaces the instances by those in `text`; gives FRR's complaints.
     fn load(&self, text: &str) -> String {
-        self.vtysh(&["-c", "configure terminal", "-c", "no router bgp"]);
+        let running = self.running_config();
+        for line in running
+            .lines()
+            .filter(|line| line.starts_with("router bgp"))
+        {
+            let answer = self.vtysh(&["-c", "configure terminal", "-c", &format!("no {line}")]);
+            assert_eq!(answer, "", "no {line}");
+        }
         let path = self.folder.path().join("frr.conf");
         std::fs::write(&path, text).unwrap();
         self.vtysh(&["-f", path.to_str().unwrap()])
@@ -137,21 +144,29 @@ impl Drop for Frr {
     }
 }
 
-/// The instance alone, without what has no spelling in FRR, and without what
+/// The instances alone, without what has no spelling in FRR, and without what
 /// FRR takes and then drops.
 fn for_frr(config: Config) -> Option<Config> {
-    let mut bgp = config.bgp?;
+    let mut plain = Config {
+        frr_version: Some("8.4.4".to_owned()),
+        ..Config::default()
+    };
+    for (name, bgp) in config.instances() {
+        plain.set_instance(&name, Some(instance_for_frr(bgp.clone())?));
+    }
+    plain.normalize();
+    plain.instances().next()?;
+    Some(plain)
+}
+
+fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
     for settings in bgp.peer_groups.values_mut() {
         no_pipes(settings);
     }
     for neighbor in bgp.neighbors.values_mut() {
         no_pipes(&mut neighbor.settings);
     }
-    let plain = Config {
-        frr_version: Some("8.4.4".to_owned()),
-        ..Config::default()
-    };
-    bgp.connect_retry_secs = plain.defaults().connect_retry_secs;
+    bgp.connect_retry_secs = Config::default().defaults().connect_retry_secs;
     without_aigp(&mut bgp);
     // FRR refuses nothing here and means something else by it.
     if bgp.confederation_identifier == Some(bgp.asn) {
@@ -184,12 +199,7 @@ fn for_frr(config: Config) -> Option<Config> {
             group.af_mut(family).disable_addpath_rx = None;
         }
     }
-    let mut config = Config {
-        bgp: Some(bgp),
-        ..plain
-    };
-    config.normalize();
-    Some(config)
+    Some(bgp)
 }
 
 /// In a confederation FRR 8.4 takes an `internal` peer for one of the
@@ -255,13 +265,15 @@ fn drop_off(own: &mut PeerSettings) {
     }
 }
 
-fn instance(text: &str) -> Bgp {
+fn instances(text: &str) -> Vec<(InstanceName, Bgp)> {
     let loaded = parse_str("running-config", text, Spelling::Frr, Leniency::Lenient);
-    loaded
-        .unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"))
-        .config
-        .bgp
-        .unwrap()
+    let loaded = loaded.unwrap_or_else(|errors| panic!("{errors:#?}\n{text}"));
+    owned(&loaded.config)
+}
+
+fn owned(config: &Config) -> Vec<(InstanceName, Bgp)> {
+    let instances = config.instances();
+    instances.map(|(name, bgp)| (name, bgp.clone())).collect()
 }
 
 #[test]
@@ -272,23 +284,23 @@ fn frr_takes_what_is_printed_and_prints_the_same() {
     }
     let frr = Frr::start();
     let mut runner = TestRunner::deterministic();
-    let mut tried = 0;
-    while tried < 20 {
+    let (mut tried, mut views) = (0, 0);
+    while tried < 20 || views < 5 {
         let random = config().new_tree(&mut runner).unwrap().current();
         let Some(config) = for_frr(random) else {
             continue;
         };
         tried += 1;
+        views += config.views.len();
         let text = to_frr(&config);
         let complaints = frr.load(&text);
         assert!(!complaints.contains("line "), "{complaints}\n{text}");
         let running = frr.running_config();
         let block = |text: &str| {
             let from = text.find("router bgp").unwrap();
-            let to = text.find("\nexit\n").unwrap();
-            text[from..to].to_owned()
+            text[from..].to_owned()
         };
         assert_eq!(block(&running), block(&text));
-        assert_eq!(Some(instance(&running)), config.bgp);
+        assert_eq!(instances(&running), owned(&config));
     }
 }

@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn the_normal_form_means_the_same(config in config(), more in settings()) {
         let mut config = config;
-        if let Some(bgp) = &mut config.bgp {
+        for bgp in config.bgp.iter_mut().chain(config.views.values_mut()) {
             // Says a lot that holds anyway.
             for neighbor in bgp.neighbors.values_mut() {
                 let own = &mut neighbor.settings;
@@ -59,8 +59,8 @@ proptest! {
         let mut normal = config.clone();
         normal.normalize();
         let effective = |config: &Config| -> BTreeMap<IpAddr, _> {
-            let bgp = config.bgp.iter();
-            bgp.flat_map(|bgp| bgp.effective_peers().map(|peer| (peer.address, peer))).collect()
+            let bgp = config.instances();
+            bgp.flat_map(|(_, bgp)| bgp.effective_peers().map(|peer| (peer.address, peer))).collect()
         };
         prop_assert_eq!(effective(&normal), effective(&config));
         let mut again = normal.clone();

@@ -55,6 +55,40 @@ fn toml_and_frr_text_say_the_same() {
 }
 
 #[test]
+fn views_are_tables_by_name() {
+    let text = r#"frr-defaults = "datacenter"
+
+[bgp]
+asn = 65000
+
+[view.BLUE]
+asn = 65001
+router-id = "192.0.2.1"
+timers = { keepalive-secs = 10, hold-secs = 30 }
+
+[view.BLUE.ipv4-unicast]
+network = ["10.9.0.0/16"]
+
+[view.BLUE.peer-group.G]
+remote-as = "external"
+
+[view.BLUE.neighbor."10.0.0.2"]
+peer-group = "G"
+
+[view."a.b"]
+asn = 65001
+"#;
+    let toml = parse_str("views.toml", text, Spelling::Toml, Leniency::Strict)
+        .unwrap()
+        .config;
+    assert_eq!(to_toml(&toml), text);
+    let frr = to_frr(&toml);
+    assert!(frr.contains("\nrouter bgp 65001 view a.b\n"), "{frr}");
+    let back = parse_str("frr.conf", &frr, Spelling::Frr, Leniency::Strict);
+    assert_eq!(back.unwrap().config, toml);
+}
+
+#[test]
 fn both_writers_read_back() {
     let toml = parse_str("lab.toml", LAB, Spelling::Toml, Leniency::Strict)
         .unwrap()

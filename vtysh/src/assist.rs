@@ -15,18 +15,29 @@ use crate::shell::Shell;
 struct Live {
     peers: Vec<v1::Peer>,
     groups: Vec<String>,
+    instances: Vec<String>,
 }
 
 impl Live {
     async fn fetch(shell: &mut Shell) -> Self {
         // Help is given without values when the daemon does not answer.
-        let peers = shell.peers().await.unwrap_or_default();
-        let groups = shell
-            .global()
-            .await
-            .map(|global| global.peer_groups)
-            .unwrap_or_default();
-        Self { peers, groups }
+        let instances = shell.instances().await.unwrap_or_default();
+        let mut live = Self::default();
+        for instance in &instances {
+            live.peers
+                .extend(shell.peers(&instance.name).await.unwrap_or_default());
+            if let Ok(global) = shell.global_of(&instance.name).await {
+                live.groups.extend(global.peer_groups);
+            }
+        }
+        live.groups.sort();
+        live.groups.dedup();
+        live.instances = instances.into_iter().map(|i| i.name).collect();
+        live.instances
+            .extend(["all".to_owned(), "default".to_owned()]);
+        live.instances.sort();
+        live.instances.dedup();
+        live
     }
 
     /// The values of a token after `before`.
@@ -52,7 +63,7 @@ impl Live {
             (TokenKind::Word(_), Some("group")) => self.groups.clone(),
             (TokenKind::Word(word), Some("peer")) if word == "WORD" => self.groups.clone(),
             (TokenKind::Word(word), _) if word == "PGNAME" => self.groups.clone(),
-            (TokenKind::Word(_), Some("vrf")) => vec!["all".to_owned(), "default".to_owned()],
+            (TokenKind::Word(_), Some("vrf")) => self.instances.clone(),
             _ => Vec::new(),
         }
     }

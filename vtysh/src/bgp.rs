@@ -9,23 +9,71 @@ use serde_json::json;
 use crate::render::{
     self, Family, Layout, PathFilter, PeerFilter, RouteTable, Selection, Summary, TableStyle, View,
 };
-use crate::shell::{Line, Out, Result, Shell};
+use crate::shell::{Error, Line, Out, Result, Shell};
 
-/// Which routing tables a line is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vrf {
-    Default,
-    /// The default one, told by its name in the answer.
-    All,
-    Unknown,
+/// The BGP instances that a line is about.
+enum Asked {
+    /// There is none like that.
+    None,
+    One(Box<v1::Global>),
+    /// `view all` or `vrf all`: each is told by its name in the answer.
+    All(Vec<v1::Global>),
 }
 
-fn vrf(line: &Line<'_>) -> Vrf {
-    match line.word("vrf") {
-        None | Some("default") => Vrf::Default,
-        Some("all") => Vrf::All,
-        Some(_) => Vrf::Unknown,
+impl Asked {
+    async fn by(shell: &mut Shell, line: &Line<'_>) -> Result<Self> {
+        if line.word("vrf") == Some("all") {
+            let mut all = Vec::new();
+            for instance in shell.instances().await? {
+                all.extend(configured(shell, &instance.name).await?);
+            }
+            return Ok(if all.is_empty() {
+                Self::None
+            } else {
+                Self::All(all)
+            });
+        }
+        let name = line.word("vrf").unwrap_or_default();
+        let one = configured(shell, name).await?;
+        Ok(one.map_or(Self::None, |global| Self::One(Box::new(global))))
     }
+
+    fn is_all(&self) -> bool {
+        matches!(self, Self::All(_))
+    }
+
+    fn list(&self) -> &[v1::Global] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::All(all) => all,
+        }
+    }
+}
+
+/// The instance of this name, if there is one.
+async fn configured(shell: &mut Shell, name: &str) -> Result<Option<v1::Global>> {
+    match shell.global_of(name).await {
+        Ok(global) => Ok(Some(global).filter(|global| global.bgp_configured)),
+        Err(Error::Daemon(status)) if status.code() == tonic::Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What stands between the answers about several instances in JSON: their
+/// names as the keys of one object.
+fn open_json(out: Out<'_>, index: usize, global: &v1::Global) -> Result<()> {
+    let before = if index == 0 { "{" } else { "," };
+    Ok(write!(out, "{before}\n\"{}\":", global.instance)?)
+}
+
+fn close_json(out: Out<'_>) -> Result<()> {
+    Ok(writeln!(out, "}}")?)
+}
+
+/// The heading of an instance among several.
+fn heading(out: Out<'_>, global: &v1::Global) -> Result<()> {
+    Ok(writeln!(out, "\nInstance {}:", global.instance)?)
 }
 
 /// The family that a line names, if it names one.
@@ -58,12 +106,14 @@ fn no_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
 }
 
 /// Writes that there is no such instance, in the way of answers about routes.
-fn unknown_vrf(line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    if line.has("json") {
-        return warning("View/Vrf is unknown", true, out);
+fn unknown_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
+    match line.word("vrf") {
+        None | Some("default" | "all") => {
+            warning("Default BGP instance not found", line.has("json"), out)
+        }
+        Some(_) if line.has("json") => warning("View/Vrf is unknown", true, out),
+        Some(name) => Ok(writeln!(out, "View/Vrf {name} is unknown")?),
     }
-    let name = line.word("vrf").unwrap_or_default();
-    Ok(writeln!(out, "View/Vrf {name} is unknown")?)
 }
 
 /// Writes a warning as FRR does where it does not use its JSON library.
@@ -86,29 +136,46 @@ fn warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The daemon's state when the line's instance exists; else writes that it
-/// does not, in the way of answers about routes.
+/// The one instance that the line is about; else writes why there is no
+/// answer, in the way of answers about routes.
 async fn instance(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<Option<v1::Global>> {
-    if vrf(line) == Vrf::Unknown {
-        unknown_vrf(line, out)?;
-        return Ok(None);
+    match Asked::by(shell, line).await? {
+        Asked::One(global) => return Ok(Some(*global)),
+        Asked::None => unknown_instance(line, out)?,
+        Asked::All(_) => {
+            let text = "Specified 'all' vrf's but this command currently only works per view/vrf";
+            writeln!(out, "{text}")?;
+        }
     }
-    let global = shell.global().await?;
-    if global.bgp_configured {
-        return Ok(Some(global));
-    }
-    warning("Default BGP instance not found", line.has("json"), out)?;
     Ok(None)
 }
 
 // ===== summary =====
 
 pub(crate) async fn summary(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    if !global.bgp_configured || vrf(line) == Vrf::Unknown {
+    let asked = Asked::by(shell, line).await?;
+    if matches!(asked, Asked::None) {
         return no_instance(line, out);
     }
-    let peers = shell.peers().await?;
+    for (index, global) in asked.list().iter().enumerate() {
+        if asked.is_all() && line.has("json") {
+            open_json(out, index, global)?;
+        }
+        instance_summary(shell, line, global, out).await?;
+    }
+    if asked.is_all() && line.has("json") {
+        close_json(out)?;
+    }
+    Ok(())
+}
+
+async fn instance_summary(
+    shell: &mut Shell,
+    line: &Line<'_>,
+    global: &v1::Global,
+    out: Out<'_>,
+) -> Result<()> {
+    let peers = shell.peers(&global.instance).await?;
     let filter = peer_filter(line);
     if filter
         .address
@@ -118,7 +185,7 @@ pub(crate) async fn summary(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) ->
         return warning("No such neighbor in this view/vrf", line.has("json"), out);
     }
     let view = View {
-        global: &global,
+        global,
         clock: shell.clock(),
     };
     let only = match named_family(line) {
@@ -134,10 +201,10 @@ pub(crate) async fn summary(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) ->
     // With the family spelled out in full, the answer has no title.
     let bare = named_family(line).is_some() && line.has("unicast");
     if line.has("json") {
-        return summary_json(&all, bare, vrf(line), out);
+        return summary_json(&all, bare, out);
     }
     if all.is_empty() {
-        writeln!(out, "% No BGP neighbors found in VRF default")?;
+        writeln!(out, "% No BGP neighbors found in {}", view.title())?;
     }
     let layout = Layout {
         terse: line.has("terse"),
@@ -165,10 +232,7 @@ fn peer_filter(line: &Line<'_>) -> PeerFilter {
     }
 }
 
-fn summary_json(all: &[(Family, Summary<'_>)], bare: bool, vrf: Vrf, out: Out<'_>) -> Result<()> {
-    if vrf == Vrf::All {
-        write!(out, "{{\n\"default\":")?;
-    }
+fn summary_json(all: &[(Family, Summary<'_>)], bare: bool, out: Out<'_>) -> Result<()> {
     match all {
         [] => writeln!(out, "{}", if bare { "{}" } else { "{\n}" })?,
         [(_, summary)] if bare => summary.json(out)?,
@@ -183,9 +247,6 @@ fn summary_json(all: &[(Family, Summary<'_>)], bare: bool, vrf: Vrf, out: Out<'_
             }
             writeln!(out, "}}")?;
         }
-    }
-    if vrf == Vrf::All {
-        writeln!(out, "}}")?;
     }
     Ok(())
 }
@@ -205,6 +266,10 @@ async fn stream(
         clock: shell.clock(),
     };
     let mut table = RouteTable::new(view, selection);
+    let request = v1::ListRoutesRequest {
+        instance: global.instance.clone(),
+        ..request
+    };
     let mut chunks = shell.client.list_routes(request).await?.into_inner();
     while let Some(chunk) = chunks.message().await? {
         table.chunk(out, &chunk)?;
@@ -213,31 +278,30 @@ async fn stream(
 }
 
 pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let Some(global) = instance(shell, line, out).await? else {
-        return Ok(());
-    };
-    let request = v1::ListRoutesRequest {
-        family: table_family(line).api() as i32,
-        ..Default::default()
-    };
+    let asked = Asked::by(shell, line).await?;
+    if matches!(asked, Asked::None) {
+        return unknown_instance(line, out);
+    }
     let selection = Selection {
         style: TableStyle::Table,
         json: line.has("json"),
         wide: line.has("wide"),
         partial: false,
     };
-    let all = vrf(line) == Vrf::All;
-    if all {
-        let text: &[u8] = if selection.json {
-            b"{\n\"default\":"
-        } else {
-            b"\nInstance default:\n"
+    for (index, global) in asked.list().iter().enumerate() {
+        match (asked.is_all(), selection.json) {
+            (true, true) => open_json(out, index, global)?,
+            (true, false) => heading(out, global)?,
+            (false, _) => {}
+        }
+        let request = v1::ListRoutesRequest {
+            family: table_family(line).api() as i32,
+            ..Default::default()
         };
-        out.write_all(text)?;
+        stream(shell, global, request, selection, out).await?;
     }
-    stream(shell, &global, request, selection, out).await?;
-    if all && selection.json {
-        writeln!(out, "}}")?;
+    if asked.is_all() && selection.json {
+        close_json(out)?;
     }
     Ok(())
 }
@@ -267,6 +331,7 @@ pub(crate) async fn prefix(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         family: family.api() as i32,
         prefix: typed.to_owned(),
         longer: part == Some("longer-prefixes"),
+        instance: global.instance.clone(),
         ..Default::default()
     };
     if request.longer {
@@ -309,7 +374,7 @@ async fn one_prefix(
         return Ok(writeln!(out, "{text}")?);
     };
     let clients: HashSet<String> = shell
-        .peers()
+        .peers(&global.instance)
         .await?
         .into_iter()
         .filter(|peer| {
@@ -344,13 +409,37 @@ fn peer_address(line: &Line<'_>) -> Option<String> {
 }
 
 pub(crate) async fn neighbors(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    if !global.bgp_configured || vrf(line) == Vrf::Unknown {
-        return no_instance(line, out);
+    let asked = Asked::by(shell, line).await?;
+    match &asked {
+        Asked::None if line.has("json") && line.word("vrf").is_some() => {
+            return Ok(writeln!(out, "{{\n}}")?);
+        }
+        Asked::None => return no_instance(line, out),
+        _ => {}
     }
+    for (index, global) in asked.list().iter().enumerate() {
+        match (asked.is_all(), line.has("json")) {
+            (true, true) => open_json(out, index, global)?,
+            (true, false) => heading(out, global)?,
+            (false, _) => {}
+        }
+        instance_neighbors(shell, line, (global, asked.is_all()), out).await?;
+    }
+    if asked.is_all() && line.has("json") {
+        close_json(out)?;
+    }
+    Ok(())
+}
+
+async fn instance_neighbors(
+    shell: &mut Shell,
+    line: &Line<'_>,
+    (global, among_others): (&v1::Global, bool),
+    out: Out<'_>,
+) -> Result<()> {
     let wanted = peer_address(line);
     let family = named_family(line);
-    let peers = shell.peers().await?;
+    let peers = shell.peers(&global.instance).await?;
     let shown: Vec<&v1::Peer> = peers
         .iter()
         .filter(|peer| {
@@ -361,14 +450,11 @@ pub(crate) async fn neighbors(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) 
         .filter(|peer| family.is_none_or(|family| render::peer_family(peer, family).is_some()))
         .collect();
     let view = View {
-        global: &global,
+        global,
         clock: shell.clock(),
     };
     if line.has("json") {
-        return neighbors_json(view, &shown, wanted.is_some(), vrf(line), out);
-    }
-    if vrf(line) == Vrf::All {
-        writeln!(out, "\nInstance default:")?;
+        return neighbors_json(view, &shown, wanted.is_some(), among_others, out);
     }
     for peer in &shown {
         render::neighbor(out, view, peer)?;
@@ -385,16 +471,13 @@ fn neighbors_json(
     view: View<'_>,
     peers: &[&v1::Peer],
     one: bool,
-    vrf: Vrf,
+    among_others: bool,
     out: Out<'_>,
 ) -> Result<()> {
-    if vrf == Vrf::All {
-        write!(out, "{{\n\"default\":")?;
-    }
     let mut entries: Vec<(&str, serde_json::Value)> = Vec::new();
-    if vrf == Vrf::All {
+    if among_others {
         entries.push(("vrfId", json!(0)));
-        entries.push(("vrfName", json!("default")));
+        entries.push(("vrfName", json!(view.name())));
     }
     if one && peers.is_empty() {
         entries.push(("bgpNoSuchNeighbor", json!(true)));
@@ -403,11 +486,23 @@ fn neighbors_json(
     let bodies = peers
         .iter()
         .map(|peer| (peer.address.as_str(), render::neighbor_json(view, peer)));
-    render::entries(out, heads.chain(bodies))?;
-    if vrf == Vrf::All {
-        writeln!(out, "}}")?;
+    Ok(render::entries(out, heads.chain(bodies))?)
+}
+
+/// The neighbor of this address: only one instance has it.
+async fn find_peer<'g>(
+    shell: &mut Shell,
+    instances: &'g [v1::Global],
+    address: &str,
+) -> Result<Option<(&'g v1::Global, v1::Peer)>> {
+    for global in instances {
+        let peers = shell.peers(&global.instance).await?;
+        let mut peers = peers.into_iter();
+        if let Some(peer) = peers.find(|peer| peer.address == address) {
+            return Ok(Some((global, peer)));
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
 pub(crate) async fn neighbor_routes(
@@ -415,17 +510,17 @@ pub(crate) async fn neighbor_routes(
     line: &Line<'_>,
     out: Out<'_>,
 ) -> Result<()> {
-    let Some(global) = instance(shell, line, out).await? else {
-        return Ok(());
-    };
+    let asked = Asked::by(shell, line).await?;
+    if matches!(asked, Asked::None) {
+        return unknown_instance(line, out);
+    }
     let as_json = line.has("json");
     let address = peer_address(line).unwrap_or_default();
     let family = table_family(line);
-    let peers = shell.peers().await?;
-    let Some(peer) = peers.iter().find(|peer| peer.address == address) else {
+    let Some((global, peer)) = find_peer(shell, asked.list(), &address).await? else {
         return warning("No such neighbor in this view/vrf", as_json, out);
     };
-    let Some(in_family) = render::peer_family(peer, family) else {
+    let Some(in_family) = render::peer_family(&peer, family) else {
         return short_warning("No such neighbor or address family", as_json, out);
     };
     let (style, table) = match line.keyword("table") {
@@ -448,15 +543,14 @@ pub(crate) async fn neighbor_routes(
         wide: line.has("wide"),
         partial: true,
     };
-    stream(shell, &global, request, selection, out).await
+    stream(shell, global, request, selection, out).await
 }
 
 pub(crate) async fn peer_group(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    if !global.bgp_configured || vrf(line) == Vrf::Unknown {
+    let Asked::One(global) = Asked::by(shell, line).await? else {
         return no_instance(line, out);
-    }
-    let peers = shell.peers().await?;
+    };
+    let peers = shell.peers(&global.instance).await?;
     let wanted = line.word("group");
     let groups: Vec<&str> = global
         .peer_groups
@@ -476,28 +570,38 @@ pub(crate) async fn peer_group(shell: &mut Shell, line: &Line<'_>, out: Out<'_>)
 }
 
 pub(crate) async fn update_groups(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    if !global.bgp_configured || vrf(line) == Vrf::Unknown {
+    let asked = Asked::by(shell, line).await?;
+    if matches!(asked, Asked::None) {
         return no_instance(line, out);
     }
-    let peers = shell.peers().await?;
     let family = [table_family(line)];
     let number = line.word("group").and_then(|word| word.parse().ok());
-    if line.has("json") {
-        render::update_groups_json(out, &peers, (&family, number))?;
-    } else {
+    for (index, global) in asked.list().iter().enumerate() {
+        let peers = shell.peers(&global.instance).await?;
+        match (asked.is_all(), line.has("json")) {
+            (true, true) => open_json(out, index, global)?,
+            (true, false) => heading(out, global)?,
+            (false, _) => {}
+        }
+        if line.has("json") {
+            render::update_groups_json(out, &peers, (&family, number))?;
+            continue;
+        }
         let view = View {
-            global: &global,
+            global,
             clock: shell.clock(),
         };
         render::update_groups(out, view, &peers, (&family, number))?;
+    }
+    if asked.is_all() && line.has("json") {
+        close_json(out)?;
     }
     Ok(())
 }
 
 pub(crate) async fn vrfs(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
     let global = shell.global().await?;
-    let peers = shell.peers().await?;
+    let peers = shell.peers("").await?;
     if global.bgp_configured {
         let view = View {
             global: &global,
@@ -510,16 +614,29 @@ pub(crate) async fn vrfs(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Re
     Ok(())
 }
 
+/// `show bgp views`: the default instance is none, and FRR shows it without a
+/// name.
+pub(crate) async fn views(shell: &mut Shell, out: Out<'_>) -> Result<()> {
+    writeln!(out, "Defined BGP views:")?;
+    for instance in shell.instances().await? {
+        if instance.kind() == v1::InstanceKind::InstanceView {
+            writeln!(out, "\t{} (AS{})", instance.name, instance.asn)?;
+        }
+    }
+    Ok(())
+}
+
 // ===== clear =====
 
 pub(crate) async fn clear(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    if vrf(line) == Vrf::Unknown {
-        return Ok(writeln!(out, "% BGP instance not found")?);
-    }
-    if !global.bgp_configured {
-        return Ok(writeln!(out, "No BGP process is configured")?);
-    }
+    let name = line.word("vrf").unwrap_or_default().to_owned();
+    let Some(global) = configured(shell, &name).await? else {
+        let text = match name.as_str() {
+            "" | "default" => "No BGP process is configured".to_owned(),
+            name => format!("Can't find BGP instance {name}"),
+        };
+        return Ok(writeln!(out, "{text}")?);
+    };
     let (target, unknown) = clear_target(line);
     if let v1::clear_request::Target::PeerGroup(group) = &target
         && !global.peer_groups.contains(group)
@@ -543,6 +660,7 @@ pub(crate) async fn clear(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> R
         kind: kind as i32,
         target: Some(target),
         family: family as i32,
+        instance: global.instance.clone(),
     };
     match shell.client.clear(request).await {
         Ok(answer) if specific && answer.get_ref().peers == 0 => writeln!(out, "{unknown}")?,

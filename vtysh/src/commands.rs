@@ -15,6 +15,7 @@ pub(crate) enum Command {
     PeerGroup,
     UpdateGroups,
     Vrfs,
+    Views,
     Fib,
     FibSummary,
     RunningConfig,
@@ -74,7 +75,7 @@ fn add(builder: Builder<Command>, row: &(&'static str, Command)) -> Builder<Comm
 macro_rules! bgp {
     ($rest:literal) => {
         concat!(
-            "show [ip] bgp [vrf NAME$vrf] [<ipv4|ipv6>$afi [unicast]] ",
+            "show [ip] bgp [<view|vrf> NAME$vrf] [<ipv4|ipv6>$afi [unicast]] ",
             $rest
         )
     };
@@ -109,7 +110,7 @@ const ROWS: &[(&str, Command)] = &[
         Command::NeighborRoutes,
     ),
     (
-        "show [ip] bgp [vrf NAME$vrf] peer-group [PGNAME$group] [json]",
+        "show [ip] bgp [<view|vrf> NAME$vrf] peer-group [PGNAME$group] [json]",
         Command::PeerGroup,
     ),
     (
@@ -117,6 +118,7 @@ const ROWS: &[(&str, Command)] = &[
         Command::UpdateGroups,
     ),
     ("show [ip] bgp vrfs [json]", Command::Vrfs),
+    ("show [ip] bgp <view|views>", Command::Views),
     (
         "show <ip|ipv6>$afi route [vrf NAME$vrf] [bgp] [json]",
         Command::Fib,
@@ -146,7 +148,7 @@ const ROWS: &[(&str, Command)] = &[
     ("write [<memory|file|integrated>]", Command::Write),
     ("copy running-config startup-config", Command::Write),
     (
-        "clear [ip] bgp [vrf NAME$vrf] [<ipv4|ipv6>$afi [unicast]] \
+        "clear [ip] bgp [<view|vrf> NAME$vrf] [<ipv4|ipv6>$afi [unicast]] \
          <*$all|<A.B.C.D|X:X::X:X>$peer|(1-4294967295)$asn|external|peer-group PGNAME$group> \
          [<soft [<in|out>$way]|<in|out>$way>]",
         Command::Clear,
@@ -174,7 +176,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("route bgp", "Routes of BGP"),
     ("route NAME bgp", "Routes of BGP"),
     ("vrf", "One routing table of several"),
-    ("NAME", "Name of the table: default, or all"),
+    ("view", "One BGP instance of several"),
+    ("views", "BGP instances beside the default one"),
+    ("NAME", "Its name: default, all, or that of a view"),
     ("show vrf", "Routing tables beside the default one"),
     ("vrfs", "Routing tables with BGP in them"),
     ("ipv4", "IPv4 routes"),
@@ -279,6 +283,11 @@ mod tests {
             ),
             ("show bgp neighbor 10.0.0.1 json", Command::Neighbors),
             ("show bgp upd", Command::UpdateGroups),
+            ("show bgp view", Command::Views),
+            ("show ip bgp views", Command::Views),
+            ("show bgp view RED", Command::Routes),
+            ("show ip bgp view RED summ json", Command::Summary),
+            ("clear bgp view RED * soft", Command::Clear),
             ("show ip bgp update-groups 3 json", Command::UpdateGroups),
             ("show ip ro", Command::Fib),
             ("sh ru", Command::RunningConfig),

@@ -152,17 +152,33 @@ impl Shell {
         Ok(())
     }
 
+    /// The default instance and what is the daemon's as a whole.
     pub(crate) async fn global(&mut self) -> Result<v1::Global> {
-        Ok(self
-            .client
-            .get_global(v1::GetGlobalRequest {})
-            .await?
-            .into_inner())
+        self.global_of("").await
     }
 
-    /// All peers in FRR's order: members of peer groups, then the others.
-    pub(crate) async fn peers(&mut self) -> Result<Vec<v1::Peer>> {
-        let request = v1::ListPeersRequest::default();
+    /// One instance; an error of the kind `NotFound` where there is none.
+    pub(crate) async fn global_of(&mut self, instance: &str) -> Result<v1::Global> {
+        let request = v1::GetGlobalRequest {
+            instance: instance.to_owned(),
+        };
+        Ok(self.client.get_global(request).await?.into_inner())
+    }
+
+    /// The names and numbers of all instances, the default one first.
+    pub(crate) async fn instances(&mut self) -> Result<Vec<v1::Instance>> {
+        let request = v1::ListInstancesRequest {};
+        let answer = self.client.list_instances(request).await?;
+        Ok(answer.into_inner().instances)
+    }
+
+    /// All peers of an instance in FRR's order: members of peer groups, then
+    /// the others.
+    pub(crate) async fn peers(&mut self, instance: &str) -> Result<Vec<v1::Peer>> {
+        let request = v1::ListPeersRequest {
+            instance: instance.to_owned(),
+            ..Default::default()
+        };
         let mut peers = self.client.list_peers(request).await?.into_inner().peers;
         peers.sort_by_key(|peer| peer.peer_group.is_empty());
         Ok(peers)
@@ -242,6 +258,7 @@ impl Shell {
             Command::PeerGroup => bgp::peer_group(self, &line, out).await?,
             Command::UpdateGroups => bgp::update_groups(self, &line, out).await?,
             Command::Vrfs => bgp::vrfs(self, &line, out).await?,
+            Command::Views => bgp::views(self, out).await?,
             Command::Clear => bgp::clear(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,
             Command::FibSummary => fib::summary(self, &line, out).await?,

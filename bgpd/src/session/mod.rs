@@ -143,6 +143,11 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
+    /// Whether both lead to the same session.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.commands.same_channel(&other.commands)
+    }
+
     /// Starts a session's task. The machine is Idle until it is started.
     pub fn spawn(
         peer: PeerId,

@@ -15,19 +15,16 @@ use super::SpeakerError;
 use super::core::Core;
 use super::peers::Peer;
 use crate::fsm::{Event, Reset, ResetCause};
+use crate::session::Command;
 use crate::session::status::now_ms;
-use crate::session::{Command, md5};
 
 impl Core {
-    /// Takes a configuration that was validated. Returns a line per change, as
-    /// a dry run would have told it.
-    pub(super) fn configure(&mut self, config: Config) -> Vec<String> {
+    /// Takes a configuration that was validated.
+    pub(super) fn configure(&mut self, config: Config) {
         if config == self.config {
-            return Vec::new();
+            return;
         }
-        self.revision += 1;
         let old = std::mem::replace(&mut self.config, config);
-        let plan = holdfast_config::diff(&old, &self.config).to_string();
         if old.ip_forwarding != self.config.ip_forwarding
             || old.ipv6_forwarding != self.config.ipv6_forwarding
         {
@@ -35,13 +32,11 @@ impl Core {
         }
         self.apply_instance();
         self.apply_peers();
-        self.apply_keys();
         let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
         if policy(&old) != policy(&self.config) {
             self.refresh_policies();
         }
         self.originate();
-        plan.lines().map(str::to_owned).collect()
     }
 
     /// The instance's own settings, as the table knows them.
@@ -77,38 +72,6 @@ impl Core {
             let Some(wanted) = wanted else { continue };
             if let Err(error) = std::fs::write(path, if wanted { "1" } else { "0" }) {
                 tracing::warn!(path, %error, "forwarding not set");
-            }
-        }
-    }
-
-    /// A listener needs the key of every peer that may connect to it.
-    fn apply_keys(&mut self) {
-        let wanted: BTreeMap<IpAddr, String> = self
-            .peers
-            .values()
-            .filter_map(|p| Some((p.settings.address, p.settings.password.clone()?)))
-            .collect();
-        let before = std::mem::replace(&mut self.keys, wanted);
-        for address in before.keys().filter(|a| !self.keys.contains_key(a)) {
-            self.set_key(*address, "");
-        }
-        for (address, key) in &self.keys {
-            if before.get(address) != Some(key) {
-                self.set_key(*address, key);
-            }
-        }
-    }
-
-    fn set_key(&self, peer: IpAddr, key: &str) {
-        for listener in self.listeners.iter() {
-            let fits = listener
-                .local_addr()
-                .is_ok_and(|local| local.is_ipv4() == peer.is_ipv4());
-            if !fits {
-                continue;
-            }
-            if let Err(error) = md5::set_key(listener, peer, key) {
-                tracing::error!(%peer, %error, "MD5 key not set; the peer cannot connect");
             }
         }
     }

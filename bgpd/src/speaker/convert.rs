@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes, SegmentKind};
 use holdfast_api::v1;
-use holdfast_config::model::{Config, NextHopSelf, PeerKind, RemoteAs, Shutdown};
+use holdfast_config::model::{Config, InstanceName, NextHopSelf, PeerKind, RemoteAs, Shutdown};
 use holdfast_rib::{
     AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView, ReceivedRoute,
     Rejection, Rib, TableSummary,
@@ -37,6 +37,13 @@ pub(super) const fn state(state: State) -> v1::SessionState {
         State::OpenSent => v1::SessionState::OpenSent,
         State::OpenConfirm => v1::SessionState::OpenConfirm,
         State::Established => v1::SessionState::Established,
+    }
+}
+
+pub(super) const fn instance_kind(name: &InstanceName) -> v1::InstanceKind {
+    match name {
+        InstanceName::Default => v1::InstanceKind::InstanceDefault,
+        InstanceName::View(_) => v1::InstanceKind::InstanceView,
     }
 }
 

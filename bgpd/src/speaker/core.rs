@@ -1,5 +1,5 @@
-//! The routing core: one task that owns the table, the peers and what the
-//! kernel is to hold.
+//! The routing core: one task per BGP instance that owns the table, the peers
+//! and what the kernel is to hold.
 //!
 //! It takes events in batches, then pumps what came of them: next hops to
 //! track, routes for the kernel, announcements for peers with room. It never
@@ -10,18 +10,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bgp_wire::{NextHop, PeerKind};
-use holdfast_config::model::Config;
-use holdfast_fib::{self as fib, FibError, FibHandle, TrackKey};
+use holdfast_config::model::{Config, InstanceName};
+use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
 use holdfast_rib::{
     FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, TrackEvent,
 };
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use super::exports::Exports;
 use super::peers::{Peer, Policies};
@@ -53,10 +52,10 @@ pub(super) type InFlight = Pin<Box<dyn Future<Output = Result<(), FibError>> + S
 
 /// Everything the core owns.
 pub(super) struct Core {
+    pub(super) name: InstanceName,
     pub(super) options: SpeakerOptions,
+    /// What holds for the whole process, and this instance as `bgp`.
     pub(super) config: Config,
-    /// Counts changes of the configuration.
-    pub(super) revision: u64,
     pub(super) started_ms: u64,
     /// The table; empty while BGP is not configured.
     pub(super) rib: Rib,
@@ -68,14 +67,15 @@ pub(super) struct Core {
     pub(super) next_id: u32,
     pub(super) addresses: Vec<IpAddr>,
     pub(super) registry: Registry,
-    pub(super) listeners: Arc<[tokio::net::TcpListener]>,
-    /// The tasks that accept on them; they end with the core.
-    accepting: JoinSet<()>,
-    /// MD5 keys that the listeners have.
-    pub(super) keys: BTreeMap<IpAddr, String>,
     pub(super) reports: mpsc::Sender<FromSession>,
     pub(super) ready: Arc<Notify>,
+    /// Where this instance's routes go.
     pub(super) fib: FibHandle,
+    /// The FIB that knows the host's interfaces and addresses; the same one,
+    /// unless this is a view.
+    pub(super) host: FibHandle,
+    /// The host as it was last seen, where the FIB does not tell of links.
+    links: Option<Arc<KernelView>>,
     pub(super) watchers: Watchers,
     /// What `redistribute` and `network` may take from the kernel.
     pub(super) kernel_routes: BTreeMap<(IpNet, fib::Source), u32>,
@@ -122,13 +122,13 @@ pub(super) struct Lanes {
 
 /// What the core is made of.
 pub(super) struct Parts {
+    pub(super) name: InstanceName,
     pub(super) options: SpeakerOptions,
+    pub(super) host: FibHandle,
     pub(super) fib: FibHandle,
     pub(super) reports: mpsc::Sender<FromSession>,
     pub(super) watchers: Watchers,
     pub(super) registry: Registry,
-    pub(super) listeners: Arc<[tokio::net::TcpListener]>,
-    pub(super) accepting: JoinSet<()>,
     pub(super) restart: Option<Restarting>,
 }
 
@@ -145,22 +145,23 @@ enum Woken {
 impl Core {
     pub(super) fn new(parts: Parts) -> Core {
         let Parts {
+            name,
             options,
+            host,
             fib,
             reports,
             watchers,
             registry,
-            listeners,
-            accepting,
             restart,
         } = parts;
         let empty_for = options.adopt_stale;
         let mut rib = Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED));
         rib.set_forwarding(options.kernel);
         Core {
+            links: name.is_view().then(|| host.view()),
+            name,
             options,
             config: Config::default(),
-            revision: 0,
             started_ms: now_ms(),
             rib,
             peers: BTreeMap::new(),
@@ -170,12 +171,10 @@ impl Core {
             next_id: 0,
             addresses: Vec::new(),
             registry,
-            listeners,
-            accepting,
-            keys: BTreeMap::new(),
             reports,
             ready: Arc::new(Notify::new()),
             fib,
+            host,
             watchers,
             kernel_routes: BTreeMap::new(),
             originated: BTreeMap::new(),
@@ -198,7 +197,7 @@ impl Core {
 
     /// Runs until told to stop.
     pub(super) async fn run(mut self, mut lanes: Lanes) {
-        let mut view = self.fib.watch_view();
+        let mut view = self.host.watch_view();
         let ready = Arc::clone(&self.ready);
         self.view_changed();
         loop {
@@ -458,13 +457,9 @@ impl Core {
     // ===== the end =====
 
     async fn stop(&mut self, graceful: bool, lanes: &mut Lanes) {
-        // The ports are free again when this returns.
-        self.accepting.shutdown().await;
-        self.listeners = Arc::new([]);
-        self.registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        for peer in self.peers.values() {
+            self.unregister(peer);
+        }
         let ends: Vec<_> = self.peers.values().map(|p| p.quit(graceful)).collect();
         let in_flight = self.in_flight.take();
         let fib = self.fib.clone();
@@ -498,7 +493,8 @@ impl Core {
 
     /// Addresses or interfaces changed.
     fn view_changed(&mut self) {
-        let view = self.fib.view();
+        let view = self.host.view();
+        self.links_changed(&view);
         let mut addresses: Vec<IpAddr> = view.local_addresses().collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -507,12 +503,31 @@ impl Core {
         self.host_changed();
     }
 
+    /// Tells a view of links, as the FIB tells the default instance.
+    fn links_changed(&mut self, view: &Arc<KernelView>) {
+        let Some(before) = self.links.as_mut() else {
+            return;
+        };
+        let before = std::mem::replace(before, Arc::clone(view));
+        for old in before.interfaces() {
+            let gone = view.interface(old.ifindex).is_none_or(|new| !new.up);
+            if old.up && gone {
+                self.interface_down(old.ifindex);
+            }
+        }
+        for new in view.interfaces().iter().filter(|new| new.up) {
+            if before.interface(new.ifindex) != Some(new) {
+                self.interface_up(new);
+            }
+        }
+    }
+
     /// The identifier in force: the configured one, else the highest address of
     /// a loopback, else the highest of all (as FRR chooses).
     pub(super) fn router_id(&self) -> Ipv4Addr {
         let configured = self.config.bgp.as_ref().and_then(|bgp| bgp.router_id);
         configured.unwrap_or_else(|| {
-            let view = self.fib.view();
+            let view = self.host.view();
             let highest = |loopback: bool| {
                 view.interfaces()
                     .iter()

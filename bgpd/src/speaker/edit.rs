@@ -8,7 +8,7 @@ use holdfast_config::frr;
 use holdfast_config::model::Config;
 use holdfast_config::{Leniency, Spelling, parse_str, validate};
 
-use super::request::Request;
+use super::instances::Order;
 use super::{Speaker, SpeakerError};
 
 impl Speaker {
@@ -17,7 +17,7 @@ impl Speaker {
     /// # Errors
     /// [`SpeakerError::Stopped`].
     pub async fn config(&self) -> Result<(Config, u64), SpeakerError> {
-        self.ask(Request::Config).await
+        self.order(Order::Config).await
     }
 
     /// Makes `config` the running configuration; what differs is applied.
@@ -36,7 +36,7 @@ impl Speaker {
             let messages = problems.into_iter().map(|p| p.message);
             return Err(SpeakerError::Config(messages.collect()));
         }
-        self.ask(|answer| Request::Apply(Box::new(config), answer))
+        self.order(|answer| Order::Apply(Box::new(config), answer))
             .await?
     }
 
@@ -86,7 +86,7 @@ impl Speaker {
         // A neighbor without remote-as is no error while it is being typed:
         // what cannot run yet does not, as in FRR.
         let applied = self
-            .ask(|answer| Request::Apply(Box::new(session.into_config()), answer))
+            .order(|answer| Order::Apply(Box::new(session.into_config()), answer))
             .await?;
         if let Ok((_, now)) = applied {
             revision = now;
@@ -195,8 +195,7 @@ impl Speaker {
 }
 
 fn neighbor_count(session: &frr::Session) -> usize {
-    let bgp = session.config.bgp.as_ref();
-    bgp.map_or(0, |bgp| bgp.neighbors.len())
+    session.edited().map_or(0, |bgp| bgp.neighbors.len())
 }
 
 fn failed(error: &str) -> v1::LineResult {
@@ -211,8 +210,8 @@ fn context_after(session: &frr::Session, outcome: frr::Outcome) -> Vec<String> {
     if outcome == frr::Outcome::Left {
         return Vec::new();
     }
-    let bgp = session.config.bgp.as_ref();
-    let router = || bgp.map(|bgp| format!("router bgp {}", bgp.asn));
+    let bgp = session.edited();
+    let router = || bgp.map(|bgp| session.instance.router_line(bgp.asn));
     match session.mode {
         frr::Mode::Config => Vec::new(),
         frr::Mode::RouterBgp => router().into_iter().collect(),

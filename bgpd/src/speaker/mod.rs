@@ -21,6 +21,7 @@ mod convert;
 mod core;
 mod edit;
 mod exports;
+mod instances;
 mod listener;
 mod peers;
 mod request;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use bgp_wire::Family;
 use holdfast_api::v1;
-use holdfast_config::Spelling;
+use holdfast_config::{InstanceName, Spelling};
 use holdfast_fib as fib;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
@@ -41,17 +42,12 @@ use tokio::task::JoinSet;
 
 use crate::session::status::now_ms;
 use crate::session::transport;
+use instances::{Directory, Door, Instances, Order};
 use request::{Request, RoutesQuery, Selection};
 
 /// The FRR whose formats are followed.
 pub const FRR_VERSION: &str = "8.4.4";
 
-/// Requests that may wait for the core.
-const REQUESTS: usize = 64;
-/// Reports of sessions that may wait for the core, each of up to one read:
-/// enough that the core has something to do, few enough that memory stays small
-/// when peers are faster than we are.
-const REPORTS: usize = 16;
 /// How much longer than the core the FIB waits before it removes what an
 /// earlier run left.
 const SWEEP_SLACK: Duration = Duration::from_secs(30);
@@ -64,6 +60,9 @@ pub enum SpeakerError {
     /// No `router bgp`.
     #[error("BGP instance not found")]
     NoBgp,
+    /// No view of that name.
+    #[error("no BGP instance is named \"{0}\"")]
+    NoInstance(String),
     /// No peer like that.
     #[error("no such neighbor")]
     NoSuchPeer,
@@ -145,13 +144,15 @@ impl Default for SpeakerOptions {
 
 /// A running speaker; cheap to clone. All calls may be made from anywhere; the
 /// types are those of the API.
+///
+/// Calls about peers and routes are about the default BGP instance, or the one
+/// of [`Speaker::instance`]; a request that names an instance is about that.
 #[derive(Debug, Clone)]
 pub struct Speaker {
-    requests: mpsc::Sender<Request>,
+    orders: mpsc::Sender<Order>,
+    directory: Directory,
+    instance: InstanceName,
     fib: fib::FibHandle,
-    /// The core has the strong one, so that watches end with it.
-    watchers: broadcast::WeakSender<Arc<v1::WatchEvent>>,
-    interest: Arc<watch::Interest>,
     options: Arc<SpeakerOptions>,
     /// Edits of the configuration take turns.
     editing: Arc<Mutex<()>>,
@@ -179,36 +180,27 @@ impl Speaker {
             .into();
         let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
         let restart = restart::Restarting::found(&fib, options.adopt_stale).await?;
-        let (requests, request_lane) = mpsc::channel(REQUESTS);
-        let (reports, report_lane) = mpsc::channel(REPORTS);
-        let watchers = watch::Watchers::new(options.kernel);
-        let (weak, interest) = (watchers.events.downgrade(), Arc::clone(&watchers.interest));
         let registry = core::Registry::default();
         let mut accepting = JoinSet::new();
         for index in 0..listeners.len() {
             let peers = Arc::clone(&registry);
             accepting.spawn(listener::accept(Arc::clone(&listeners), index, peers));
         }
-        let core = core::Core::new(core::Parts {
-            options: options.clone(),
-            fib: fib.clone(),
-            reports,
-            watchers,
-            registry,
-            listeners,
-            accepting,
+        let instances = Instances::new(
+            options.clone(),
+            (fib.clone(), fib_events),
             restart,
-        });
-        tokio::spawn(core.run(core::Lanes {
-            requests: request_lane,
-            reports: report_lane,
-            fib: fib_events,
-        }));
+            (listeners, registry),
+            accepting,
+        );
+        let directory = instances.directory();
+        let (orders, lane) = mpsc::channel(instances::ORDERS);
+        tokio::spawn(instances.run(lane));
         Ok(Speaker {
-            requests,
+            orders,
+            directory,
+            instance: InstanceName::Default,
             fib,
-            watchers: weak,
-            interest,
             options: Arc::new(options),
             editing: Arc::default(),
         })
@@ -219,11 +211,68 @@ impl Speaker {
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, SpeakerError> {
         let (answer, waiting) = oneshot::channel();
-        self.requests
+        let door = self.door()?;
+        door.requests
             .send(request(answer))
             .await
             .map_err(|_| SpeakerError::Stopped)?;
         waiting.await.map_err(|_| SpeakerError::Stopped)
+    }
+
+    /// The way to this handle's instance.
+    fn door(&self) -> Result<Door, SpeakerError> {
+        let door = self.directory.door(&self.instance);
+        door.ok_or_else(|| match self.directory.door(&InstanceName::Default) {
+            Some(_) => SpeakerError::NoInstance(self.instance.word().to_owned()),
+            // That one is there as long as the speaker runs.
+            None => SpeakerError::Stopped,
+        })
+    }
+
+    /// Asks for something that is the whole process's.
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Result<T, SpeakerError> {
+        let (answer, waiting) = oneshot::channel();
+        self.orders
+            .send(order(answer))
+            .await
+            .map_err(|_| SpeakerError::Stopped)?;
+        waiting.await.map_err(|_| SpeakerError::Stopped)
+    }
+
+    /// The same speaker, for calls about the view of this name; the default
+    /// instance is `default`. Whether there is such a view, each call tells.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> Speaker {
+        Speaker {
+            instance: InstanceName::from_word(name),
+            ..self.clone()
+        }
+    }
+
+    /// The handle for a request that may name an instance.
+    fn named(&self, name: &str) -> Speaker {
+        if name.is_empty() {
+            self.clone()
+        } else {
+            self.instance(name)
+        }
+    }
+
+    /// The configured BGP instances: the default one, then the views by name.
+    ///
+    /// # Errors
+    /// [`SpeakerError::Stopped`].
+    pub async fn instances(&self) -> Result<Vec<v1::Instance>, SpeakerError> {
+        let (config, _) = self.config().await?;
+        let instances = config.instances().map(|(name, bgp)| v1::Instance {
+            name: name.word().to_owned(),
+            kind: convert::instance_kind(&name) as i32,
+            asn: bgp.asn,
+        });
+        Ok(instances.collect())
     }
 
     /// What the speaker is and runs.
@@ -255,7 +304,7 @@ impl Speaker {
             text => Some(text.parse().map_err(|_| SpeakerError::NoSuchPeer)?),
         };
         Ok(Routes {
-            speaker: self.clone(),
+            speaker: self.named(&request.instance),
             query: Some(RoutesQuery {
                 family,
                 table: request.table(),
@@ -294,19 +343,35 @@ impl Speaker {
             }
         }
         Ok(FibRoutes {
-            speaker: self.clone(),
+            // Only the default instance has routes there.
+            speaker: self.instance(""),
             rows: rows.into_iter(),
         })
     }
 
     /// Changes as they happen, from now on.
-    pub fn watch(&self, wanted: v1::WatchRequest) -> Watch {
-        let events = match self.watchers.upgrade() {
+    ///
+    /// # Errors
+    /// [`SpeakerError::NoInstance`].
+    pub fn watch(&self, wanted: v1::WatchRequest) -> Result<Watch, SpeakerError> {
+        let speaker = self.named(&wanted.instance);
+        let door = match speaker.door() {
+            Err(SpeakerError::Stopped) => None,
+            other => Some(other?),
+        };
+        let events = door.as_ref().and_then(|door| door.watchers.upgrade());
+        let events = match events {
             Some(events) => events.subscribe(),
             // Of a speaker that has stopped: ends at once.
             None => broadcast::channel(1).1,
         };
-        Watch::new(wanted, events, Arc::clone(&self.interest))
+        let wanted = v1::WatchRequest {
+            // Nothing of a view is forwarded.
+            fib: wanted.fib && !speaker.instance.is_view(),
+            ..wanted
+        };
+        let interest = door.map(|door| door.interest).unwrap_or_default();
+        Ok(Watch::new(wanted, events, interest))
     }
 
     /// Resets or refreshes sessions; returns how many.
@@ -314,19 +379,24 @@ impl Speaker {
     /// # Errors
     /// [`SpeakerError::NoSuchPeer`], [`SpeakerError::NoBgp`].
     pub async fn clear(&self, request: v1::ClearRequest) -> Result<u32, SpeakerError> {
-        self.ask(|answer| Request::Clear(request, answer)).await?
+        let speaker = self.named(&request.instance);
+        speaker
+            .ask(|answer| Request::Clear(request, answer))
+            .await?
     }
 
     /// Returns when the speaker has stopped, asked to or not.
     pub async fn stopped(&self) {
-        self.requests.closed().await;
+        self.orders.closed().await;
     }
 
     /// Ends sessions (gracefully: without a NOTIFICATION, leaving the kernel's
     /// routes in place; else with Cease and without routes), then all tasks.
+    /// The sessions of a view end gracefully where the view has graceful restart
+    /// configured.
     pub async fn stop(&self, graceful: bool) {
         // One that has stopped already needs no stopping.
-        let _ = self.ask(|done| Request::Stop { graceful, done }).await;
+        let _ = self.order(|done| Order::Stop { graceful, done }).await;
     }
 }
 

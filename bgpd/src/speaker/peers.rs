@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bgp_wire::{
@@ -18,6 +18,7 @@ use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
 use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy};
 use tokio::sync::{mpsc, oneshot};
 
+use super::configure::registry;
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
 use crate::fsm::{
@@ -217,11 +218,8 @@ impl Core {
     }
 
     fn remove_peer(&mut self, address: IpAddr) {
-        self.registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&address);
         if let Some(peer) = self.peers.remove(&address) {
+            self.unregister(&peer);
             // Its last change of state finds nobody who would log it.
             if peer.up.is_some() && self.logs_changes() {
                 tracing::info!(neighbor = %address, from = "Established", to = "removed", "session");
@@ -235,6 +233,19 @@ impl Core {
                 message: None,
                 hard: true,
             })));
+        }
+    }
+
+    /// Connections are offered to the peer's session no more. Another instance
+    /// may have its address already.
+    pub(super) fn unregister(&self, peer: &Peer) {
+        let mut sessions = registry(&self.registry);
+        let address = peer.settings.address;
+        if sessions
+            .get(&address)
+            .is_some_and(|s| s.is_same(&peer.session))
+        {
+            sessions.remove(&address);
         }
     }
 
@@ -278,10 +289,7 @@ impl Core {
         let address = settings.address;
         let session = SessionHandle::spawn(id, config.clone(), self.reports.clone());
         let start = may_run(&settings, &config);
-        self.registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(address, session.clone());
+        registry(&self.registry).insert(address, session.clone());
         if start {
             session.tell(Command::Event(Event::ManualStart));
         }
@@ -386,7 +394,7 @@ impl Core {
     }
 
     fn transport_params(&self, settings: &EffectivePeer) -> TransportParams {
-        let view = self.fib.view();
+        let view = self.host.view();
         let interface = match &settings.update_source {
             Some(UpdateSource::Interface(name)) => view.interface_named(name),
             _ => None,
@@ -574,7 +582,7 @@ impl Core {
                 local,
                 data,
             } => {
-                let mut link = Link::new(&self.fib.view(), local, address);
+                let mut link = Link::new(&self.host.view(), local, address);
                 link.v4 = self.options.next_hop_v4.or(link.v4);
                 link.v6 = self.options.next_hop_v6.or(link.v6);
                 let up = Up {

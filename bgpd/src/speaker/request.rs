@@ -31,9 +31,8 @@ pub(super) enum Request {
     Routes(RoutesQuery, Answer<RoutesPage>),
     /// MEDs of the best paths of these prefixes, 0 where there is none.
     Meds(Vec<IpNet>, oneshot::Sender<Vec<u32>>),
-    Config(oneshot::Sender<(Config, u64)>),
-    /// Validated already; answers with a line per change and the revision.
-    Apply(Box<Config>, Answer<(Vec<String>, u64)>),
+    /// Validated already, with the instance's own part as `bgp`.
+    Apply(Box<Config>, oneshot::Sender<()>),
     Clear(v1::ClearRequest, Answer<u32>),
     Stop {
         graceful: bool,
@@ -118,10 +117,9 @@ impl Core {
             Request::Peers(address, answer) => drop(answer.send(self.list_peers(address))),
             Request::Routes(query, answer) => drop(answer.send(self.routes(&query))),
             Request::Meds(prefixes, answer) => drop(answer.send(self.meds(&prefixes))),
-            Request::Config(answer) => drop(answer.send((self.config.clone(), self.revision))),
             Request::Apply(config, answer) => {
-                let changes = self.configure(*config);
-                drop(answer.send(Ok((changes, self.revision))));
+                self.configure(*config);
+                let _ = answer.send(());
             }
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
             Request::Stop { .. } => {}
@@ -135,6 +133,8 @@ impl Core {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             frr_version: super::FRR_VERSION.to_owned(),
             hostname: self.hostname().unwrap_or_default(),
+            instance: self.name.word().to_owned(),
+            kind: convert::instance_kind(&self.name) as i32,
             bgp_configured: bgp.is_some(),
             asn: bgp.map_or(0, |b| b.asn),
             router_id: rib.router_id.to_string(),

@@ -61,7 +61,10 @@ async fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
         .mode();
     assert_eq!(mode & 0o777, 0o660);
     let mut client = client(&served.path).await;
-    let global = client.get_global(v1::GetGlobalRequest {}).await.unwrap();
+    let global = client
+        .get_global(v1::GetGlobalRequest::default())
+        .await
+        .unwrap();
     assert_eq!(global.into_inner().asn, 65001);
     served.stop().await;
     assert!(!served.path.exists());
@@ -105,6 +108,47 @@ async fn a_socket_that_took_our_place_stays() {
 }
 
 #[tokio::test]
+async fn requests_name_an_instance() {
+    let served = Served::start().await;
+    let mut client = client(&served.path).await;
+    let view = "router bgp 65009 view RED";
+    let answer = served.router.lines(&[], &[view]).await;
+    assert!(answer.results[0].ok, "{answer:?}");
+    let list = client.list_instances(v1::ListInstancesRequest {}).await;
+    let list = list.unwrap().into_inner().instances;
+    let names: Vec<_> = list.iter().map(|i| (i.name.as_str(), i.asn)).collect();
+    assert_eq!(names, [("default", 65001), ("RED", 65009)]);
+    for (instance, asn, peers) in [("", 65001, 1), ("default", 65001, 1), ("RED", 65009, 0)] {
+        let instance = instance.to_owned();
+        let request = v1::GetGlobalRequest {
+            instance: instance.clone(),
+        };
+        let global = client.get_global(request).await.unwrap().into_inner();
+        assert_eq!(global.asn, asn, "{instance}");
+        let request = v1::ListPeersRequest {
+            instance: instance.clone(),
+            ..v1::ListPeersRequest::default()
+        };
+        let listed = client.list_peers(request).await.unwrap().into_inner();
+        assert_eq!(listed.peers.len(), peers, "{instance}");
+    }
+    let nowhere = "BLUE".to_owned();
+    let request = v1::ListRoutesRequest {
+        instance: nowhere.clone(),
+        ..crate::rig::loc_rib(v1::Family::Ipv4Unicast)
+    };
+    let status = client.list_routes(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::NotFound);
+    let request = v1::WatchRequest {
+        instance: nowhere,
+        ..v1::WatchRequest::default()
+    };
+    let status = client.watch(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::NotFound);
+    assert_eq!(status.message(), "no BGP instance is named \"BLUE\"");
+}
+
+#[tokio::test]
 async fn errors_have_their_codes() {
     let served = Served::start().await;
     let mut client = client(&served.path).await;
@@ -114,7 +158,7 @@ async fn errors_have_their_codes() {
             table: table.into(),
             peer: peer.to_owned(),
             prefix: prefix.to_owned(),
-            longer: false,
+            ..v1::ListRoutesRequest::default()
         };
     use v1::{Family, Table};
     for (request, code) in [

@@ -13,4 +13,5 @@ mod rig;
 mod routes;
 mod sessions;
 mod timers;
+mod views;
 mod watching;

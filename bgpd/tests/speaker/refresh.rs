@@ -165,7 +165,7 @@ async fn soft_resets_ask_the_peer_and_send_again() {
         router.speaker.clear(v1::ClearRequest {
             kind: kind.into(),
             target: Some(v1::clear_request::Target::All(true)),
-            family: 0,
+            ..v1::ClearRequest::default()
         })
     };
     assert_eq!(clear(v1::ClearKind::ClearSoftIn).await.unwrap(), 1);

@@ -233,7 +233,7 @@ async fn clear_resets_hard_and_the_session_comes_back() {
         router.speaker.clear(v1::ClearRequest {
             kind: v1::ClearKind::ClearHard.into(),
             target: Some(target),
-            family: 0,
+            ..v1::ClearRequest::default()
         })
     };
     use v1::clear_request::Target;

@@ -12,7 +12,7 @@ fn all() -> v1::WatchRequest {
         peers: true,
         routes: true,
         fib: true,
-        family: 0,
+        ..v1::WatchRequest::default()
     }
 }
 
@@ -51,11 +51,14 @@ async fn a_watcher_sees_routes_and_the_fib_change() {
     peer.announce(&["192.0.2.0/25"], &attributes(&[65002]))
         .await;
     router.has(&["192.0.2.0/25"]).await;
-    let mut watch = router.speaker.watch(all());
-    let mut only_routes = router.speaker.watch(v1::WatchRequest {
-        routes: true,
-        ..v1::WatchRequest::default()
-    });
+    let mut watch = router.speaker.watch(all()).unwrap();
+    let mut only_routes = router
+        .speaker
+        .watch(v1::WatchRequest {
+            routes: true,
+            ..v1::WatchRequest::default()
+        })
+        .unwrap();
     peer.announce(&["203.0.113.0/24"], &attributes(&[65002, 65007]))
         .await;
     let (mut in_table, mut in_fib) = (None, None);
@@ -93,7 +96,7 @@ async fn a_watcher_sees_routes_and_the_fib_change() {
 #[tokio::test]
 async fn a_watcher_sees_sessions_and_our_own_routes() {
     let (router, peer) = up().await;
-    let mut watch = router.speaker.watch(all());
+    let mut watch = router.speaker.watch(all()).unwrap();
     router.line("network 198.51.100.0/24").await;
     let change = find(&mut watch, route).await;
     assert!(change.route.unwrap().paths[0].local);
@@ -110,10 +113,13 @@ async fn a_watcher_sees_sessions_and_our_own_routes() {
 #[tokio::test]
 async fn one_family_is_watched_alone() {
     let (router, mut peer) = up().await;
-    let mut watch = router.speaker.watch(v1::WatchRequest {
-        family: v1::Family::Ipv6Unicast.into(),
-        ..all()
-    });
+    let mut watch = router
+        .speaker
+        .watch(v1::WatchRequest {
+            family: v1::Family::Ipv6Unicast.into(),
+            ..all()
+        })
+        .unwrap();
     peer.announce(&["203.0.113.0/24"], &attributes(&[65002]))
         .await;
     router.has(&["203.0.113.0/24"]).await;
@@ -136,8 +142,8 @@ async fn a_watcher_that_stands_still_loses_events_and_nothing_else() {
         routes: true,
         ..v1::WatchRequest::default()
     };
-    let mut asleep = router.speaker.watch(routes);
-    let mut awake = router.speaker.watch(routes);
+    let mut asleep = router.speaker.watch(routes.clone()).unwrap();
+    let mut awake = router.speaker.watch(routes.clone()).unwrap();
     let list: Vec<_> = (0..8000u32)
         .map(|n| nlri(&format!("10.{}.{}.0/24", n / 256, n % 256)))
         .collect();
@@ -162,8 +168,8 @@ async fn a_watcher_that_stands_still_loses_events_and_nothing_else() {
 async fn a_watch_ends_with_the_speaker() {
     let (router, peer) = up().await;
     drop(peer);
-    let mut watch = router.speaker.watch(all());
+    let mut watch = router.speaker.watch(all()).unwrap();
     router.speaker.stop(false).await;
     soon("the end", async { while watch.next().await.is_some() {} }).await;
-    assert!(router.speaker.watch(all()).next().await.is_none());
+    assert!(router.speaker.watch(all()).unwrap().next().await.is_none());
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{ConfigError, Places};
 use crate::grammar::words;
+use crate::instances::InstanceName;
 use crate::load::{Leniency, Parsed};
 use crate::validate::Subject;
 
@@ -46,7 +47,10 @@ impl Reader<'_> {
         }
         let mode = self.session.mode;
         match self.session.apply_line(line) {
-            Ok(_) => note_places(&words, mode, number, &mut parsed.places),
+            Ok(_) => {
+                let instance = &self.session.instance;
+                note_places(&words, (mode, instance), number, &mut parsed.places);
+            }
             Err(error) => {
                 let rejected = matches!(error.kind, LineErrorKind::Rejected(_));
                 self.skip = Some(first.column);
@@ -81,19 +85,24 @@ impl Reader<'_> {
     }
 }
 
-/// Remembers where the instance, each neighbor and each group is named first.
-fn note_places(words: &[crate::grammar::Word<'_>], mode: Mode, number: usize, places: &mut Places) {
+/// Remembers where each instance and its neighbors and groups are named first.
+fn note_places(
+    words: &[crate::grammar::Word<'_>],
+    (mode, instance): (Mode, &InstanceName),
+    number: usize,
+    places: &mut Places,
+) {
     let (Some(first), Some(second)) = (words.first(), words.get(1)) else {
         return;
     };
     if mode == Mode::Config && "router".starts_with(first.text) {
-        places.note(Subject::Bgp, number, first.column);
+        places.note(instance, Subject::Bgp, (number, first.column));
     }
     if "neighbor".starts_with(first.text) {
         let subject = second.text.parse().map_or_else(
             |_| Subject::PeerGroup(second.text.to_owned()),
             Subject::Neighbor,
         );
-        places.note(subject, number, second.column);
+        places.note(instance, subject, (number, second.column));
     }
 }

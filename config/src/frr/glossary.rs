@@ -15,6 +15,11 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     ("router", "Enter a routing protocol"),
     ("router bgp", "Enter the BGP instance"),
     ("router bgp (1-4294967295)", "Local AS number"),
+    (
+        "view",
+        "An instance with a table of its own, out of the kernel",
+    ),
+    ("VIEWVRFNAME", "Name of the instance"),
     ("line", "Enter a terminal line"),
     ("line vty", "Virtual terminals"),
     ("exit", "Leave this mode for the one above"),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::grammar::{Builder, Grammar};
+use crate::instances::InstanceName;
 use crate::model::{Bgp, Family};
 
 use super::glossary::GLOSSARY;
@@ -74,12 +75,20 @@ const fn moving(
     Row::new(set, "", Apply::Session(apply), Print::Nothing)
 }
 
-const ENTER_BGP: [Row; 1] = [Row::new(
-    "router bgp [(1-4294967295)$asn]",
-    "no router bgp [(1-4294967295)$asn]",
-    Apply::Session(router_bgp),
-    Print::Nothing,
-)];
+const ENTER_BGP: [Row; 2] = [
+    Row::new(
+        "router bgp [(1-4294967295)$asn]",
+        "no router bgp [(1-4294967295)$asn]",
+        Apply::Session(router_bgp),
+        Print::Nothing,
+    ),
+    Row::new(
+        "router bgp (1-4294967295)$asn view VIEWVRFNAME$view",
+        "no router bgp (1-4294967295)$asn view VIEWVRFNAME$view",
+        Apply::Session(router_bgp),
+        Print::Nothing,
+    ),
+];
 
 const LINE_VTY: Row = moving("line vty", |session, _| {
     session.mode = Mode::LineVty;
@@ -126,7 +135,15 @@ fn end(session: &mut Session, _: &Args<'_>) -> Result<Outcome, Rejection> {
 
 fn router_bgp(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
     let asn = args.number::<u32>("asn");
-    let running = session.config.bgp.as_ref().map(|bgp| bgp.asn);
+    let name = match args.text("view") {
+        Some(name) if args.on && !InstanceName::can_be_view(&name) => {
+            let message = format!("\"{name}\" cannot name a view");
+            return Err(Rejection::at("view", message));
+        }
+        Some(name) => InstanceName::View(name),
+        None => InstanceName::Default,
+    };
+    let running = session.config.instance(&name).map(|bgp| bgp.asn);
     match (asn, running) {
         (Some(asn), Some(running)) if asn != running && args.on => {
             let message = format!("BGP is already running; AS is {running}");
@@ -137,13 +154,20 @@ fn router_bgp(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejecti
         }
         (None, None) if args.on => return Err(Rejection::new("Please specify ASN and VRF")),
         (_, None) if !args.on => return Err(Rejection::new("Can't find BGP instance")),
-        (Some(asn), None) => session.config.bgp = Some(Bgp::new(asn, &args.defaults)),
+        (None, Some(_)) if !args.on && !session.config.views.is_empty() => {
+            return Err(Rejection::new("Please specify ASN and VRF"));
+        }
+        (Some(asn), None) => {
+            let bgp = Bgp::new(asn, &args.defaults);
+            session.config.set_instance(&name, Some(bgp));
+        }
         _ => {}
     }
     if !args.on {
-        session.config.bgp = None;
+        session.config.set_instance(&name, None);
         return Ok(Outcome::Applied);
     }
+    session.instance = name;
     session.mode = Mode::RouterBgp;
     Ok(Outcome::Entered(session.mode))
 }

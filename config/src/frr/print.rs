@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::instances::InstanceName;
 use crate::model::{Bgp, Config, Defaults, Neighbor, PeerSettings, Prefix};
 
 use super::membership::{group_lines, neighbor_lines};
@@ -21,8 +22,8 @@ pub fn to_frr(config: &Config) -> String {
         }
     }
     text.push_str("!\n");
-    if let Some(bgp) = &config.bgp {
-        router_bgp(&mut text, bgp, &config.defaults());
+    for (name, bgp) in config.instances() {
+        router_bgp(&mut text, &name, bgp, &config.defaults());
     }
     text.push_str("end\n");
     text
@@ -43,9 +44,9 @@ fn push(text: &mut String, indent: &str, lines: impl IntoIterator<Item = String>
     }
 }
 
-fn router_bgp(text: &mut String, bgp: &Bgp, defaults: &Defaults) {
+fn router_bgp(text: &mut String, name: &InstanceName, bgp: &Bgp, defaults: &Defaults) {
     let fresh = Bgp::new(bgp.asn, defaults);
-    push(text, "", [format!("router bgp {}", bgp.asn)]);
+    push(text, "", [name.router_line(bgp.asn)]);
     for row in instance::ROWS {
         push(text, " ", instance_lines(row, bgp, &fresh, defaults));
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::grammar::{Grammar, Match, MatchError, nearest_word, words};
+use crate::instances::{InstanceName, taken};
 use crate::model::{Bgp, Config, Family};
 
 use super::modes;
@@ -110,6 +111,9 @@ pub struct Session {
     pub config: Config,
     /// The mode of the next line.
     pub mode: Mode,
+    /// The instance that the lines of [`Mode::RouterBgp`] and
+    /// [`Mode::AddressFamily`] are about.
+    pub instance: InstanceName,
 }
 
 impl Session {
@@ -118,6 +122,7 @@ impl Session {
         Self {
             config,
             mode: Mode::Config,
+            instance: InstanceName::Default,
         }
     }
 
@@ -166,7 +171,10 @@ impl Session {
                 return apply(self, &args).inspect_err(|_| self.mode = before);
             }
             Apply::Config(apply) => apply(&mut self.config, &args)?,
-            Apply::Bgp(apply) => apply(self.bgp()?, &args)?,
+            Apply::Bgp(apply) => {
+                self.check_owner(&args)?;
+                apply(self.bgp()?, &args)?;
+            }
             Apply::BgpFlag(flag) => (flag.set)(self.bgp()?, args.on),
             Apply::Peer(apply) => apply(&mut target(self.bgp()?, &args)?, &args)?,
             Apply::PeerFlag(flag) => {
@@ -185,11 +193,30 @@ impl Session {
         Ok(Outcome::Applied)
     }
 
+    /// The instance that is being edited, if there is one.
+    pub fn edited(&self) -> Option<&Bgp> {
+        self.config.instance(&self.instance)
+    }
+
     fn bgp(&mut self) -> Result<&mut Bgp, Rejection> {
         self.config
-            .bgp
-            .as_mut()
+            .instance_mut(&self.instance)
             .ok_or_else(|| Rejection::new("No BGP process is configured"))
+    }
+
+    /// A line may not make a neighbor that another instance has: a connection
+    /// from its address could belong to either.
+    fn check_owner(&self, args: &Args<'_>) -> Result<(), Rejection> {
+        let Some(address) = args.address("peer").filter(|_| args.on) else {
+            return Ok(());
+        };
+        let known = self
+            .edited()
+            .is_some_and(|bgp| bgp.neighbors.contains_key(&address));
+        match self.config.other_owner(&self.instance, address) {
+            Some(owner) if !known => Err(Rejection::at("peer", taken(address, &owner))),
+            _ => Ok(()),
+        }
     }
 
     fn not_matched(&self, line: &str, failure: Option<MatchError>) -> LineError {

@@ -23,6 +23,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::instances::InstanceName;
 use crate::load::{Leniency, Parsed};
 use crate::model::{Bgp, Config, Neighbor, PeerSettings};
 use crate::validate::Subject;
@@ -50,30 +51,50 @@ pub(crate) fn parse(name: &str, text: &str, leniency: Leniency) -> Parsed {
 
 /// The tables that are not read by rows, because they depend on others.
 const BGP: &str = "bgp";
+const VIEW: &str = "view";
 const PEER_GROUP: &str = "peer-group";
 const NEIGHBOR: &str = "neighbor";
 const ASN: &str = "asn";
 
 fn read_config(config: &mut Config, table: &DeTable<'_>, sink: &mut Sink<'_>) {
-    read_keys(global::KEYS, &[BGP], config, table, sink);
-    let Some((key, value)) = entry(table, BGP) else {
-        return;
+    read_keys(global::KEYS, &[BGP, VIEW], config, table, sink);
+    if let Some((key, value)) = entry(table, BGP)
+        && let Some(table) = (Item { value, sink }).table()
+    {
+        config.bgp = read_instance(InstanceName::Default, key.span(), table, config, sink);
+    }
+    for (name, span, table) in named_tables(table, VIEW, sink) {
+        let view = InstanceName::View(name);
+        let bgp = read_instance(view.clone(), span, table, config, sink);
+        config.set_instance(&view, bgp);
+    }
+}
+
+/// Reads an instance whose table's name is at `span`.
+fn read_instance(
+    name: InstanceName,
+    span: Range<usize>,
+    table: &DeTable<'_>,
+    config: &Config,
+    sink: &mut Sink<'_>,
+) -> Option<Bgp> {
+    let title = match &name {
+        InstanceName::Default => BGP.to_owned(),
+        InstanceName::View(name) => format!("{VIEW}.{name}"),
     };
-    sink.place(Subject::Bgp, key.span());
-    let Some(table) = (Item { value, sink }).table() else {
-        return;
-    };
+    sink.instance = name;
+    sink.place(Subject::Bgp, span.clone());
     let asn = match entry(table, ASN) {
         Some((_, value)) => (Item { value, sink }).number(1..=u32::MAX),
         None => {
-            sink.error(key.span(), "[bgp] has no asn, the local AS number");
+            sink.error(span, &format!("[{title}] has no asn, the local AS number"));
             None
         }
     };
     // Without its number the instance is read for its errors alone.
     let mut bgp = Bgp::new(asn.unwrap_or_default(), &config.defaults());
     read_bgp(&mut bgp, table, sink);
-    config.bgp = asn.map(|_| bgp);
+    asn.map(|_| bgp)
 }
 
 fn read_bgp(bgp: &mut Bgp, table: &DeTable<'_>, sink: &mut Sink<'_>) {
@@ -125,7 +146,7 @@ fn entry<'t, 'i>(
     table.iter().find(|(name, _)| name.get_ref() == key)
 }
 
-/// The tables under `[bgp.KEY.NAME]`, each with the place of its name.
+/// The tables under `[KEY.NAME]` of a table, each with the place of its name.
 fn named_tables<'t, 'i>(
     table: &'t DeTable<'i>,
     key: &str,

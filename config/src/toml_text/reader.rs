@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::ConfigError;
 use crate::grammar::nearest_word;
+use crate::instances::InstanceName;
 use crate::load::{Leniency, Parsed};
 use crate::model::Config;
 use crate::validate::Subject;
@@ -18,6 +19,8 @@ pub(super) struct Sink<'t> {
     text: &'t str,
     leniency: Leniency,
     parsed: Parsed,
+    /// The instance that is being read.
+    pub(super) instance: InstanceName,
 }
 
 impl<'t> Sink<'t> {
@@ -27,6 +30,7 @@ impl<'t> Sink<'t> {
             text,
             leniency,
             parsed: Parsed::default(),
+            instance: InstanceName::Default,
         }
     }
 
@@ -61,7 +65,8 @@ impl<'t> Sink<'t> {
 
     pub(super) fn place(&mut self, subject: Subject, span: Range<usize>) {
         let (line, column) = self.line_and_column(span.start);
-        self.parsed.places.note(subject, line, column);
+        let places = &mut self.parsed.places;
+        places.note(&self.instance, subject, (line, column));
     }
 
     pub(super) fn syntax(&mut self, error: &toml::de::Error) {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::instances::InstanceName;
 use crate::model::{AfConfig, Bgp, Config, Defaults, Family, PeerSettings, Prefix};
 
 use super::keys::{Key, quoted};
@@ -55,8 +56,12 @@ impl Writer {
         } else {
             self.keys(global::KEYS.iter(), config, &fresh);
         }
-        if let Some(bgp) = &config.bgp {
-            self.bgp(bgp, &config.defaults());
+        for (name, bgp) in config.instances() {
+            let path = match &name {
+                InstanceName::Default => "bgp".to_owned(),
+                InstanceName::View(name) => format!("view.{}", key_text(name)),
+            };
+            self.bgp(&path, bgp, &config.defaults());
         }
         self.text
     }
@@ -93,19 +98,19 @@ impl Writer {
         }
     }
 
-    fn bgp(&mut self, bgp: &Bgp, defaults: &Defaults) {
+    fn bgp(&mut self, path: &str, bgp: &Bgp, defaults: &Defaults) {
         let fresh = Bgp::new(bgp.asn, defaults);
-        self.header("bgp");
+        self.header(path);
         self.line(&format!("asn = {}", bgp.asn));
         self.keys(instance::KEYS.iter(), bgp, &fresh);
-        self.family::<Ipv4Net>("bgp.ipv4-unicast", bgp);
-        self.family::<Ipv6Net>("bgp.ipv6-unicast", bgp);
+        self.family::<Ipv4Net>(&format!("{path}.ipv4-unicast"), bgp);
+        self.family::<Ipv6Net>(&format!("{path}.ipv6-unicast"), bgp);
         for (name, group) in &bgp.peer_groups {
-            self.header(&format!("bgp.peer-group.{}", key_text(name)));
+            self.header(&format!("{path}.peer-group.{}", key_text(name)));
             self.peer(group, None);
         }
         for (address, neighbor) in &bgp.neighbors {
-            self.header(&format!("bgp.neighbor.{}", quoted(address)));
+            self.header(&format!("{path}.neighbor.{}", quoted(address)));
             if let Some(group) = &neighbor.peer_group {
                 self.line(&format!("peer-group = {}", quoted(group)));
             }
@@ -179,7 +184,7 @@ pub fn reference() -> String {
     section(&mut text, "log", global::LOG);
     section(&mut text, "log.file", global::LOG_FILE);
     section(&mut text, "api", global::API);
-    section(&mut text, "bgp", instance::KEYS);
+    section(&mut text, "bgp, view.NAME", instance::KEYS);
     section(
         &mut text,
         "bgp.timers, bgp.neighbor.X.timers",
@@ -208,7 +213,7 @@ pub fn reference() -> String {
 fn section<T>(text: &mut String, title: &str, keys: &[Key<T>]) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "## {title}\n\n| key | meaning |\n| --- | --- |");
-    if title == "bgp" {
+    if title.starts_with("bgp, ") {
         let _ = writeln!(
             text,
             "| `asn` | The local AS number, 1 to 4294967295. Required. |"

@@ -1,6 +1,6 @@
 //! Random configurations that are valid and in their normal form.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -344,7 +344,12 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(any::<bool>()),
         any::<bool>(),
     );
-    (names, flags, log(), option::weighted(0.9, bgp())).prop_map(|(names, flags, log, bgp)| {
+    let views = prop_oneof![
+        2 => Just(BTreeMap::new()),
+        1 => btree_map("[A-Z]{1,6}", bgp(), 1..3),
+    ];
+    let instances = (option::weighted(0.9, bgp()), views);
+    (names, flags, log(), instances).prop_map(|(names, flags, log, (bgp, views))| {
         let mut config = Config {
             frr_version: names.0.map(str::to_owned),
             frr_defaults: if flags.0 {
@@ -362,8 +367,14 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 group: names.3,
             },
             bgp,
+            views,
         };
-        config.bgp.iter_mut().for_each(fit);
+        // An address is a neighbor of one instance only.
+        let mut taken = BTreeSet::new();
+        for bgp in config.bgp.iter_mut().chain(config.views.values_mut()) {
+            bgp.neighbors.retain(|address, _| taken.insert(*address));
+            fit(bgp);
+        }
         config.normalize();
         assert_eq!(validate(&config), [], "{config:#?}");
         config

@@ -35,6 +35,30 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// The instance's name, as `vrfName` has it.
+    pub(crate) fn name(&self) -> &str {
+        match self.global.instance.as_str() {
+            "" => "default",
+            name => name,
+        }
+    }
+
+    fn is_view(&self) -> bool {
+        self.global.kind() == v1::InstanceKind::InstanceView
+    }
+
+    /// The instance in titles: `VRF default`, `VIEW RED`.
+    pub(crate) fn title(&self) -> String {
+        let kind = if self.is_view() { "VIEW" } else { "VRF" };
+        format!("{kind} {}", self.name())
+    }
+
+    /// The table of a prefix: `table default`, `vrf RED`.
+    pub(crate) fn table(&self) -> String {
+        let kind = if self.is_view() { "vrf" } else { "table" };
+        format!("{kind} {}", self.name())
+    }
+
     /// Whether the router is in a confederation (RFC 5065).
     pub(crate) fn is_confederation(self) -> bool {
         self.global.confederation_identifier != 0

@@ -47,7 +47,8 @@ pub(crate) fn prefix(
     match best {
         Some(best) => {
             let restriction = best_restriction(&route.paths[best]);
-            writeln!(out, ", best #{}, table default{restriction})", best + 1)?;
+            let table = view.table();
+            writeln!(out, ", best #{}, {table}{restriction})", best + 1)?;
         }
         None => writeln!(out, ", no best path)")?,
     }

@@ -117,7 +117,8 @@ impl<'a> Summary<'a> {
 
     /// The family's title, for answers that cover several families.
     pub(crate) fn title(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "\n{} Summary (VRF default):", self.family.title())
+        let instance = self.view.title();
+        writeln!(out, "\n{} Summary ({instance}):", self.family.title())
     }
 
     /// Whether only failed peers were asked for and there is none.
@@ -274,7 +275,7 @@ impl<'a> Summary<'a> {
             "routerId": global.router_id,
             "as": global.asn,
             "vrfId": 0,
-            "vrfName": "default",
+            "vrfName": self.view.name(),
             "tableVersion": table.version,
             "ribCount": table.prefixes,
             "ribMemory": table.memory_bytes,

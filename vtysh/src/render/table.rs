@@ -111,9 +111,13 @@ impl<'a> RouteTable<'a> {
             (false, _) => self.text_head(out, chunk),
             (true, false) => write!(
                 out,
-                "{{\n \"vrfId\": 0,\n \"vrfName\": \"default\",\n \"tableVersion\": {},\n \
+                "{{\n \"vrfId\": 0,\n \"vrfName\": \"{}\",\n \"tableVersion\": {},\n \
                  \"routerId\": \"{}\",\n \"defaultLocPrf\": {},\n \"localAS\": {},\n \"routes\": {{ ",
-                chunk.table_version, chunk.router_id, chunk.default_local_pref, chunk.local_as
+                self.view.name(),
+                chunk.table_version,
+                chunk.router_id,
+                chunk.default_local_pref,
+                chunk.local_as
             ),
             (true, true) => self.adjacent_head(out, chunk),
         }

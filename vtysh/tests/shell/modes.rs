@@ -323,7 +323,7 @@ async fn history_list_and_find_show_lines() {
         .expect("an answer");
     let found = String::from_utf8_lossy(&out).into_owned();
     assert!(
-        found.starts_with("  (enable)  show [ip] bgp [vrf NAME] "),
+        found.starts_with("  (enable)  show [ip] bgp [<view|vrf> NAME] "),
         "{found}"
     );
     assert_eq!(found.lines().count(), 1, "{found}");

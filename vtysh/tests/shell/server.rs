@@ -117,9 +117,14 @@ impl Recorded {
 impl Holdfast for Recorded {
     async fn get_global(
         &self,
-        _: Request<v1::GetGlobalRequest>,
+        request: Request<v1::GetGlobalRequest>,
     ) -> Result<Response<v1::Global>, Status> {
+        let instance = request.into_inner().instance;
+        if !matches!(instance.as_str(), "" | "default") {
+            return Err(Status::not_found("no such instance"));
+        }
         let mut global = self.global.clone();
+        global.instance = "default".to_owned();
         let hostname = self
             .session
             .lock()
@@ -129,6 +134,20 @@ impl Holdfast for Recorded {
             .clone();
         global.hostname = hostname.unwrap_or(global.hostname);
         Ok(Response::new(global))
+    }
+
+    async fn list_instances(
+        &self,
+        _: Request<v1::ListInstancesRequest>,
+    ) -> Result<Response<v1::ListInstancesResponse>, Status> {
+        let default = self.global.bgp_configured.then(|| v1::Instance {
+            name: "default".to_owned(),
+            kind: v1::InstanceKind::InstanceDefault as i32,
+            asn: self.global.asn,
+        });
+        Ok(Response::new(v1::ListInstancesResponse {
+            instances: default.into_iter().collect(),
+        }))
     }
 
     async fn list_peers(

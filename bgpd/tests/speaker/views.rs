@@ -1,0 +1,277 @@
+//! BGP instances beside the default one.
+
+use bgp_wire::Cease;
+use bgpd::SpeakerError;
+use holdfast_api::v1;
+use holdfast_api::v1::watch_event::Event;
+
+use crate::peer::{Hello, Peer, attributes, passive, said};
+use crate::rig::{Net, Router, eventually, loc_rib, parse, soon};
+
+/// A router with the default instance and two views, and the neighbors of
+/// each.
+async fn router(instances: &[(&str, &[(u8, u32)])]) -> Router {
+    let router = Router::start(Net::new(), 1, 65001).await;
+    router
+        .speaker
+        .configure(parse(&text(&router, instances)))
+        .await
+        .unwrap();
+    router
+}
+
+fn text(router: &Router, instances: &[(&str, &[(u8, u32)])]) -> String {
+    let mut text = String::new();
+    for (name, neighbors) in instances {
+        text += &format!(
+            "router bgp 65001{name}\n bgp router-id 10.0.0.1\n no bgp ebgp-requires-policy\n"
+        );
+        for (host, asn) in *neighbors {
+            text += &passive(router, *host, *asn);
+        }
+        text += "exit\n";
+    }
+    text
+}
+
+/// The AS paths of the best routes of an instance.
+async fn paths(router: &Router, instance: &str) -> Vec<String> {
+    let request = v1::ListRoutesRequest {
+        instance: instance.to_owned(),
+        ..loc_rib(v1::Family::Ipv4Unicast)
+    };
+    let routes = router.routes(request).await;
+    let best = routes.iter().flat_map(|route| {
+        let paths = route.paths.iter().filter(|path| path.best);
+        paths.map(|path| {
+            let attributes = path.attributes.as_ref().unwrap();
+            format!("{} {}", route.prefix, attributes.as_path_text)
+        })
+    });
+    best.collect()
+}
+
+async fn has(router: &Router, instance: &str, expected: &[&str]) {
+    eventually(&format!("{instance}: {expected:?}"), || async {
+        (paths(router, instance).await == expected).then_some(())
+    })
+    .await;
+}
+
+async fn is_up(router: &Router, instance: &str, host: u8) -> bool {
+    let address = Some(router.net.host(host));
+    let peers = router.speaker.instance(instance).peers(address).await;
+    let up = v1::SessionState::Established;
+    peers.unwrap().iter().any(|peer| peer.state() == up)
+}
+
+const RED: &str = " view RED";
+const BLUE: &str = " view BLUE";
+
+#[tokio::test]
+async fn what_one_instance_hears_the_others_do_not() {
+    let router = router(&[
+        ("", &[(2, 65002), (3, 65003)]),
+        (BLUE, &[(4, 65004), (5, 65005)]),
+        (RED, &[(6, 65006), (7, 65007)]),
+    ])
+    .await;
+    let mut from = Vec::new();
+    let mut to = Vec::new();
+    for (host, asn) in [(2u8, 65002u16), (4, 65004), (6, 65006)] {
+        from.push((asn, Peer::up(&router, host, Hello::new(asn)).await));
+        let mut peer = Peer::up(&router, host + 1, Hello::new(asn + 1)).await;
+        assert!(peer.initial().await.is_empty());
+        to.push(peer);
+    }
+    for (asn, peer) in &mut from {
+        let path = attributes(&[u32::from(*asn), 64999]);
+        peer.announce(&["203.0.113.0/24"], &path).await;
+    }
+    for ((instance, (asn, _)), peer) in ["", "BLUE", "RED"].iter().zip(&from).zip(&mut to) {
+        has(&router, instance, &[&format!("203.0.113.0/24 {asn} 64999")]).await;
+        let update = peer.next_update().await;
+        let path = update.attributes.as_path.to_string();
+        assert_eq!(said(&update).0, ["203.0.113.0/24"]);
+        assert_eq!(path, format!("65001 {asn} 64999"));
+    }
+    // What is withdrawn in one stays in the others.
+    from[1].1.withdraw(&["203.0.113.0/24"]).await;
+    assert_eq!(said(&to[1].next_update().await).1, ["203.0.113.0/24"]);
+    has(&router, "BLUE", &[]).await;
+    has(&router, "RED", &["203.0.113.0/24 65006 64999"]).await;
+    has(&router, "", &["203.0.113.0/24 65002 64999"]).await;
+}
+
+#[tokio::test]
+async fn views_do_without_a_default_instance() {
+    let router = router(&[(RED, &[(2, 65002)])]).await;
+    let mut peer = Peer::up(&router, 2, Hello::new(65002)).await;
+    peer.announce(&["203.0.113.0/24"], &attributes(&[65002]))
+        .await;
+    has(&router, "RED", &["203.0.113.0/24 65002"]).await;
+    assert!(!router.speaker.global().await.unwrap().bgp_configured);
+    let routes = router.speaker.routes(&loc_rib(v1::Family::Ipv4Unicast));
+    let error = routes.unwrap().next().await.unwrap_err();
+    assert!(matches!(error, SpeakerError::NoBgp), "{error}");
+    let global = router.speaker.instance("RED").global().await.unwrap();
+    assert_eq!((global.asn, global.instance.as_str()), (65001, "RED"));
+    assert_eq!(global.kind(), v1::InstanceKind::InstanceView);
+    assert!(!global.kernel);
+    let instances = router.speaker.instances().await.unwrap();
+    let names: Vec<_> = instances.iter().map(|i| (i.name.as_str(), i.asn)).collect();
+    assert_eq!(names, [("RED", 65001)]);
+}
+
+#[tokio::test]
+async fn a_change_of_one_instance_leaves_the_others_alone() {
+    let both = [("", &[(2, 65002)][..]), (RED, &[(3, 65003)][..])];
+    let router = router(&both).await;
+    let _two = Peer::up(&router, 2, Hello::new(65002)).await;
+    let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+    // A setting of the view that resets its sessions.
+    let reset = text(&router, &both).replace(
+        "view RED\n bgp router-id 10.0.0.1",
+        "view RED\n bgp router-id 10.0.0.7",
+    );
+    let changes = router.speaker.configure(parse(&reset)).await.unwrap();
+    assert_eq!(
+        changes,
+        ["view RED: router-id changes: all sessions are reset"]
+    );
+    three.farewell().await;
+    assert!(is_up(&router, "", 2).await);
+    // The view goes, and another one comes.
+    let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+    let other = text(&router, &[both[0], (BLUE, &[(4, 65004)])]);
+    let changes = router.speaker.configure(parse(&other)).await.unwrap();
+    assert_eq!(changes, ["view BLUE: BGP starts", "view RED: BGP stops"]);
+    three.farewell().await;
+    let _four = Peer::up(&router, 4, Hello::new(65004)).await;
+    let error = router.speaker.instance("RED").peers(None).await;
+    let error = error.unwrap_err().to_string();
+    assert_eq!(error, "no BGP instance is named \"RED\"");
+    assert!(is_up(&router, "", 2).await);
+    assert_eq!(router.peer(2).await.connections_established, 1);
+    // The default one goes, and the view stays.
+    let alone = text(&router, &[(BLUE, &[(4, 65004)])]);
+    let changes = router.speaker.configure(parse(&alone)).await.unwrap();
+    assert_eq!(changes, ["BGP stops"]);
+    assert!(is_up(&router, "BLUE", 4).await);
+}
+
+#[tokio::test]
+async fn a_neighbor_may_move_to_another_instance() {
+    let router = router(&[("", &[(2, 65002)]), (RED, &[(3, 65003)])]).await;
+    let mut two = Peer::up(&router, 2, Hello::new(65002)).await;
+    let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+    // They change places, with the instances that there are.
+    let moved = text(&router, &[("", &[(3, 65003)]), (RED, &[(2, 65002)])]);
+    router.speaker.configure(parse(&moved)).await.unwrap();
+    let last = two.farewell().await;
+    assert_eq!(last.cease_reason(), Some(Cease::PeerDeconfigured));
+    three.farewell().await;
+    let _two = Peer::up(&router, 2, Hello::new(65002)).await;
+    let _three = Peer::up(&router, 3, Hello::new(65003)).await;
+    eventually("both", || async {
+        (is_up(&router, "", 3).await && is_up(&router, "RED", 2).await).then_some(())
+    })
+    .await;
+    assert_eq!(router.speaker.peers(None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn lines_lead_into_a_view_and_out_of_it() {
+    let router = router(&[("", &[(2, 65002)])]).await;
+    let (two, three) = (router.net.host(2), router.net.host(3));
+    let answer = router
+        .lines(
+            &[],
+            &[
+                "router bgp 65009 view RED",
+                &format!("neighbor {three} remote-as 65003"),
+                "address-family ipv6 unicast",
+            ],
+        )
+        .await;
+    assert!(answer.results.iter().all(|r| r.ok), "{answer:?}");
+    let context = ["router bgp 65009 view RED", "address-family ipv6 unicast"];
+    assert_eq!(answer.context, context);
+    let answer = router.lines(&context, &["network 2001:db8::/32"]).await;
+    assert!(answer.results.iter().all(|r| r.ok), "{answer:?}");
+    let request = v1::ListRoutesRequest {
+        instance: "RED".to_owned(),
+        ..loc_rib(v1::Family::Ipv6Unicast)
+    };
+    // Without the kernel's table there is nothing to check it against.
+    assert_eq!(router.routes(request).await.len(), 1);
+    let line = format!("neighbor {two} remote-as 65002");
+    let answer = router.lines(&context[..1], &[&line]).await;
+    let refused = format!("{two} is a neighbor of the default instance already");
+    assert_eq!(answer.results[0].error, refused);
+    assert_eq!(answer.context, context[..1]);
+    let answer = router.lines(&[], &["no router bgp 65009 view RED"]).await;
+    assert!(answer.results[0].ok, "{answer:?}");
+    let instances = router.speaker.instances().await.unwrap();
+    assert_eq!(instances.len(), 1);
+}
+
+#[tokio::test]
+async fn orders_and_watches_are_about_one_instance() {
+    let router = router(&[("", &[(2, 65002)]), (RED, &[(3, 65003)])]).await;
+    let _two = Peer::up(&router, 2, Hello::new(65002)).await;
+    let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+    eventually("both", || async {
+        (is_up(&router, "", 2).await && is_up(&router, "RED", 3).await).then_some(())
+    })
+    .await;
+    let watch = |instance: &str| {
+        router.speaker.watch(v1::WatchRequest {
+            routes: true,
+            fib: true,
+            instance: instance.to_owned(),
+            ..v1::WatchRequest::default()
+        })
+    };
+    let mut red = watch("RED").unwrap();
+    assert!(matches!(watch("BLUE"), Err(SpeakerError::NoInstance(name)) if name == "BLUE"));
+    three
+        .announce(&["203.0.113.0/24"], &attributes(&[65003]))
+        .await;
+    three
+        .announce(&["198.51.100.0/24"], &attributes(&[65003]))
+        .await;
+    for expected in ["203.0.113.0/24", "198.51.100.0/24"] {
+        let event = soon("an event", red.next()).await.unwrap().event;
+        assert!(
+            matches!(&event, Some(Event::Route(change)) if change.prefix == expected),
+            "{event:?}"
+        );
+    }
+    let clear = |instance: &str| {
+        router.speaker.clear(v1::ClearRequest {
+            target: Some(v1::clear_request::Target::All(true)),
+            instance: instance.to_owned(),
+            ..v1::ClearRequest::default()
+        })
+    };
+    assert_eq!(clear("RED").await.unwrap(), 1);
+    let last = three.farewell().await;
+    assert_eq!(last.cease_reason(), Some(Cease::AdministrativeReset));
+    assert!(is_up(&router, "", 2).await);
+    assert!(clear("BLUE").await.is_err());
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_sessions_of_all() {
+    let router = router(&[("", &[(2, 65002)]), (RED, &[(3, 65003)])]).await;
+    let mut two = Peer::up(&router, 2, Hello::new(65002)).await;
+    let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+    let (_, last, other) =
+        tokio::join!(router.speaker.stop(false), two.farewell(), three.farewell());
+    assert_eq!(last.cease_reason(), Some(Cease::AdministrativeShutdown));
+    assert_eq!(other.cease_reason(), Some(Cease::AdministrativeShutdown));
+    let red = router.speaker.instance("RED");
+    let error = red.global().await.unwrap_err();
+    assert!(matches!(error, SpeakerError::Stopped), "{error}");
+}
