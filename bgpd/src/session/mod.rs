@@ -20,6 +20,7 @@
 mod attribute_cache;
 mod chunks;
 pub mod connection;
+mod fault_log;
 mod intake;
 pub mod md5;
 pub mod outbound;

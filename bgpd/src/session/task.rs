@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bgp_wire::{ErrorCode, Fault, Message, Notification, RouteRefresh, RouteRefreshKind};
+use bgp_wire::{ErrorCode, Message, Notification, RouteRefresh, RouteRefreshKind};
 use futures::future::select_all;
 use holdfast_rib::PeerId;
 use tokio::net::TcpStream;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection::{Connection, Happened, Incoming};
+use super::fault_log::FaultLog;
 use super::intake::Intake;
 use super::status::{Status, now_ms};
 use super::writer::WriterEvent;
@@ -47,6 +48,7 @@ pub struct Session {
     waiting: VecDeque<FromSession>,
     generation: Option<Generation>,
     intake: Intake,
+    faults: FaultLog,
     quit: Option<oneshot::Sender<()>>,
 }
 
@@ -86,6 +88,7 @@ impl Session {
             waiting: VecDeque::new(),
             generation: None,
             intake: Intake::default(),
+            faults: FaultLog::default(),
             quit: None,
         }
     }
@@ -322,7 +325,7 @@ impl Session {
                 Ok(Some(Incoming::Message(message))) => message,
                 Ok(Some(Incoming::Update(frame))) => {
                     match self.intake.update(&connection.context, &frame) {
-                        Ok(faults) => self.log_faults(&faults),
+                        Ok(faults) => self.faults.log(&self.config.transport.peer, &faults),
                         Err(notification) => return self.wire_error(id, notification),
                     }
                     continue;
@@ -388,12 +391,6 @@ impl Session {
                     });
                 }
             }
-        }
-    }
-
-    fn log_faults(&self, faults: &[Fault]) {
-        for fault in faults {
-            tracing::warn!(peer = %self.config.transport.peer, %fault, "malformed UPDATE");
         }
     }
 
