@@ -388,6 +388,11 @@ impl Interner {
         }
     }
 
+    /// Gives back room for sets that are all gone.
+    pub(crate) fn rest(&mut self) {
+        self.slots.rest();
+    }
+
     /// The number of a set. It has no user yet: [`hold`](Self::hold) it before
     /// the next [`sweep`](Self::sweep).
     pub(crate) fn intern(&mut self, set: &AttrRef) -> Option<AttrId> {

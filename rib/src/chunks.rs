@@ -65,10 +65,23 @@ impl<T> Chunks<T> {
         let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
         self.free.push(number);
         if self.free.len() == self.end as usize {
-            // Empty: the memory goes back, and numbers start anew.
-            *self = Chunks::new();
+            // Empty: numbers start anew. The chunks stay for what comes next:
+            // given back, they would be of use to the thread that made them
+            // only, and the next table would take new ones beside them.
+            for chunk in &mut self.chunks {
+                chunk.clear();
+            }
+            self.free = Vec::new();
+            self.end = 0;
         }
         Some(value)
+    }
+
+    /// Gives back the chunks of values that are all gone.
+    pub(crate) fn rest(&mut self) {
+        if self.end == 0 {
+            self.chunks = Vec::new();
+        }
     }
 
     /// Values with their numbers, ascending.

@@ -710,10 +710,12 @@ impl Rib {
         self.shared.interner.users()
     }
 
-    /// Gives back the memory of what only queries need.
+    /// Gives back the memory of what only queries need, and room that a table
+    /// took that is gone. Until then that room waits for the next one.
     pub fn rest(&mut self) {
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.table.forget_order());
+            with_family!(self, family, rib => rib.table.rest());
         }
+        self.shared.interner.rest();
     }
 }

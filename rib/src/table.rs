@@ -251,9 +251,12 @@ impl<F: RibFamily> Table<F> {
         self.entries.end()
     }
 
-    /// Forgets the order of prefixes, which is built again when it is wanted.
-    pub(crate) fn forget_order(&mut self) {
+    /// Gives back what is not needed now: the order of prefixes, which is built
+    /// again when it is wanted, and room for what is gone.
+    pub(crate) fn rest(&mut self) {
         self.order.take();
+        self.entries.rest();
+        self.links.rest();
     }
 
     /// Entries in the order of their prefixes: all, or those after one.

@@ -88,6 +88,7 @@ fn a_prefix_costs_less_than_a_hundred_octets_and_a_further_path_less_than_forty(
         settle(&mut rib);
     }
     rib.take_tracking();
+    rib.rest();
     let left = MEMORY.allocated().saturating_sub(empty);
     // Places in lists and a few idle sets.
     assert!(left < 2 << 20, "{left} octets stay after the last route");
