@@ -228,7 +228,10 @@ impl Instances {
         self.accepting.shutdown().await;
         self.listeners = Arc::new([]);
         super::configure::registry(&self.registry).clear();
-        let names: Vec<InstanceName> = self.running.values().cloned().collect();
+        // The default one first: without it, nobody takes what ends now for a
+        // view that is not configured.
+        let mut names: Vec<InstanceName> = self.running.values().cloned().collect();
+        names.sort_unstable();
         let mut ends = Vec::new();
         for name in names {
             let graceful = match self.config.instance(&name) {

@@ -212,21 +212,27 @@ impl Speaker {
     ) -> Result<T, SpeakerError> {
         let (answer, waiting) = oneshot::channel();
         let door = self.door()?;
-        door.requests
-            .send(request(answer))
-            .await
-            .map_err(|_| SpeakerError::Stopped)?;
-        waiting.await.map_err(|_| SpeakerError::Stopped)
+        // A view may end after the way to it was found.
+        let sent = door.requests.send(request(answer)).await;
+        sent.map_err(|_| self.no_instance())?;
+        waiting.await.map_err(|_| self.no_instance())
     }
 
     /// The way to this handle's instance.
     fn door(&self) -> Result<Door, SpeakerError> {
         let door = self.directory.door(&self.instance);
-        door.ok_or_else(|| match self.directory.door(&InstanceName::Default) {
-            Some(_) => SpeakerError::NoInstance(self.instance.word().to_owned()),
-            // That one is there as long as the speaker runs.
-            None => SpeakerError::Stopped,
-        })
+        door.ok_or_else(|| self.no_instance())
+    }
+
+    /// What is said where there is no core to ask.
+    fn no_instance(&self) -> SpeakerError {
+        // The default one is there as long as the speaker runs.
+        let runs = self.directory.door(&InstanceName::Default).is_some();
+        if runs && self.instance.is_view() {
+            SpeakerError::NoInstance(self.instance.word().to_owned())
+        } else {
+            SpeakerError::Stopped
+        }
     }
 
     /// Asks for something that is the whole process's.

@@ -11,7 +11,11 @@ use crate::rig::{Net, Router, eventually, loc_rib, parse, soon};
 /// A router with the default instance and two views, and the neighbors of
 /// each.
 async fn router(instances: &[(&str, &[(u8, u32)])]) -> Router {
-    let router = Router::start(Net::new(), 1, 65001).await;
+    router_at(Net::new(), instances).await
+}
+
+async fn router_at(net: Net, instances: &[(&str, &[(u8, u32)])]) -> Router {
+    let router = Router::start(net, 1, 65001).await;
     router
         .speaker
         .configure(parse(&text(&router, instances)))
@@ -274,4 +278,99 @@ async fn a_stop_ends_the_sessions_of_all() {
     let red = router.speaker.instance("RED");
     let error = red.global().await.unwrap_err();
     assert!(matches!(error, SpeakerError::Stopped), "{error}");
+}
+
+/// The lines of a neighbor that is connected to, with FRR's timers.
+fn active(router: &Router, host: u8, asn: u32) -> String {
+    let lines = router.neighbor(host, asn);
+    let lines = lines
+        .lines()
+        .filter(|line| !line.contains("timers connect"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
+async fn a_neighbor_that_moves_need_not_wait_for_its_timers() {
+    let net = Net::new();
+    let far = Router::start(net, 2, 65002).await;
+    far.run(&active(&far, 1, 65001)).await;
+    let near = router_at(net, &[("", &[]), (RED, &[])]).await;
+    let neighbor = active(&near, 2, 65002);
+    for (view, instance, before) in [("", "", "RED"), (RED, "RED", ""), ("", "", "RED")] {
+        let head = format!("router bgp 65001{view}\n bgp router-id 10.0.0.1\n");
+        let text = text(&near, &[("", &[]), (RED, &[])]);
+        let text = text.replace(&head, &format!("{head}{neighbor}"));
+        near.speaker.configure(parse(&text)).await.unwrap();
+        let peers = near.speaker.instance(before).peers(None).await.unwrap();
+        assert!(peers.is_empty(), "{peers:?}");
+        eventually("a session", || async {
+            is_up(&near, instance, 2).await.then_some(())
+        })
+        .await;
+    }
+}
+
+/// What a call about an instance may come to while instances come and go.
+fn known<T>(result: Result<T, SpeakerError>) {
+    match result {
+        Ok(_) | Err(SpeakerError::NoInstance(_) | SpeakerError::NoBgp) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn ask_about(router: &Router, instance: &str) {
+    let speaker = router.speaker.instance(instance);
+    known(speaker.global().await);
+    known(speaker.peers(None).await);
+    let request = v1::ListRoutesRequest {
+        instance: instance.to_owned(),
+        ..loc_rib(v1::Family::Ipv4Unicast)
+    };
+    known(router.speaker.routes(&request).unwrap().next().await);
+    known(router.speaker.watch(v1::WatchRequest {
+        routes: true,
+        instance: instance.to_owned(),
+        ..v1::WatchRequest::default()
+    }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn instances_come_and_go_while_others_ask() {
+    let router = std::sync::Arc::new(router(&[("", &[(2, 65002)])]).await);
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut asking = tokio::task::JoinSet::new();
+    for instance in ["", "RED", "BLUE", "RED", "BLUE"] {
+        let (router, over) = (router.clone(), over.clone());
+        asking.spawn(async move {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                ask_about(&router, instance).await;
+                // One that is to be passed from instance to instance.
+                drop(Peer::dial(router.net, 3, router.host).await);
+            }
+        });
+    }
+    let three = [(3, 65003)];
+    let turns: [&[(&str, &[(u8, u32)])]; 5] = [
+        &[("", &[(2, 65002)]), (RED, &three)],
+        &[("", &[(2, 65002)]), (BLUE, &three)],
+        &[("", &[(2, 65002)]), (BLUE, &[]), (RED, &three)],
+        &[("", &three), (BLUE, &[(2, 65002)])],
+        &[(RED, &[(2, 65002), (3, 65003)])],
+    ];
+    for turn in turns.iter().cycle().take(40) {
+        let wanted = parse(&text(&router, turn));
+        soon("a change", router.speaker.configure(wanted))
+            .await
+            .unwrap();
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    while let Some(end) = soon("those who ask", asking.join_next()).await {
+        end.unwrap();
+    }
+    let instances = router.speaker.instances().await.unwrap();
+    let names: Vec<_> = instances.iter().map(|i| i.name.as_str()).collect();
+    assert_eq!(names, ["RED"]);
+    let _three = Peer::up(&router, 3, Hello::new(65003)).await;
+    let _two = Peer::up(&router, 2, Hello::new(65002)).await;
+    soon("a stop", router.speaker.stop(false)).await;
 }
