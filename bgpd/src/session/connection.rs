@@ -135,7 +135,11 @@ impl Connection {
     /// Reads what is there without waiting.
     pub fn try_read(&mut self) -> io::Result<usize> {
         self.buffer.reserve(READ_SIZE);
-        self.read.try_read_buf(&mut self.buffer)
+        let read = self.read.try_read_buf(&mut self.buffer);
+        if !matches!(read, Ok(1..)) {
+            self.rest();
+        }
+        read
     }
 
     /// The next whole message in the buffer.
@@ -232,4 +236,50 @@ async fn read_some(
     *size = if count >= *size { *size * 4 } else { count };
     *size = (*size).clamp(READ_SIZE_MIN, READ_SIZE);
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::fsm::{Fsm, PeerParams, RemoteAs};
+
+    /// A connection and the peer's end of it.
+    async fn connection() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (far, _) = listener.accept().await.unwrap();
+        let params = PeerParams::new(65001, Ipv4Addr::new(192, 0, 2, 1), RemoteAs::External);
+        let id = Fsm::new(params, 1).next_conn_id();
+        let connection = Connection::new(id, near.unwrap(), Arc::default(), None);
+        (connection.unwrap(), far)
+    }
+
+    #[tokio::test]
+    async fn a_look_that_finds_nothing_leaves_no_buffer() {
+        let (mut connection, far) = connection().await;
+        let nothing = connection.try_read().unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(connection.buffer.capacity(), 0);
+        // What is there is read, and a part of a message stays.
+        assert_eq!(far.try_write(&[0xff; 5]).unwrap(), 5);
+        while connection.try_read().is_err() {
+            connection.read.readable().await.unwrap();
+        }
+        assert!(connection.try_read().is_err());
+        assert_eq!(connection.buffer.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_without_a_word_is_noticed_once() {
+        let (mut connection, _far) = connection().await;
+        connection.writer.abort();
+        let (_, happened) = connection.next(false).await;
+        assert!(matches!(happened, Happened::Writer(None)), "{happened:?}");
+        let again = futures::future::FutureExt::now_or_never(connection.next(true));
+        assert!(again.is_none(), "{again:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! BGP instances beside the default one.
 
-use bgp_wire::Cease;
+use bgp_wire::{Cease, Message};
 use bgpd::SpeakerError;
 use holdfast_api::v1;
 use holdfast_api::v1::watch_event::Event;
@@ -307,6 +307,65 @@ async fn a_neighbor_that_moves_need_not_wait_for_its_timers() {
             is_up(&near, instance, 2).await.then_some(())
         })
         .await;
+    }
+}
+
+/// The listener's keys are those of all instances.
+#[tokio::test]
+async fn a_password_is_for_the_instance_that_has_the_neighbor() {
+    let net = Net::new();
+    let far = Router::start(net, 2, 65002).await;
+    let near = router_at(net, &[]).await;
+    let password = |host: u8, password: Option<&str>| {
+        let address = net.host(host);
+        let line = |word| format!(" neighbor {address} password {word}\n");
+        password.map_or(String::new(), line)
+    };
+    let turns: [(&str, &str, &[&str], Option<&str>); 5] = [
+        ("", "", &[""], Some("one")),
+        (RED, "RED", &["", RED], Some("one")),
+        (BLUE, "BLUE", &["", BLUE], Some("two")),
+        ("", "", &["", RED], Some("two")),
+        (RED, "RED", &["", RED], None),
+    ];
+    for (view, instance, views, word) in turns {
+        far.run(&format!("{}{}", far.neighbor(1, 65001), password(1, word)))
+            .await;
+        // It is the listener that has to know the key.
+        let neighbor = format!("{}{}", passive(&near, 2, 65002), password(2, word));
+        let all: Vec<_> = views.iter().map(|view| (*view, &[][..])).collect();
+        let head = format!("router bgp 65001{view}\n bgp router-id 10.0.0.1\n");
+        let text = text(&near, &all).replace(&head, &format!("{head}{neighbor}"));
+        near.speaker.configure(parse(&text)).await.unwrap();
+        eventually(&format!("a session of {instance:?}"), || async {
+            is_up(&near, instance, 2).await.then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_view_ends_gracefully_where_it_is_told_to_itself() {
+    let both = [("", &[(2, 65002)][..]), (RED, &[(3, 65003)][..])];
+    for (graceful, told) in [(RED, false), ("", true)] {
+        let router = router(&both).await;
+        let head = format!("router bgp 65001{graceful}\n");
+        let text = text(&router, &both).replace(&head, &format!("{head} bgp graceful-restart\n"));
+        router.speaker.configure(parse(&text)).await.unwrap();
+        let _two = Peer::up(&router, 2, Hello::new(65002)).await;
+        let mut three = Peer::up(&router, 3, Hello::new(65003)).await;
+        three.initial().await;
+        let ended = async {
+            loop {
+                match three.next().await {
+                    Some(Message::Notification(_)) => return true,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+        };
+        let (_, heard) = tokio::join!(router.speaker.stop(told), soon("the end", ended));
+        assert_eq!(heard, told);
     }
 }
 
