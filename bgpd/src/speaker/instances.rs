@@ -151,6 +151,8 @@ impl Instances {
                 Some(end) = self.cores.join_next_with_id() => {
                     if let Some(name) = self.running.remove(&id_of(&end)) {
                         tracing::error!(instance = %name, "a routing core has ended");
+                        // Nobody finds those that are cut off now.
+                        self.directory.edit(HashMap::clear);
                         return;
                     }
                 }
