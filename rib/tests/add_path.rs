@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bgp_wire::{Community, PathAttributes};
@@ -251,6 +252,80 @@ fn nothing_is_held_for_a_peer_that_left() {
     for number in [1, 2, 3, 4, RECEIVER] {
         rib.peer_down(PeerId(number), bgp_wire::FamilySet::EMPTY);
     }
+    assert_eq!(rib.attribute_holds(), 0);
+}
+
+/// The prefixes of these numbers.
+fn many(numbers: std::ops::Range<u32>) -> Vec<(IpNet, u32)> {
+    let net = |n: u32| {
+        IpNet::from(ipnet::Ipv4Net::new_assert(
+            (0x1400_0000 + (n << 8)).into(),
+            24,
+        ))
+    };
+    numbers.map(|n| (net(n), 0)).collect()
+}
+
+/// What the receiver has by what it was sent: prefix and AS, by identifier.
+fn replay(rib: &mut Rib, has: &mut BTreeMap<(IpNet, u32), u32>) -> Vec<(IpNet, u32)> {
+    let batch = drain(rib, RECEIVER);
+    for key in withdrawn(&batch) {
+        assert!(
+            has.remove(&key).is_some(),
+            "withdrawn and not told: {key:?}"
+        );
+    }
+    for (set, prefixes) in &batch.announced {
+        let asn = set.as_path.first_as().unwrap_or(0);
+        has.extend(paths(prefixes).into_iter().map(|key| (key, asn)));
+    }
+    let mut list: Vec<_> = has.iter().map(|((net, _), asn)| (*net, *asn)).collect();
+    list.sort_unstable();
+    list
+}
+
+/// A table of some size, with places that are used again.
+#[test]
+fn thousands_of_prefixes_come_and_go() {
+    let mut rib = rib(receiver(AddPathSend::All));
+    let (mut has, mut wanted) = (BTreeMap::new(), BTreeSet::new());
+    let steps = [
+        (1, true, 0..3000),
+        (2, true, 500..3500),
+        (1, false, 900..2600),
+        (2, false, 600..2300),
+        (3, true, 2200..4000),
+        (1, true, 5000..6500),
+        (2, false, 500..3500),
+        (4, true, 0..7000),
+        (3, false, 2200..3900),
+        (4, false, 0..6400),
+    ];
+    for (number, comes, range) in steps {
+        let asn = 65000 + number;
+        let list = many(range);
+        let keys = list.iter().map(|(net, _)| (*net, asn));
+        let update = if comes {
+            wanted.extend(keys);
+            announcement(&list, route(number))
+        } else {
+            for key in keys {
+                wanted.remove(&key);
+            }
+            withdrawal(&list)
+        };
+        rib.update(PeerId(number), update, 0);
+        resolve(&mut rib);
+        assert!(
+            replay(&mut rib, &mut has)
+                .into_iter()
+                .eq(wanted.iter().copied())
+        );
+    }
+    for number in [1, 2, 3, 4] {
+        rib.peer_down(PeerId(number), bgp_wire::FamilySet::EMPTY);
+    }
+    assert_eq!(replay(&mut rib, &mut has), []);
     assert_eq!(rib.attribute_holds(), 0);
 }
 
