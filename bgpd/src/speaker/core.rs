@@ -60,6 +60,8 @@ pub(super) struct Core {
     /// The table; empty while BGP is not configured.
     pub(super) rib: Rib,
     pub(super) peers: BTreeMap<IpAddr, Peer>,
+    /// Sessions of peers that were removed, while they close.
+    pub(super) leaving: Vec<oneshot::Receiver<()>>,
     pub(super) policies: Policies,
     pub(super) exports: Exports,
     /// Addresses by peer number.
@@ -165,6 +167,7 @@ impl Core {
             started_ms: now_ms(),
             rib,
             peers: BTreeMap::new(),
+            leaving: Vec::new(),
             policies: Policies::default(),
             exports: Exports::default(),
             ids: HashMap::new(),
@@ -460,7 +463,8 @@ impl Core {
         for peer in self.peers.values() {
             self.unregister(peer);
         }
-        let ends: Vec<_> = self.peers.values().map(|p| p.quit(graceful)).collect();
+        let mut ends = std::mem::take(&mut self.leaving);
+        ends.extend(self.peers.values().map(|p| p.quit(graceful)));
         let in_flight = self.in_flight.take();
         let fib = self.fib.clone();
         let end = async {

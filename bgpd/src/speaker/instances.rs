@@ -263,6 +263,8 @@ impl Instances {
         let names = old.instances().map(|(name, _)| name);
         let mut ends = Vec::new();
         for name in names.filter(gone).collect::<Vec<_>>() {
+            // Its peers are told that they are not configured any more.
+            self.tell(&name).await?;
             ends.push(self.end(&name, false).await);
         }
         for end in ends {

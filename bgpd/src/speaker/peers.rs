@@ -227,8 +227,11 @@ impl Core {
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
-            // Nobody waits for the answer: the session says goodbye by itself.
-            drop(peer.quit_with(Event::ManualStop(Stop {
+            // Only the end of the core waits for the answer: the session says
+            // goodbye by itself.
+            let closing = Err(oneshot::error::TryRecvError::Empty);
+            self.leaving.retain_mut(|end| end.try_recv() == closing);
+            self.leaving.push(peer.quit_with(Event::ManualStop(Stop {
                 subcode: Cease::PeerDeconfigured,
                 message: None,
                 hard: true,

@@ -150,7 +150,8 @@ async fn a_change_of_one_instance_leaves_the_others_alone() {
     let other = text(&router, &[both[0], (BLUE, &[(4, 65004)])]);
     let changes = router.speaker.configure(parse(&other)).await.unwrap();
     assert_eq!(changes, ["view BLUE: BGP starts", "view RED: BGP stops"]);
-    three.farewell().await;
+    let last = three.farewell().await;
+    assert_eq!(last.cease_reason(), Some(Cease::PeerDeconfigured));
     let _four = Peer::up(&router, 4, Hello::new(65004)).await;
     let error = router.speaker.instance("RED").peers(None).await;
     let error = error.unwrap_err().to_string();
