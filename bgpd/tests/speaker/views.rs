@@ -8,13 +8,16 @@ use holdfast_api::v1::watch_event::Event;
 use crate::peer::{Hello, Peer, attributes, passive, said};
 use crate::rig::{Net, Router, eventually, loc_rib, parse, soon};
 
+/// Instances, each with the hosts and AS numbers of its neighbors.
+type Instances<'a> = &'a [(&'a str, &'a [(u8, u32)])];
+
 /// A router with the default instance and two views, and the neighbors of
 /// each.
-async fn router(instances: &[(&str, &[(u8, u32)])]) -> Router {
+async fn router(instances: Instances<'_>) -> Router {
     router_at(Net::new(), instances).await
 }
 
-async fn router_at(net: Net, instances: &[(&str, &[(u8, u32)])]) -> Router {
+async fn router_at(net: Net, instances: Instances<'_>) -> Router {
     let router = Router::start(net, 1, 65001).await;
     router
         .speaker
@@ -24,7 +27,7 @@ async fn router_at(net: Net, instances: &[(&str, &[(u8, u32)])]) -> Router {
     router
 }
 
-fn text(router: &Router, instances: &[(&str, &[(u8, u32)])]) -> String {
+fn text(router: &Router, instances: Instances<'_>) -> String {
     let mut text = String::new();
     for (name, neighbors) in instances {
         text += &format!(
@@ -410,7 +413,7 @@ async fn instances_come_and_go_while_others_ask() {
         });
     }
     let three = [(3, 65003)];
-    let turns: [&[(&str, &[(u8, u32)])]; 5] = [
+    let turns: [Instances<'_>; 5] = [
         &[("", &[(2, 65002)]), (RED, &three)],
         &[("", &[(2, 65002)]), (BLUE, &three)],
         &[("", &[(2, 65002)]), (BLUE, &[]), (RED, &three)],
