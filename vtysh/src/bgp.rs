@@ -64,7 +64,8 @@ async fn configured(shell: &mut Shell, name: &str) -> Result<Option<v1::Global>>
 /// names as the keys of one object.
 fn open_json(out: Out<'_>, index: usize, global: &v1::Global) -> Result<()> {
     let before = if index == 0 { "{" } else { "," };
-    Ok(write!(out, "{before}\n\"{}\":", global.instance)?)
+    // The value writes itself with quotes and escapes.
+    Ok(write!(out, "{before}\n{}:", json!(global.instance))?)
 }
 
 fn close_json(out: Out<'_>) -> Result<()> {

@@ -111,9 +111,9 @@ impl<'a> RouteTable<'a> {
             (false, _) => self.text_head(out, chunk),
             (true, false) => write!(
                 out,
-                "{{\n \"vrfId\": 0,\n \"vrfName\": \"{}\",\n \"tableVersion\": {},\n \
+                "{{\n \"vrfId\": 0,\n \"vrfName\": {},\n \"tableVersion\": {},\n \
                  \"routerId\": \"{}\",\n \"defaultLocPrf\": {},\n \"localAS\": {},\n \"routes\": {{ ",
-                self.view.name(),
+                json!(self.view.name()),
                 chunk.table_version,
                 chunk.router_id,
                 chunk.default_local_pref,
