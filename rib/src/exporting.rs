@@ -199,6 +199,13 @@ impl<F: RibFamily> FamilyRib<F> {
     /// Makes the peer a group of its own, which catches up by itself and joins
     /// the others again when both are in sync with the table.
     pub(crate) fn isolate(&mut self, shared: &mut Shared, peer: PeerId) -> Option<u32> {
+        let rules = shared.rules();
+        self.isolate_by(shared, &rules, peer)
+    }
+
+    /// [`isolate`](Self::isolate), where others than the rules in force were
+    /// those that the group was told by until now.
+    fn isolate_by(&mut self, shared: &mut Shared, rules: &Rules, peer: PeerId) -> Option<u32> {
         let number = self.groups.number_of(peer)?;
         let group = self.groups.get(number)?;
         if group.members.len() < 2 {
@@ -208,7 +215,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let withheld = if group.sent_to(peer) == all {
             Vec::new()
         } else {
-            self.withheld(shared, number, peer)
+            self.withheld(shared, rules, (number, peer))
         };
         let group = self.groups.get_mut(number)?;
         let own = group.split(peer, withheld, &mut shared.interner);
@@ -216,11 +223,11 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     /// Slots that the group was told and the member was not.
-    fn withheld(&self, shared: &Shared, number: u32, peer: PeerId) -> Vec<u32> {
+    fn withheld(&self, shared: &Shared, rules: &Rules, (number, peer): (u32, PeerId)) -> Vec<u32> {
         let Some(group) = self.groups.get(number) else {
             return Vec::new();
         };
-        let mut told = Told::new(shared, group, &[peer], F::FAMILY);
+        let mut told = Told::new(rules.clone(), group, &[peer], F::FAMILY);
         let slots = group.advertised.iter();
         slots
             .filter(|slot| told.plan(self, shared, group, *slot).is_none())
@@ -234,7 +241,7 @@ impl<F: RibFamily> FamilyRib<F> {
         peer: PeerId,
         before: &Arc<Rules>,
     ) {
-        let Some(number) = self.isolate(shared, peer) else {
+        let Some(number) = self.isolate_by(shared, before, peer) else {
             return;
         };
         if let Some(group) = self.groups.get_mut(number) {
@@ -342,15 +349,17 @@ pub(crate) struct Told {
 
 /// What single looks at the past go by: built for each.
 impl Told {
+    /// `now` are the rules by which everything was told that has no note of
+    /// earlier ones.
     pub(crate) fn new(
-        shared: &Shared,
+        now: Rules,
         group: &Group,
         members: &[PeerId],
         family: bgp_wire::Family,
     ) -> Told {
         let previous = group.previous.iter();
         Told {
-            now: shared.rules(),
+            now,
             earlier: previous.map(|p| Arc::clone(&p.rules)).collect(),
             members: members.to_vec(),
             family,
@@ -409,7 +418,7 @@ impl<F: RibFamily> FamilyRib<F> {
         if group.listing.is_some() {
             return self.listed(shared, group, slot);
         }
-        let mut told = Told::new(shared, group, &[peer], F::FAMILY);
+        let mut told = Told::new(shared.rules(), group, &[peer], F::FAMILY);
         let plan = told.plan(self, shared, group, slot);
         let form = plan
             .as_ref()

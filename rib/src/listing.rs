@@ -288,7 +288,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(group) = self.groups.get(number) else {
             return;
         };
-        let mut told = Told::new(shared, group, &[peer], F::FAMILY);
+        let mut told = Told::new(shared.rules(), group, &[peer], F::FAMILY);
         let mut lists: Vec<(u32, Paths)> = Vec::new();
         for slot in group.advertised.iter() {
             let route = Told::route(self, shared, group, slot);

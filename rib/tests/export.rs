@@ -607,3 +607,45 @@ fn another_router_id_of_a_client_is_told_on() {
         Some(v4("1.2.3.4"))
     );
 }
+
+/// Has every group say what it has to say; what each of the peers is told.
+fn settle_groups(rib: &mut Rib, peers: &[u32]) -> Vec<Vec<ExportBatch>> {
+    let mut told = vec![Vec::new(); peers.len()];
+    while let Some(group) = rib.pending_groups().first().copied() {
+        let Some(batch) = rib.export_group(group, 100) else {
+            continue;
+        };
+        for (peer, told) in peers.iter().zip(&mut told) {
+            if batch.members.iter().any(|m| m.peer == PeerId(*peer)) {
+                told.push(batch.of_member(PeerId(*peer)));
+            }
+        }
+    }
+    told
+}
+
+#[test]
+fn a_member_that_announces_itself_hears_what_new_rules_take_away() {
+    let mut rib = Rib::new(config());
+    let policy = accept();
+    for (peer, asn, address) in [
+        (1, 65001, "192.0.2.1"),
+        (2, 65002, "192.0.2.2"),
+        (3, 65003, "192.0.2.50"),
+    ] {
+        rib.peer_up(PeerId(peer), external(asn, address), policy.clone());
+    }
+    resolve(&mut rib);
+    let other = "198.51.100.0/24";
+    announce(&mut rib, 1, PREFIX, route());
+    announce(&mut rib, 2, other, attributes(&[65002], "192.0.2.2"));
+    settle_groups(&mut rib, &[1, 2, 3]);
+    resolve(&mut rib);
+    settle_groups(&mut rib, &[1, 2, 3]);
+    assert_eq!(rib.counters(PeerId(2), V4).sent, 1);
+    rib.set_policy(PeerId(2), Arc::new(TestPolicy::Deny));
+    let told = settle_groups(&mut rib, &[2]);
+    let withdrawn: Vec<_> = told[0].iter().flat_map(withdrawn_nets).collect();
+    assert_eq!(withdrawn, [net(PREFIX)]);
+    assert_eq!(rib.counters(PeerId(2), V4).sent, 0);
+}

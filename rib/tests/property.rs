@@ -474,6 +474,20 @@ proptest! {
     }
 
     #[test]
+    fn groups_of_peers_that_announce_are_told_what_each_would_be(
+        events in prop::collection::vec(world::an_event(), 1..MOST),
+    ) {
+        let mut harness = Harness::new();
+        harness.grouped = true;
+        let events = events.into_iter().map(Event::among_alike);
+        let events = world::alike_and_up().into_iter().chain(events);
+        for event in events.chain([Event::Settle]) {
+            harness.run(&event);
+        }
+        harness.end();
+    }
+
+    #[test]
     fn the_same_events_give_the_same_deltas(
         events in prop::collection::vec(world::an_event(), 1..MOST),
     ) {

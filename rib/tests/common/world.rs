@@ -80,6 +80,64 @@ pub enum Event {
     Settle,
 }
 
+/// Peers that differ little, so that they share their groups.
+const ALIKE: [u32; 6] = [0, 7, 1, 4, 9, 5];
+
+/// Those peers are up, and what they may announce as next hop is there.
+pub fn alike_and_up() -> Vec<Event> {
+    let ups = ALIKE.into_iter().map(|peer| Event::Up(peer, 0, 3));
+    let hops = HOPS.into_iter();
+    let hops = hops.map(|hop| Event::NextHop(ip(hop), state(1, true)));
+    ups.chain(hops).collect()
+}
+
+impl Event {
+    /// The event in a world where peers and policies hardly differ: one in which
+    /// groups have several members that announce routes themselves.
+    pub fn among_alike(mut self) -> Event {
+        // Sessions last longer, so that groups come to rest.
+        if let Event::Up(peer, variant, policy) = self
+            && variant % 2 == 1
+        {
+            self = match variant % 4 {
+                1 => Event::SetPolicy(peer, policy),
+                _ => Event::Settle,
+            };
+        }
+        let (peer, variant, policy) = match &mut self {
+            Event::Up(peer, variant, policy) => (Some(peer), Some(variant), Some(policy)),
+            Event::SetPolicy(peer, policy) => (Some(peer), None, Some(policy)),
+            Event::SetPeer(peer, variant) => (Some(peer), Some(variant), None),
+            Event::Down(peer, _)
+            | Event::Announce(peer, ..)
+            | Event::Withdraw(peer, _)
+            | Event::MarkStale(peer, _)
+            | Event::Sweep(peer, _)
+            | Event::EndOfRib(peer, _)
+            | Event::RefreshIn(peer)
+            | Event::RefreshOut(peer, ..)
+            | Event::Export(peer, _)
+            | Event::Isolate(peer, _) => (Some(peer), None, None),
+            _ => (None, None, None),
+        };
+        if let Some(peer) = peer {
+            *peer = ALIKE[*peer as usize % ALIKE.len()];
+        }
+        if let Some(variant) = variant {
+            // One in four is no client, and takes itself for the next hop.
+            *variant = if *variant % 4 == 0 { 2 } else { 0 };
+        }
+        if let Some(policy) = policy {
+            *policy = match *policy % 6 {
+                0 => 0,
+                1 => 2,
+                _ => 3,
+            };
+        }
+        self
+    }
+}
+
 /// What a peer is like; `variant` changes what may change.
 pub fn peer(number: u32, variant: u8) -> PeerInfo {
     let mut info = match number {
