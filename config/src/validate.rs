@@ -169,6 +169,8 @@ fn check_instance(bgp: &Bgp, problems: &mut Problems) {
 }
 
 const HOLD_TIME: &str = "the hold time must be 0 or at least 3 seconds";
+/// What is said about a password that [`can_be_password`] refuses.
+pub(crate) const PASSWORD: &str = "the password must be 1 to 80 characters without blanks";
 const CONNECT_RETRY: &str = "the connect retry time must be at least 1 second";
 
 fn check_group(bgp: &Bgp, name: &str, group: &PeerSettings, problems: &mut Problems) {
@@ -181,9 +183,7 @@ fn check_group(bgp: &Bgp, name: &str, group: &PeerSettings, problems: &mut Probl
 }
 
 fn check_neighbor(bgp: &Bgp, address: IpAddr, neighbor: &Neighbor, problems: &mut Problems) {
-    problems.check(can_be_neighbor(address), || {
-        format!("{address} cannot be a neighbor")
-    });
+    problems.check(can_be_neighbor(address), || no_neighbor(address));
     let own = &neighbor.settings;
     check_settings(own, problems);
     check_reflection(own, bgp.neighbor_kind(address), problems);
@@ -205,7 +205,13 @@ fn check_neighbor(bgp: &Bgp, address: IpAddr, neighbor: &Neighbor, problems: &mu
     });
 }
 
-fn can_be_neighbor(address: IpAddr) -> bool {
+/// What is said about an address that [`can_be_neighbor`] refuses.
+pub(crate) fn no_neighbor(address: IpAddr) -> String {
+    format!("{address} cannot be a neighbor")
+}
+
+/// Whether an address is that of one host.
+pub(crate) fn can_be_neighbor(address: IpAddr) -> bool {
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     !address.is_unspecified() && !address.is_multicast() && !broadcast
 }
@@ -231,11 +237,7 @@ fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
         "the port must be at least 1".to_owned()
     });
     let password = settings.password.as_deref();
-    // The kernel's limit, TCP_MD5SIG_MAXKEYLEN.
-    problems.check(
-        password.is_none_or(|word| is_word(word) && word.len() <= 80),
-        || "the password must be 1 to 80 characters without blanks".to_owned(),
-    );
+    problems.check(password.is_none_or(can_be_password), || PASSWORD.to_owned());
     if let Some(UpdateSource::Interface(name)) = &settings.update_source {
         let fits = is_word(name) && name.parse::<IpAddr>().is_err();
         problems.check(fits, || format!("\"{name}\" cannot be an interface"));
@@ -248,6 +250,11 @@ fn check_settings(settings: &PeerSettings, problems: &mut Problems) {
             "the shutdown message must be one line".to_owned()
         });
     }
+}
+
+/// Whether a password fits: the limit is the kernel's, TCP_MD5SIG_MAXKEYLEN.
+pub(crate) fn can_be_password(word: &str) -> bool {
+    is_word(word) && word.len() <= 80
 }
 
 fn check_family_settings(settings: &PeerSettings, problems: &mut Problems) {

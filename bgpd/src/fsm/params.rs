@@ -47,7 +47,19 @@ pub struct AddPathOffer {
     pub mode: AddPathMode,
 }
 
-/// A host and domain name, as the Fqdn capability carries them.
+/// Octets of a name that go into the Fqdn capability, as in FRR: both names
+/// together always fit into its length octet.
+const MAX_NAME: usize = 64;
+
+/// As much of a name as the Fqdn capability takes.
+fn cut(name: &str) -> String {
+    let mut cut = name.to_owned();
+    cut.truncate(name.floor_char_boundary(MAX_NAME));
+    cut
+}
+
+/// A host and domain name; the Fqdn capability carries the first 64 octets of
+/// each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hostname {
     /// Host name.
@@ -248,8 +260,8 @@ impl PeerParams {
         }
         if let Some(name) = &self.hostname {
             list.push(Capability::Fqdn {
-                hostname: name.host.clone(),
-                domain: name.domain.clone(),
+                hostname: cut(&name.host),
+                domain: cut(&name.domain),
             });
         }
         list.extend(self.extra_capabilities.iter().cloned());

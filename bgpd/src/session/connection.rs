@@ -242,6 +242,7 @@ async fn read_some(
 mod tests {
     use std::net::Ipv4Addr;
 
+    use bgp_wire::Capability;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -271,6 +272,29 @@ mod tests {
         }
         assert!(connection.try_read().is_err());
         assert_eq!(connection.buffer.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn nothing_follows_an_open_that_cannot_be_encoded() {
+        let (mut connection, mut far) = connection().await;
+        let mut params = PeerParams::new(65001, Ipv4Addr::LOCALHOST, RemoteAs::External);
+        params.extra_capabilities = vec![Capability::Unknown {
+            code: 200,
+            value: vec![0; 256],
+        }];
+        assert!(connection.send(Message::Open(params.open())));
+        connection.send(Message::Keepalive);
+        let deadline = Duration::from_secs(10);
+        let happened = tokio::time::timeout(deadline, connection.next(false)).await;
+        let (_, happened) = happened.expect("the connection goes on");
+        let Happened::Writer(Some(WriterEvent::Failed(error))) = happened else {
+            panic!("{happened:?}");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        drop(connection);
+        let mut seen = Vec::new();
+        far.read_to_end(&mut seen).await.unwrap();
+        assert_eq!(seen, []);
     }
 
     #[tokio::test]

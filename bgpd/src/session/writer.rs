@@ -168,28 +168,42 @@ impl Writer {
         message: &Message,
         context: Option<CodecContext>,
     ) -> Result<(), WriterEvent> {
-        self.put(message, &context.unwrap_or_else(outbound::initial_context));
+        self.put(message, &context.unwrap_or_else(outbound::initial_context))?;
         self.flush().await
     }
 
-    /// Queues a message.
-    fn put(&mut self, message: &Message, context: &CodecContext) {
+    /// Queues a message. One that cannot be encoded is left out, but nothing
+    /// may go before the OPEN: without it the connection ends.
+    fn put(&mut self, message: &Message, context: &CodecContext) -> Result<(), WriterEvent> {
         let mut buffer = BytesMut::new();
         match message.encode(context, &mut buffer) {
             Ok(()) => {
                 self.status.count_sent(message);
                 self.queue.push(buffer.freeze());
             }
-            Err(error) => tracing::error!(%error, "a message could not be encoded"),
+            Err(error) => {
+                tracing::error!(%error, "a message could not be encoded");
+                if matches!(message, Message::Open(_)) {
+                    let text = format!("the OPEN could not be encoded: {error}");
+                    let error = io::Error::new(io::ErrorKind::InvalidData, text);
+                    return Err(WriterEvent::Failed(error));
+                }
+            }
         }
+        Ok(())
     }
 
-    fn put_mark(&mut self, family: Family, kind: RouteRefreshKind, context: &CodecContext) {
+    fn put_mark(
+        &mut self,
+        family: Family,
+        kind: RouteRefreshKind,
+        context: &CodecContext,
+    ) -> Result<(), WriterEvent> {
         let message = Message::RouteRefresh(RouteRefresh {
             family: family.afi_safi(),
             kind,
         });
-        self.put(&message, context);
+        self.put(&message, context)
     }
 
     /// Writes what a batch has for this peer.
@@ -208,7 +222,7 @@ impl Writer {
         } = outbound;
         let family = batch.family();
         if begin_refresh {
-            self.put_mark(family, RouteRefreshKind::Begin, &context);
+            self.put_mark(family, RouteRefreshKind::Begin, &context)?;
         }
         for part in batch.parts(&context).await {
             let Some(octets) = part.octets_for(&member) else {
@@ -232,7 +246,7 @@ impl Writer {
             }
         }
         if end_of_refresh {
-            self.put_mark(family, RouteRefreshKind::End, &context);
+            self.put_mark(family, RouteRefreshKind::End, &context)?;
         }
         self.flush().await
     }

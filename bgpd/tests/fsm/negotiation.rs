@@ -619,6 +619,30 @@ fn our_open_says_what_the_parameters_say() {
 }
 
 #[test]
+fn names_of_any_length_leave_an_open_that_can_be_sent() {
+    // The cut falls into the middle of a character of two octets.
+    let long = format!("{}\u{e9}{}", "h".repeat(63), "t".repeat(5000));
+    for (host, domain) in [("h".repeat(245), long.clone()), (long, "d".repeat(64))] {
+        let params = PeerParams {
+            hostname: Some(Hostname { host, domain }),
+            ..params()
+        };
+        let mut octets = bytes::BytesMut::new();
+        let open = params.open();
+        let Some(Capability::Fqdn { hostname, domain }) = open.capabilities.last() else {
+            panic!("{open:?}");
+        };
+        for name in [hostname, domain] {
+            let whole = ["h".repeat(63), "h".repeat(64), "d".repeat(64)];
+            assert!(whole.contains(name), "{name}");
+        }
+        let message = bgp_wire::Message::Open(open);
+        let context = bgp_wire::CodecContext::baseline(PeerKind::External);
+        message.encode(&context, &mut octets).unwrap();
+    }
+}
+
+#[test]
 fn without_capabilities_of_our_own_ipv4_unicast_still_works() {
     let bare = PeerParams {
         capabilities: false,

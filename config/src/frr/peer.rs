@@ -1,9 +1,10 @@
 //! Lines about a neighbor or peer group, whatever the address family.
 
 use crate::model::{PeerSettings, Shutdown, UpdateSource};
+use crate::validate::{PASSWORD, can_be_password};
 
 use super::instance::read_timers;
-use super::row::{Apply, Args, Done, PeerFlag, Print, Row, Said, Target};
+use super::row::{Apply, Args, Done, PeerFlag, Print, Rejection, Row, Said, Target};
 
 macro_rules! peer {
     ($rest:literal) => {
@@ -65,10 +66,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         peer!("password WORD$password"),
         no_peer!("password [WORD]"),
-        Apply::Peer(|target, args| {
-            target.settings.password = args.when_on(args.text("password"));
-            Ok(())
-        }),
+        Apply::Peer(password),
         Print::Peer(|shown| {
             let password = shown.settings.password.as_ref()?;
             Some(Said::on(format!("password {password}")))
@@ -154,6 +152,15 @@ fn shutdown(target: &mut Target<'_>, args: &Args<'_>) -> Done {
         (true, _) => Some(Shutdown::On { message: said }),
         (false, _) => group_is_shut.then_some(Shutdown::Off),
     };
+    Ok(())
+}
+
+fn password(target: &mut Target<'_>, args: &Args<'_>) -> Done {
+    let password = args.when_on(args.text("password"));
+    if !password.as_deref().is_none_or(can_be_password) {
+        return Err(Rejection::at("password", PASSWORD));
+    }
+    target.settings.password = password;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::grammar::{Grammar, Match, MatchError, nearest_word, words};
 use crate::instances::{InstanceName, taken};
 use crate::model::{Bgp, Config, Family};
+use crate::validate::{can_be_neighbor, no_neighbor};
 
 use super::modes;
 use super::row::{Apply, Args, Command, Rejection, Target, switched_off};
@@ -149,6 +150,9 @@ impl Session {
         for mode in self.mode.upwards() {
             match grammar(mode).parse(line) {
                 Ok(found) => {
+                    if let Some(word) = found.unprintable().filter(|_| found.payload.on) {
+                        return Err(rejected_at(line, word, UNPRINTABLE));
+                    }
                     let outcome = self.apply(mode, &found);
                     return outcome.map_err(|rejection| rejected(line, &rejection, &found));
                 }
@@ -172,7 +176,7 @@ impl Session {
             }
             Apply::Config(apply) => apply(&mut self.config, &args)?,
             Apply::Bgp(apply) => {
-                self.check_owner(&args)?;
+                self.check_new_neighbor(&args)?;
                 apply(self.bgp()?, &args)?;
             }
             Apply::BgpFlag(flag) => (flag.set)(self.bgp()?, args.on),
@@ -204,18 +208,25 @@ impl Session {
             .ok_or_else(|| Rejection::new("No BGP process is configured"))
     }
 
-    /// A line may not make a neighbor that another instance has: a connection
-    /// from its address could belong to either.
-    fn check_owner(&self, args: &Args<'_>) -> Result<(), Rejection> {
+    /// A line may not make a neighbor of an address that cannot be one's, or
+    /// that another instance has: a connection from there could belong to
+    /// either.
+    fn check_new_neighbor(&self, args: &Args<'_>) -> Result<(), Rejection> {
         let Some(address) = args.address("peer").filter(|_| args.on) else {
             return Ok(());
         };
         let known = self
             .edited()
             .is_some_and(|bgp| bgp.neighbors.contains_key(&address));
+        if known {
+            return Ok(());
+        }
+        if !can_be_neighbor(address) {
+            return Err(Rejection::at("peer", no_neighbor(address)));
+        }
         match self.config.other_owner(&self.instance, address) {
-            Some(owner) if !known => Err(Rejection::at("peer", taken(address, &owner))),
-            _ => Ok(()),
+            Some(owner) => Err(Rejection::at("peer", taken(address, &owner))),
+            None => Ok(()),
         }
     }
 
@@ -295,19 +306,22 @@ pub fn grammar(mode: Mode) -> &'static Grammar<Command> {
 }
 
 fn rejected(line: &str, rejection: &Rejection, found: &Match<'_, Command>) -> LineError {
-    let words = words(line);
-    let word = rejection
-        .value
-        .and_then(|name| found.word_of(name))
-        .unwrap_or(0);
+    let word = rejection.value.and_then(|name| found.word_of(name));
+    rejected_at(line, word.unwrap_or(0), &rejection.message)
+}
+
+fn rejected_at(line: &str, word: usize, message: &str) -> LineError {
     LineError {
         line: line.trim().to_owned(),
-        column: words.get(word).map_or(1, |word| word.column),
-        kind: LineErrorKind::Rejected(rejection.message.clone()),
+        column: words(line).get(word).map_or(1, |word| word.column),
+        kind: LineErrorKind::Rejected(message.to_owned()),
         expected: Vec::new(),
         nearest: None,
     }
 }
+
+/// What no line could be read back with.
+const UNPRINTABLE: &str = "The value must not contain control characters";
 
 /// FRR's text for a peer that is not configured.
 const NO_PEER: &str = "Specify remote-as or peer-group commands first";

@@ -162,6 +162,56 @@ fn errors_are_frrs() {
 }
 
 #[test]
+fn what_a_file_refuses_is_not_taken_when_typed() {
+    let base = "router bgp 65000\nneighbor G peer-group\nneighbor 10.0.0.1 remote-as 65001";
+    let long = format!("neighbor 10.0.0.1 password {}", "p".repeat(81));
+    let mut lines = vec![(long.as_str(), 28)];
+    lines.extend([
+        ("neighbor 0.0.0.0 remote-as 3", 10),
+        ("neighbor 224.0.0.5 remote-as 3", 10),
+        ("neighbor 255.255.255.255 peer-group G", 10),
+        ("neighbor :: remote-as internal", 10),
+        ("neighbor ff02::1 peer-group G", 10),
+        ("neighbor G password p\u{1}", 21),
+        ("neighbor 10.0.0.1 description a \u{1b}[31m", 31),
+        ("neighbor 10.0.0.1 shutdown message \u{7f}", 36),
+        ("neighbor 10.0.0.1 update-source e\u{7}0", 33),
+        ("neighbor \u{1b}H peer-group", 10),
+        ("hostname r\u{1b}1", 10),
+        ("log file /var/log/\u{1b}", 10),
+        ("frr version 8\u{1b}", 13),
+    ]);
+    for (line, column) in lines {
+        let mut session = session(base);
+        let before = session.config.clone();
+        let error = session.apply_line(line).unwrap_err();
+        assert!(
+            matches!(error.kind, LineErrorKind::Rejected(_)),
+            "{error:?}"
+        );
+        assert_eq!(error.column, column, "{error:?}");
+        assert_eq!(session.config, before, "{line:?}");
+        assert_eq!(session.mode, Mode::RouterBgp, "{line:?}");
+    }
+}
+
+#[test]
+fn what_is_typed_in_steps_or_taken_back_is_not_refused() {
+    let mut session = session("router bgp 65000\nneighbor G peer-group");
+    let limit = format!("neighbor 10.0.0.1 password {}", "p".repeat(80));
+    for line in [
+        "neighbor 10.0.0.1 peer-group G",
+        &limit,
+        "no neighbor 10.0.0.1 password p\u{1}",
+        "no neighbor 224.0.0.5 remote-as 3",
+        "neighbor G remote-as 65001",
+    ] {
+        assert_eq!(session.apply_line(line), Ok(Outcome::Applied), "{line}");
+    }
+    assert_eq!(crate::validate(&session.config), []);
+}
+
+#[test]
 fn a_member_stays_in_its_group() {
     let mut session = session(
         "router bgp 65000\nneighbor G peer-group\nneighbor G remote-as 65001

@@ -115,6 +115,16 @@ impl<T> Match<'_, T> {
             .map(|capture| capture.word)
     }
 
+    /// The index of the word where a text with a control character starts, if
+    /// a value is one.
+    pub fn unprintable(&self) -> Option<usize> {
+        let bad = |text: &str| text.chars().any(char::is_control);
+        self.captures
+            .iter()
+            .find(|capture| capture.value.text().is_some_and(bad))
+            .map(|capture| capture.word)
+    }
+
     /// The value as an address.
     pub fn address(&self, name: &str) -> Option<IpAddr> {
         self.get(name)?.address()
