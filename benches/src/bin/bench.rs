@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use holdfast_bench::runner::arena::sweep_abandoned;
 use holdfast_bench::runner::daemons::{Daemon, Programs};
-use holdfast_bench::runner::report;
-use holdfast_bench::runner::results::{Outcome, Record, Results};
+use holdfast_bench::runner::results::{Outcome, Record, Results, complaint};
 use holdfast_bench::runner::rounds::{Plan, run};
 use holdfast_bench::runner::scenarios::{Scale, Scenario};
+use holdfast_bench::runner::{Error, Result, report};
 
 /// Compares BGP daemons under the same load
 #[derive(Debug, Parser)]
@@ -22,10 +22,10 @@ struct Cli {
     #[arg(long, value_delimiter = ',')]
     daemons: Vec<Daemon>,
     /// Rounds; in each, every daemon has its turn
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Rounds for a daemon whose first run of a scenario takes over a minute
-    #[arg(long, value_name = "ROUNDS")]
+    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..))]
     slow_rounds: Option<u32>,
     /// Small sizes, for a look whether everything works; reports nothing
     #[arg(long)]
@@ -36,13 +36,10 @@ struct Cli {
     /// The commit from which our daemon was built, for the report
     #[arg(long, value_name = "NAME")]
     commit: Option<String>,
-    /// The raw results, which are added to
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "target/bench/results.jsonl"
-    )]
-    results: PathBuf,
+    /// The raw results, which are added to; a regular file in a directory that
+    /// exists [default: bench/results.jsonl in cargo's target directory]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
     /// The page whose tables are replaced
     #[arg(long, value_name = "FILE", default_value = "docs/benchmarks.md")]
     page: PathBuf,
@@ -65,46 +62,82 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("bench: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
 /// Whether all runs came to their end.
-fn work(cli: &Cli) -> holdfast_bench::runner::Result<bool> {
-    let results = Results::new(&cli.results);
-    let mut complete = true;
-    let mut quick_records = Vec::new();
-    if !cli.report_only {
-        sweep_abandoned();
-        let last = results.read()?.last().map(|record| record.batch);
-        // After each scenario, since whoever stops a run that takes hours
-        // still wants what there is.
-        let records = run(&plan(cli, last), &results, |_| write_page(cli, &results))?;
-        complete = !records
-            .iter()
-            .any(|record| matches!(record.outcome, Outcome::Failed { .. }));
-        if cli.quick {
-            quick_records = records;
-        }
-    }
-    if cli.quick {
-        print_tables(cli, &as_reported(quick_records));
-        return Ok(complete);
-    }
-    print_tables(cli, &results.read()?);
+fn work(cli: &Cli) -> Result<bool> {
+    let default = default_results();
+    let results = Results::new(cli.results.as_ref().unwrap_or(&default));
     if cli.report_only {
+        let records = results.read_for_report()?;
+        print_tables(cli, &records);
         write_page(cli, &results)?;
+        tell_page(cli);
+        return Ok(true);
     }
-    if !cli.no_page {
+    if results.path() == default {
+        results.create_directory()?;
+    }
+    let last = results.read()?.last().map(|record| record.batch);
+    let plan = plan(cli, last);
+    check(cli, &plan, &results)?;
+    sweep_abandoned();
+    // After each scenario, since whoever stops a run that takes hours still
+    // wants what there is.
+    let records = run(&plan, &results, |_| write_page(cli, &results))?;
+    let none = complaint(&records);
+    let complete = !records
+        .iter()
+        .any(|record| matches!(record.outcome, Outcome::Failed { .. }));
+    if cli.quick {
+        print_tables(cli, &as_reported(records));
+    } else {
+        print_tables(cli, &results.read()?);
+        tell_page(cli);
+    }
+    match none {
+        Some(reason) => Err(Error::NoRun(reason)),
+        None => Ok(complete),
+    }
+}
+
+/// Where the results are if nothing was said: where cargo puts what it builds,
+/// as in the Makefile. That directory is ours to create, no other is.
+fn default_results() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").filter(|target| !target.is_empty());
+    let target = target.map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    target.join("bench/results.jsonl")
+}
+
+/// Finds out before anything is run what would make the runs useless.
+fn check(cli: &Cli, plan: &Plan, results: &Results) -> Result<()> {
+    if let Some(bgpd) = &cli.bgpd
+        && plan.daemons.contains(&Daemon::Holdfast)
+        && !bgpd.is_file()
+    {
+        return Err(Error::File {
+            file: bgpd.clone(),
+            reason: "there is no such program".to_owned(),
+        });
+    }
+    if !cli.quick && !cli.no_page {
+        report::check(&cli.page, &plan.scenarios)?;
+    }
+    results.check_writable()
+}
+
+fn tell_page(cli: &Cli) {
+    if !cli.quick && !cli.no_page {
         println!("{} is written", cli.page.display());
     }
-    Ok(complete)
 }
 
 /// Puts what is measured so far into the page, if that is wanted.
-fn write_page(cli: &Cli, results: &Results) -> holdfast_bench::runner::Result<()> {
+fn write_page(cli: &Cli, results: &Results) -> Result<()> {
     if cli.quick || cli.no_page {
         return Ok(());
     }

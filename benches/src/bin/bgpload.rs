@@ -26,6 +26,8 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   bgpload send --table 100000 --to 192.0.2.1 --as 65001
       a neighbor with 100,000 routes, until it is interrupted
+  bgpload send --mrt rib.20240101.0000.bz2 --to 192.0.2.1 --as 65001
+      the same with a table of the internet
   bgpload receive --to 192.0.2.1 --as 65002
       a neighbor that counts
   bgpload full-table --to 192.0.2.1 --local 192.0.2.11 --print-peers
@@ -35,9 +37,18 @@ const EXAMPLES: &str = "Examples:
   bgpload growth --to 127.0.0.1 --events --hold-at step-10000,step-100000
       waits at these stages for a line {\"cmd\":\"continue\"} on standard input";
 
+const SEND_EXAMPLES: &str = "Examples:
+  bgpload send --table 100000 --to 192.0.2.1 --as 65001
+      100,000 synthetic routes, until it is interrupted
+  bgpload send --mrt rib.20240101.0000.bz2 --to 192.0.2.1 --as 65001
+      the routes of a collector's dump (MRT TABLE_DUMP_V2): of the peer that has
+      most of them, in whose place --as is put into the paths; --family ipv6
+      takes the IPv6 routes of the same file";
+
 #[derive(Subcommand)]
 enum Verb {
     /// Announce a table and stay; commands on standard input: {"cmd":"withdraw"}, announce, stop.
+    #[command(after_help = SEND_EXAMPLES)]
     Send(ByHand),
     /// Count the routes that come in; with --table until that table is complete.
     Receive(ByHand),
@@ -176,6 +187,7 @@ fn measure(scenario: Option<Scenario>, measure: Measure) -> Result<String, Error
     }
     let params = params.resolve();
     if measure.print_peers {
+        params.check()?;
         return json(&params.peers());
     }
     let mut control = control(events);

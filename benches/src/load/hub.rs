@@ -42,6 +42,8 @@ const MAX_SLEEP: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 struct Door {
     open: bool,
+    /// Somebody has answered there, whatever became of the connection.
+    answered: bool,
     knocking: Option<usize>,
 }
 
@@ -272,6 +274,29 @@ impl Hub {
         }
     }
 
+    /// Waits until somebody answers at one of the addresses that `ids` connect
+    /// to. Sessions that listen have nobody to wait for here.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] at `deadline`, with the address.
+    pub fn reach(&mut self, ids: &[SessionId], deadline: Instant) -> Result<(), Error> {
+        let config = |id: &SessionId| &self.sessions[id.0].config;
+        let mut remotes: Vec<SocketAddr> = ids
+            .iter()
+            .map(config)
+            .filter(|config| config.listen.is_none())
+            .map(|config| config.remote)
+            .collect();
+        remotes.dedup();
+        let Some(first) = remotes.first() else {
+            return Ok(());
+        };
+        self.run_until(&format!("connect to {first}"), deadline, |hub| {
+            let mut doors = remotes.iter().filter_map(|at| hub.doors.get(at));
+            doors.any(|door| door.answered)
+        })
+    }
+
     /// Waits until all of `ids` are established.
     ///
     /// # Errors
@@ -360,9 +385,9 @@ impl Hub {
         let error = self
             .sessions
             .iter()
-            .find_map(|s| s.stats.last_error.clone());
-        if let Some(error) = error {
-            text += &format!("; a session said: {error}");
+            .find_map(|s| Some((&s.config, s.stats.last_error.as_ref()?)));
+        if let Some((config, error)) = error {
+            text += &format!("; {} to {}: {error}", config.local, config.remote);
         }
         text
     }
@@ -418,6 +443,7 @@ impl Hub {
     fn door(&mut self, number: usize, open: bool) {
         let remote = self.sessions[number].config.remote;
         let door = self.doors.entry(remote).or_default();
+        door.answered |= open;
         if open && !door.open {
             door.open = true;
             // Everybody may come in now.
@@ -434,8 +460,9 @@ impl Hub {
     ) {
         let session = &mut sessions[number];
         if let Some(door) = doors.get_mut(&session.config.remote) {
-            if session.state == State::Connecting {
-                door.open = false;
+            match session.state {
+                State::Connecting => door.open = false,
+                _ => door.answered = true,
             }
             door.knocking = door.knocking.filter(|&who| who != number);
         }

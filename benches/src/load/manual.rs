@@ -46,7 +46,7 @@ pub fn send(params: &Params, stay: Stay, control: &mut Control) -> Result<Outcom
         .flap
         .then(|| Circle::new(&table, &positions, &announcer));
     hub.set_greeting(id, announcement.clone());
-    hub.bring_up(&[id], params.deadline())?;
+    params.bring_up(&mut hub, &[id])?;
     control.tell("up", &[]);
     let start = Instant::now();
     let mut flapped = 0u64;
@@ -113,7 +113,7 @@ pub fn receive(params: &Params, stay: Stay, control: &mut Control) -> Result<Out
         tracker.set_goal(Goal::Present(wanted));
     }
     hub.track(id, tracker);
-    hub.bring_up(&[id], params.deadline())?;
+    params.bring_up(&mut hub, &[id])?;
     control.tell("up", &[]);
     let (start, mut last_told, mut told) = (Instant::now(), Instant::now(), 0);
     while stay
@@ -179,9 +179,11 @@ fn received(hub: &Hub, id: SessionId, start: Instant) -> Outcome {
     outcome
 }
 
-/// Fills in the local address that the kernel would choose.
+/// Fills in the local address that the kernel would choose, and refuses AS
+/// numbers that are none.
 fn localized(params: &Params) -> Result<Params, Error> {
     let mut params = params.clone();
+    params.check_own_as(1)?;
     if params.local.is_none() {
         let any = match params.to {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -38,6 +38,17 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A file that cannot be what it was given as.
+    #[error("{file}: {reason}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No run came to its end.
+    #[error("no run came to its end; {0}")]
+    NoRun(String),
     /// A plot could not be drawn.
     #[error("plot: {0}")]
     Plot(String),

@@ -22,16 +22,40 @@ use super::stats::Summary;
 pub fn write(page: &Path, pictures: &Path, records: &[Record]) -> Result<()> {
     let mut text = std::fs::read_to_string(page).map_err(io(page))?;
     if records.iter().any(|record| !record.quick) {
-        text = replace_block(&text, "machine", &environment(records))?;
+        text = replace_block(&text, "machine", &environment(records))
+            .map_err(|error| of_page(page, &error))?;
     }
     for scenario in Scenario::ALL {
         let table = table(scenario, records);
         if !table.is_empty() {
-            text = replace_block(&text, scenario.name(), &table)?;
+            text = replace_block(&text, scenario.name(), &table)
+                .map_err(|error| of_page(page, &error))?;
         }
     }
     std::fs::write(page, text).map_err(io(page))?;
     draw_growth(pictures, records)
+}
+
+/// Whether the page has the blocks of `scenarios`, to be asked before runs that
+/// take hours.
+///
+/// # Errors
+///
+/// The page cannot be read, or a block is missing.
+pub fn check(page: &Path, scenarios: &[Scenario]) -> Result<()> {
+    let text = std::fs::read_to_string(page).map_err(io(page))?;
+    let names = scenarios.iter().map(|scenario| scenario.name());
+    for name in std::iter::once("machine").chain(names) {
+        replace_block(&text, name, "").map_err(|error| of_page(page, &error))?;
+    }
+    Ok(())
+}
+
+fn of_page(page: &Path, error: &Error) -> Error {
+    Error::File {
+        file: page.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// Puts `content` between the markers of the block `name`.

@@ -163,3 +163,19 @@ fn thousands_are_grouped() {
     assert_eq!(grouped("1234"), "1234");
     assert_eq!(grouped("12345"), "12,345");
 }
+
+#[test]
+fn a_page_without_the_blocks_is_left_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("page.md");
+    // The first block that is written is there, the second is not.
+    let before = "<!-- bench:machine -->\nold\n<!-- /bench:machine -->\n";
+    std::fs::write(&page, before).expect("a page");
+    let records = [record(Daemon::Bird, 1, done(2.0, 1e6))];
+    let error = write(&page, directory.path(), &records).expect_err("no block");
+    let said = error.to_string();
+    assert!(said.contains("page.md"), "{said}");
+    assert!(said.contains("bench:full-table"), "{said}");
+    let left = std::fs::read_to_string(&page).expect("the page");
+    assert_eq!(left, before);
+}

@@ -1,7 +1,7 @@
 //! The raw results: a file with one JSON object per run, only ever added to.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -85,40 +85,101 @@ impl Results {
         &self.path
     }
 
+    /// Creates the directories on the way to the file.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be created.
+    pub fn create_directory(&self) -> Result<()> {
+        match self.path.parent() {
+            Some(directory) => std::fs::create_dir_all(directory).map_err(io(directory)),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the file for adding to it, and creates it if it is not there, so
+    /// that a path that cannot be written is known before anything is run.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or it is a device, a pipe or a directory.
+    pub fn check_writable(&self) -> Result<()> {
+        self.exists()?;
+        self.open().map(drop)
+    }
+
     /// Adds a record.
     ///
     /// # Errors
     ///
     /// The file cannot be written.
     pub fn add(&self, record: &Record) -> Result<()> {
-        if let Some(directory) = self.path.parent() {
-            std::fs::create_dir_all(directory).map_err(io(directory))?;
-        }
         let mut line = serde_json::to_string(record).map_err(|source| self.broken(source))?;
         line.push('\n');
+        self.open()?
+            .write_all(line.as_bytes())
+            .map_err(io(&self.path))
+    }
+
+    fn open(&self) -> Result<File> {
         OpenOptions::new()
             .create(true)
             .append(true)
             .open(&self.path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(io(&self.path))
     }
 
-    /// All records, in the order in which they were added.
+    /// Whether the file is there. Anything but a regular file is an error,
+    /// since reading it may never end (`/dev/full`, a pipe).
+    fn exists(&self) -> Result<bool> {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) if metadata.is_file() => Ok(true),
+            Ok(_) => Err(Error::File {
+                file: self.path.clone(),
+                reason: "not a regular file".to_owned(),
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io(&self.path)(error)),
+        }
+    }
+
+    /// All records, in the order in which they were added; none if the file
+    /// is not there.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or a line is no record.
+    /// The file cannot be read or is no regular file, or a line is no record.
     pub fn read(&self) -> Result<Vec<Record>> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(io(&self.path)(error)),
-        };
+        if !self.exists()? {
+            return Ok(Vec::new());
+        }
+        let text = std::fs::read_to_string(&self.path).map_err(io(&self.path))?;
         text.lines()
             .filter(|line| !line.trim().is_empty())
             .map(|line| serde_json::from_str(line).map_err(|source| self.broken(source)))
             .collect()
+    }
+
+    /// As [`Self::read`], for a report, which is of no use without records.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]; the file is not there, or has no record of a run in
+    /// full size.
+    pub fn read_for_report(&self) -> Result<Vec<Record>> {
+        let records = self.read()?;
+        if records.iter().any(|record| !record.quick) {
+            return Ok(records);
+        }
+        let reason = match self.exists()? {
+            false => "there is no such file",
+            true if records.is_empty() => "there are no results in it",
+            true => "there are only results of quick runs in it, which are not reported",
+        };
+        Err(Error::File {
+            file: self.path.clone(),
+            reason: reason.to_owned(),
+        })
     }
 
     fn broken(&self, source: serde_json::Error) -> Error {
@@ -230,3 +291,29 @@ impl<'a> Row<'a> {
             })
     }
 }
+
+/// What to say when not one of the runs came to its end: the first reason.
+/// Nothing when one did.
+pub fn complaint(records: &[Record]) -> Option<String> {
+    let done = |record: &Record| matches!(record.outcome, Outcome::Done { .. });
+    if records.iter().any(done) {
+        return None;
+    }
+    let reasons = records.iter().filter_map(|record| match &record.outcome {
+        Outcome::Failed { reason }
+        | Outcome::Impossible { reason }
+        | Outcome::Skipped { reason } => Some((record, reason)),
+        Outcome::Done { .. } => None,
+    });
+    Some(match reasons.into_iter().next() {
+        Some((record, reason)) => {
+            let (scenario, daemon) = (record.scenario.name(), record.daemon.name());
+            format!("the first one, {scenario} {daemon}: {reason}")
+        }
+        None => "none of the daemons takes part in the scenarios".to_owned(),
+    })
+}
+
+#[cfg(test)]
+#[path = "results_tests.rs"]
+mod tests;

@@ -69,7 +69,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn new(params: &Params, control: &'a mut Control) -> Result<Self, Error> {
         let params = params.clone().resolve();
         let peers = params.peers();
-        params.check_as_numbers(peers.len())?;
+        params.check()?;
         let table = params.table()?;
         let index = Arc::new(PrefixIndex::new(table.prefixes()));
         let mut hub = Hub::new()?;
@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
             .chain(&self.receivers)
             .copied()
             .collect();
-        self.hub.bring_up(&all, self.params.deadline())?;
+        self.params.bring_up(&mut self.hub, &all)?;
         // A moment for End-of-RIB markers and what a daemon does behind them.
         self.hub.run_for(Duration::from_millis(100))?;
         self.control.stage(&mut self.hub, "up", &[])

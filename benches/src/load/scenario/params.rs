@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::load::latency::Latency;
-use crate::load::{AddPath, Error, Family, Table, TableSpec};
+use crate::load::{AddPath, Error, Family, Hub, SessionId, Table, TableSpec};
 
 /// The measurements.
 #[derive(
@@ -58,7 +58,7 @@ pub struct Params {
     #[arg(long, default_value_t = 179)]
     pub port: u16,
     /// The daemon's AS number. Internal sessions use it as their own.
-    #[arg(long, default_value_t = 65000)]
+    #[arg(long, default_value_t = 65000, value_parser = clap::value_parser!(u32).range(1..))]
     pub daemon_as: u32,
     /// The address of the first session; the others count up from it. The
     /// senders come first, then the receivers. [default: 127.1.0.1, or
@@ -66,7 +66,11 @@ pub struct Params {
     #[arg(long)]
     pub local: Option<IpAddr>,
     /// The AS number of the first session; the others count up from it.
-    #[arg(long = "as", default_value_t = 65001)]
+    #[arg(
+        long = "as",
+        default_value_t = 65001,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub first_as: u32,
     /// Listen on this port and let the daemon connect.
     #[arg(long)]
@@ -80,6 +84,10 @@ pub struct Params {
     /// How long a stage may take, in seconds.
     #[arg(long, default_value_t = 120.0)]
     pub timeout: f64,
+    /// How long to try to connect while nobody answers, in seconds. Does not
+    /// matter with --listen, and with cold-start, where a daemon is waited for.
+    #[arg(long, default_value_t = 30.0)]
+    pub connect_timeout: f64,
     /// How many prefixes: the whole table, or per session with cold-start.
     #[arg(long = "table", visible_alias = "prefixes")]
     pub prefixes: Option<usize>,
@@ -157,6 +165,7 @@ impl Default for Params {
             next_hop: None,
             hold_time: 240,
             timeout: 120.0,
+            connect_timeout: 30.0,
             prefixes: None,
             sets: 0,
             seed: 1,
@@ -279,7 +288,8 @@ impl Params {
             address: params.address(number),
             asn: match params.ibgp() {
                 true => params.daemon_as,
-                false => params.first_as + number as u32,
+                // [`Self::check`] refuses what does not fit.
+                false => params.first_as.saturating_add(number as u32),
             },
             role: params.role(number, senders, receivers),
             family: params.family.unwrap_or_default(),
@@ -345,18 +355,50 @@ impl Params {
         }))
     }
 
-    /// Refuses numbers that would make an external session internal.
-    pub(crate) fn check_as_numbers(&self, sessions: usize) -> Result<(), Error> {
-        let external = self.first_as..self.first_as.saturating_add(sessions as u32);
-        match !self.ibgp() && external.contains(&self.daemon_as) {
+    /// Refuses AS numbers that a session cannot have, 0 (RFC 7607 section 2)
+    /// and what has more than 32 bits.
+    pub(crate) fn check_own_as(&self, sessions: usize) -> Result<(), Error> {
+        let last = u64::from(self.first_as) + sessions.max(1) as u64 - 1;
+        if self.first_as == 0 || self.daemon_as == 0 {
+            return Err(Error::Parameters("AS 0 is no AS number".into()));
+        }
+        match !self.ibgp() && last > u64::from(u32::MAX) {
             true => Err(Error::Parameters(format!(
-                "the daemon's AS {} is among those of the sessions, {} to {}",
-                self.daemon_as,
-                external.start,
-                external.end - 1
+                "there are no AS numbers for {sessions} sessions from {} on",
+                self.first_as
             ))),
             false => Ok(()),
         }
+    }
+
+    /// Refuses AS numbers that the sessions cannot have, and those that would
+    /// make an external session internal.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`]
+    pub fn check(&self) -> Result<(), Error> {
+        let sessions = self.peers().len();
+        self.check_own_as(sessions)?;
+        let last = self.first_as.saturating_add(sessions.max(1) as u32 - 1);
+        match !self.ibgp() && (self.first_as..=last).contains(&self.daemon_as) {
+            true => Err(Error::Parameters(format!(
+                "the daemon's AS {} is among those of the sessions, {} to {last}",
+                self.daemon_as, self.first_as,
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until all of `ids` are established.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when nobody answers, or the sessions do not come up
+    /// in time.
+    pub(crate) fn bring_up(&self, hub: &mut Hub, ids: &[SessionId]) -> Result<(), Error> {
+        let deadline = self.deadline();
+        let patience = Duration::from_secs_f64(self.connect_timeout.clamp(0.1, 1e6));
+        hub.reach(ids, deadline.min(Instant::now() + patience))?;
+        hub.bring_up(ids, deadline)
     }
 
     /// The end of a stage that begins now.
