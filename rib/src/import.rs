@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use bgp_wire::{AsPath, Family, NextHop};
+use bgp_wire::{AsPath, Community, Family, NextHop, PathAttributes, PeerKind};
 use ipnet::IpNet;
 
 use crate::attrs::{AttrId, AttrRef};
@@ -38,6 +38,8 @@ pub(crate) struct Importer {
     set: AttrRef,
     pub(crate) pre: AttrId,
     looped: Option<Rejection>,
+    /// Its sender is about to go (RFC 8326).
+    drained: bool,
     /// What becomes of a route that policy leaves as it is.
     unchanged: Option<Imported>,
 }
@@ -59,13 +61,16 @@ impl Importer {
             // since the session may be allowed to have it later.
             set = set.without_aigp();
         }
-        let looped = find_loop(&shared.config, &peer.info, family, &set);
+        let attributes = set.decode();
+        let looped = find_loop(&shared.config, &peer.info, family, &attributes);
+        let drained = is_drained(&peer.info, &attributes);
         Some(Importer {
             peer,
             family,
             set,
             pre,
             looped,
+            drained,
             unchanged: None,
         })
     }
@@ -104,14 +109,21 @@ impl Importer {
                 if let Some(known) = self.unchanged {
                     return known;
                 }
-                let set = self.set.with_weight(weight);
+                let set = match self.drained {
+                    true => least_preferred(self.set.decode(), weight),
+                    false => self.set.with_weight(weight),
+                };
                 let imported = self.accept(shared, &set);
                 self.unchanged = Some(imported);
                 imported
             }
             Verdict::AcceptWith(new) => {
                 let weight = new.weight.unwrap_or(weight);
-                self.accept(shared, &AttrRef::weighted(&new.attributes, weight))
+                let set = match is_drained(&self.peer.info, &new.attributes) {
+                    true => least_preferred(new.attributes, weight),
+                    false => AttrRef::weighted(&new.attributes, weight),
+                };
+                self.accept(shared, &set)
             }
         }
     }
@@ -154,6 +166,23 @@ fn is_martian_prefix(prefix: IpNet) -> bool {
     }
 }
 
+/// Whether an external neighbor asks to be avoided: the GRACEFUL_SHUTDOWN
+/// community, if import policy left it there (RFC 8326 section 4.1).
+fn is_drained(peer: &PeerInfo, attributes: &PathAttributes) -> bool {
+    let asked = &attributes.communities;
+    peer.kind == PeerKind::External && asked.contains(&Community::GRACEFUL_SHUTDOWN)
+}
+
+/// With a local preference of 0, as RFC 8326 section 4.1 recommends and FRR
+/// does without being told.
+fn least_preferred(attributes: PathAttributes, weight: u32) -> AttrRef {
+    let attributes = PathAttributes {
+        local_pref: Some(0),
+        ..attributes
+    };
+    AttrRef::weighted(&attributes, weight)
+}
+
 /// The loops of RFC 4271 section 9.1.2 and RFC 4456 section 8. In a
 /// confederation neither its own AS nor that of our member AS may be there
 /// (RFC 5065 section 4).
@@ -161,9 +190,8 @@ fn find_loop(
     config: &RibConfig,
     peer: &PeerInfo,
     family: Family,
-    set: &AttrRef,
+    attributes: &PathAttributes,
 ) -> Option<Rejection> {
-    let attributes = set.decode();
     let path = &attributes.as_path;
     let looped = |asn| is_looped(path, asn, peer.family(family).allow_as_in);
     // The confederation's number says something outside of its segments only:
@@ -173,7 +201,7 @@ fn find_loop(
     if looped(config.local_as) || looped(peer.local_as) || (around && looped(outer)) {
         return Some(Rejection::AsPathLoop);
     }
-    if set.originator_id() == Some(config.router_id) {
+    if attributes.originator_id == Some(config.router_id) {
         return Some(Rejection::OriginatorLoop);
     }
     if attributes.cluster_list.contains(&config.cluster_id()) {

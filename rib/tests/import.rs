@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bgp_wire::{Community, FamilySet, PathAttributes};
 use common::*;
 use holdfast_rib::{
-    AllowAsIn, DenyReason, Invalid, PeerId, PeerInfo, Rejection, Rib, Step, TrackEvent,
+    AllowAsIn, DenyReason, Invalid, PathSource, PeerId, PeerInfo, Rejection, Rib, Step, TrackEvent,
     UpdateSummary,
 };
 
@@ -539,4 +539,46 @@ fn a_family_that_a_peer_comes_back_without_leaves_no_trace_in_the_decision() {
     };
     rib.peer_up(PeerId(1), back, accept());
     assert_eq!(reason(&rib), Some(Step::OnlyPath));
+}
+
+#[test]
+fn a_neighbor_that_asks_for_it_is_avoided_before_it_goes() {
+    let mut rib = Rib::new(config());
+    rib.peer_up(PeerId(1), external(65001, "192.0.2.1"), accept());
+    rib.peer_up(PeerId(2), external(65002, "192.0.2.2"), accept());
+    rib.peer_up(PeerId(3), client("10.0.0.4"), accept());
+    let prefix = "203.0.113.0/24";
+    let drained = |path: &[u32], from: &str| bgp_wire::PathAttributes {
+        communities: vec![bgp_wire::Community::GRACEFUL_SHUTDOWN],
+        ..attributes(path, from)
+    };
+    let best = |rib: &Rib| {
+        let view = rib.prefix(net(prefix)).unwrap();
+        let best = view.paths.into_iter().find(|path| path.best).unwrap();
+        (best.source, best.attributes.decode().local_pref)
+    };
+    announce(&mut rib, 1, prefix, attributes(&[65001], "192.0.2.1"));
+    announce(
+        &mut rib,
+        2,
+        prefix,
+        attributes(&[65002, 65009], "192.0.2.2"),
+    );
+    assert_eq!(best(&rib), (PathSource::Peer(PeerId(1)), None));
+    announce(&mut rib, 1, prefix, drained(&[65001], "192.0.2.1"));
+    assert_eq!(best(&rib), (PathSource::Peer(PeerId(2)), None));
+    // The only path there is stays in use.
+    withdraw(&mut rib, 2, prefix);
+    assert_eq!(best(&rib), (PathSource::Peer(PeerId(1)), Some(0)));
+    // Inside of the AS local preference says it already.
+    announce(
+        &mut rib,
+        3,
+        prefix,
+        bgp_wire::PathAttributes {
+            local_pref: Some(50),
+            ..drained(&[65009], "10.0.0.4")
+        },
+    );
+    assert_eq!(best(&rib), (PathSource::Peer(PeerId(3)), Some(50)));
 }

@@ -306,6 +306,7 @@ prop_compose! {
             12 => Just(None),
             1 => Just(Some(Community::NO_EXPORT)),
             1 => Just(Some(Community::NO_ADVERTISE)),
+            1 => Just(Some(Community::GRACEFUL_SHUTDOWN)),
             2 => Just(Some(Community(0xffde_0001))),
         ],
         originator in prop_oneof![

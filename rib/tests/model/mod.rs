@@ -251,7 +251,7 @@ impl Model {
             attributes: &Attributes::new(said.clone()),
             weight: knobs.weight,
         });
-        let (attributes, weight) = match verdict {
+        let (mut attributes, weight) = match verdict {
             Verdict::Deny(_) => return None,
             Verdict::Accept => (said.clone(), knobs.weight),
             Verdict::AcceptWith(new) => {
@@ -259,6 +259,12 @@ impl Model {
                 (attributes, weight.unwrap_or(knobs.weight))
             }
         };
+        let drained = attributes
+            .communities
+            .contains(&Community::GRACEFUL_SHUTDOWN);
+        if drained && info.kind == PeerKind::External {
+            attributes.local_pref = Some(0);
+        }
         let next_hop = attributes.next_hop?;
         let is_v6_hop = matches!(next_hop, NextHop::V6 { .. });
         let fits = match family_of(prefix) {
