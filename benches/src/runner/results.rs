@@ -308,7 +308,8 @@ pub fn complaint(records: &[Record]) -> Option<String> {
     Some(match reasons.into_iter().next() {
         Some((record, reason)) => {
             let (scenario, daemon) = (record.scenario.name(), record.daemon.name());
-            format!("the first one, {scenario} {daemon}: {reason}")
+            let reason: Vec<&str> = reason.split_whitespace().collect();
+            format!("the first one, {scenario} {daemon}: {}", reason.join(" "))
         }
         None => "none of the daemons takes part in the scenarios".to_owned(),
     })

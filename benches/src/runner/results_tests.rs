@@ -79,9 +79,9 @@ fn a_report_needs_records_of_full_size() {
 
 #[test]
 fn runs_that_all_fail_are_complained_about() {
-    let some = [record(failed("late"), false), record(done(), false)];
+    let some = [record(failed("too\nlate"), false), record(done(), false)];
     assert_eq!(complaint(&some), None);
     let text = complaint(&some[..1]).expect("a complaint");
-    assert_eq!(text, "the first one, full-table bird: late");
+    assert_eq!(text, "the first one, full-table bird: too late");
     assert!(complaint(&[]).is_some());
 }
