@@ -304,13 +304,14 @@ fn equal_merit(a: &Candidate<'_>, b: &Candidate<'_>, rules: Rules) -> bool {
 }
 
 /// Whether two equally long paths may be used together though multipath is not
-/// relaxed: the same neighbouring AS on external sessions, which is what FRR
-/// goes by, and the same AS path on internal ones.
-fn alike(a: &Candidate<'_>, b: &Candidate<'_>) -> bool {
-    if b.external || b.confederation {
-        a.peer_as == b.peer_as
+/// relaxed: the same neighbouring AS where the one beside the best came by an
+/// external session, which is what FRR goes by, and the same AS path where it
+/// came by an internal one.
+fn alike(path: &Candidate<'_>, best: &Candidate<'_>) -> bool {
+    if path.external || path.confederation {
+        path.peer_as == best.peer_as
     } else {
-        a.as_path == b.as_path
+        path.as_path == best.as_path
     }
 }
 

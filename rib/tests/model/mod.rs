@@ -457,7 +457,7 @@ impl Model {
                 PathSource::Local(_) => 0,
             };
             equal.retain(|i| {
-                if paths[best].external || paths[best].confederation {
+                if paths[*i].external || paths[*i].confederation {
                     peer_as(*i) == peer_as(best)
                 } else {
                     paths[*i].attributes.as_path == paths[best].attributes.as_path
