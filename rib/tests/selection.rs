@@ -351,9 +351,13 @@ impl Naive<'_> {
         };
         left.retain(|i| near(&self.paths[*i]) == near(chosen));
         if !self.config.multipath_relax {
-            left.retain(|i| match inside {
-                true => self.paths[*i].as_path == chosen.as_path,
-                false => self.paths[*i].peer_as == chosen.peer_as,
+            left.retain(|i| {
+                let path = &self.paths[*i];
+                if path.external || path.confederation {
+                    path.peer_as == chosen.peer_as
+                } else {
+                    path.as_path == chosen.as_path
+                }
             });
         }
         let mut members = Vec::new();
