@@ -35,7 +35,7 @@ pub fn send(params: &Params, stay: Stay, control: &mut Control) -> Result<Outcom
     let announcer = Announcer {
         asn: params.first_as,
         ibgp: params.first_as == params.daemon_as,
-        next_hop: params.next_hop.unwrap_or(local),
+        next_hop: params.next_hop_of(local),
         path_id: None,
     };
     let announcement = Encoded::table(&table, &announcer);

@@ -108,7 +108,7 @@ impl<'a> Bench<'a> {
         Announcer {
             asn: peer.asn,
             ibgp: self.params.ibgp(),
-            next_hop: self.params.next_hop.unwrap_or(peer.address),
+            next_hop: self.params.next_hop_of(peer.address),
             path_id,
         }
     }

@@ -75,7 +75,8 @@ pub struct Params {
     /// Listen on this port and let the daemon connect.
     #[arg(long)]
     pub listen: Option<u16>,
-    /// The next hop of what is announced. [default: each session's address]
+    /// The next hop of what is announced. [default: each session's address,
+    /// or for loopback addresses one of 198.18.0.0/16 or 2001:2::/48]
     #[arg(long)]
     pub next_hop: Option<IpAddr>,
     /// The hold time that is offered, in seconds.
@@ -221,6 +222,20 @@ pub struct Peer {
 }
 
 impl Params {
+    /// The next hop of what a session of this address announces. No daemon
+    /// takes a loopback address for one, so it is of the range for benchmarks
+    /// then (RFC 2544 appendix C, RFC 5180 section 8).
+    pub(crate) fn next_hop_of(&self, address: IpAddr) -> IpAddr {
+        self.next_hop.unwrap_or(match address {
+            IpAddr::V4(v4) if v4.is_loopback() => {
+                let [_, _, third, fourth] = v4.octets();
+                Ipv4Addr::new(198, 18, third, fourth).into()
+            }
+            IpAddr::V6(v6) if v6.is_loopback() => Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 1).into(),
+            address => address,
+        })
+    }
+
     /// Parameters of `scenario` with all its defaults.
     pub fn of(scenario: Scenario) -> Self {
         let params = Self {
