@@ -440,7 +440,7 @@ fn new_route(prefix: IpNet, route: &KernelRoute, table: u32) -> RouteMessage {
     let mut message = base(prefix, route.metric, table);
     message.header.scope = RouteScope::Universe;
     message.header.kind = match &route.kind {
-        KernelKind::Unicast(_) => RouteType::Unicast,
+        KernelKind::Unicast(_) | KernelKind::Nexthop(_) => RouteType::Unicast,
         KernelKind::Blackhole => RouteType::BlackHole,
         KernelKind::Unreachable => RouteType::Unreachable,
         KernelKind::Prohibit => RouteType::Prohibit,
@@ -450,6 +450,9 @@ fn new_route(prefix: IpNet, route: &KernelRoute, table: u32) -> RouteMessage {
         message
             .attributes
             .push(RouteAttribute::PrefSource(source.into()));
+    }
+    if let KernelKind::Nexthop(id) = route.kind {
+        message.attributes.push(RouteAttribute::NhId(id));
     }
     let ipv6 = is_v6(&prefix);
     match route.hops() {

@@ -45,6 +45,8 @@ mod family;
 mod handle;
 mod kernel;
 mod netlink;
+mod nexthop;
+mod object;
 mod outbox;
 mod reconcile;
 mod resolve;

@@ -88,6 +88,8 @@ pub struct KernelRoute {
 pub enum KernelKind {
     /// `RTN_UNICAST`; sorted, without duplicates, one or more.
     Unicast(Vec<KernelHop>),
+    /// `RTN_UNICAST` through the nexthop object of this number (`RTA_NH_ID`), which says all else.
+    Nexthop(u32),
     /// `RTN_BLACKHOLE`.
     Blackhole,
     /// `RTN_UNREACHABLE`.
