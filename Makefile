@@ -13,6 +13,7 @@ help:
 	@echo 'LAB_ROUTER=frr make lab   the same with FRR as the router'
 	@echo 'make bench      our daemon beside others, into docs/benchmarks.md; takes hours'
 	@echo 'make bench SCENARIO=full-table,ipv6 DAEMONS=holdfast,bird RUNS=3   a part'
+	@echo 'make bench SCENARIO=fib VARIANTS=4   routes with four next hops into the kernel'
 	@echo 'make bench RUNS=5 SLOW_ROUNDS=2   fewer rounds for runs of over a minute'
 	@echo 'make bench QUICK=1    small sizes, no report: does it work?'
 	@echo 'make bench REPORT=1   the report from earlier results'
@@ -42,6 +43,7 @@ bench:
 	$(CARGO) build --release -p holdfast-bgpd -p vtysh -p holdfast-bench --bins
 	$${CARGO_TARGET_DIR:-target}/release/bench \
 	  $(if $(SCENARIO),--scenarios $(SCENARIO)) $(if $(DAEMONS),--daemons $(DAEMONS)) \
+	  $(if $(VARIANTS),--variants $(VARIANTS)) \
 	  --runs $(or $(RUNS),$(if $(QUICK),1,5)) $(if $(QUICK),--quick) $(if $(REPORT),--report-only) \
 	  $(addprefix --slow-rounds ,$(or $(SLOW_ROUNDS),$(if $(filter 1 2 3 4,$(RUNS)),1))) \
 	  --commit "$$(git describe --always --dirty 2>/dev/null || echo unknown)" \

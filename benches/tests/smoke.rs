@@ -39,6 +39,7 @@ fn quick(scenarios: &[Scenario], daemons: &[Daemon]) -> Vec<Record> {
     let plan = Plan {
         scenarios: scenarios.to_vec(),
         daemons: daemons.to_vec(),
+        variants: Vec::new(),
         rounds: 1,
         slow_rounds: None,
         scale: Scale::Quick,

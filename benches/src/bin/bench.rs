@@ -21,6 +21,10 @@ struct Cli {
     /// Daemons, separated by commas; all if there are none
     #[arg(long, value_delimiter = ',')]
     daemons: Vec<Daemon>,
+    /// Variants of the scenarios as they are in the results, separated by
+    /// commas, such as 1,4 for the next hops of fib; all if there are none
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    variants: Vec<String>,
     /// Rounds; in each, every daemon has its turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -160,6 +164,7 @@ fn plan(cli: &Cli, last_batch: Option<u64>) -> Plan {
         } else {
             cli.daemons.clone()
         },
+        variants: cli.variants.clone(),
         rounds: cli.runs,
         slow_rounds: cli.slow_rounds,
         scale: if cli.quick { Scale::Quick } else { Scale::Full },

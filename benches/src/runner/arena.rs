@@ -27,6 +27,8 @@ const PREFIX: &str = "hfb";
 pub const DAEMON_V4: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 /// The daemon's IPv6 address.
 pub const DAEMON_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, 1);
+/// The daemon's link.
+pub const DAEMON_LINK: &str = "dut0";
 /// How many IPv6 addresses the load has. Unlike for IPv4, the kernel does not
 /// answer neighbour discovery for a whole local prefix, so they are listed.
 const V6_LOAD_ADDRESSES: u16 = 20;
@@ -82,7 +84,7 @@ impl Arena {
         ip(&format!("netns add {daemon}"))?;
         ip(&format!("netns add {load}"))?;
         ip(&format!(
-            "link add dut0 netns {daemon} type veth peer name load0 netns {load}"
+            "link add {DAEMON_LINK} netns {daemon} type veth peer name load0 netns {load}"
         ))?;
         for namespace in [daemon, load] {
             ip(&format!("-n {namespace} link set lo up"))?;
@@ -90,9 +92,11 @@ impl Arena {
             // the neighbour table is shared by all namespaces.
             sysctl(namespace, "net.ipv4.neigh.default.gc_thresh3=16384");
         }
-        ip(&format!("-n {daemon} addr add {DAEMON_V4}/16 dev dut0"))?;
         ip(&format!(
-            "-n {daemon} addr add {DAEMON_V6}/64 dev dut0 nodad"
+            "-n {daemon} addr add {DAEMON_V4}/16 dev {DAEMON_LINK}"
+        ))?;
+        ip(&format!(
+            "-n {daemon} addr add {DAEMON_V6}/64 dev {DAEMON_LINK} nodad"
         ))?;
         ip(&format!("-n {load} addr add 10.99.255.254/16 dev load0"))?;
         ip(&format!("-n {load} route add local 10.99.64.0/18 dev lo"))?;
@@ -100,7 +104,7 @@ impl Arena {
             let address = load_address(index, true);
             ip(&format!("-n {load} addr add {address}/64 dev load0 nodad"))?;
         }
-        ip(&format!("-n {daemon} link set dut0 up"))?;
+        ip(&format!("-n {daemon} link set {DAEMON_LINK} up"))?;
         ip(&format!("-n {load} link set load0 up"))?;
         Ok(())
     }
@@ -149,6 +153,15 @@ impl Arena {
     /// The namespace cannot be entered, or `work` failed or panicked.
     pub fn in_load<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         inside(&self.load, work)
+    }
+
+    /// As [`Self::in_load`], in the daemon's namespace.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::in_load`].
+    pub fn in_daemon<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        inside(&self.daemon, work)
     }
 }
 

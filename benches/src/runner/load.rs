@@ -48,19 +48,21 @@ pub(super) fn drive(case: &Case, deadline: Duration, mut follower: Follower) -> 
 
 /// The generator's error as one of the runner, which treats slow daemons in
 /// another way than broken ones.
-fn of_load(error: crate::load::Error) -> Error {
+pub(super) fn of_load(error: crate::load::Error) -> Error {
     match error {
         crate::load::Error::Timeout { .. } => Error::Timeout(error.to_string()),
         _ => Error::Load(error.to_string()),
     }
 }
 
-fn params(case: &Case, deadline: Duration) -> Params {
+/// The generator's parameters for a case.
+pub(super) fn params(case: &Case, deadline: Duration) -> Params {
     use crate::load::scenario::Scenario as Load;
     let sizes = case.sizes;
     let scenario = match case.scenario {
         Scenario::FullTable => Load::FullTable,
-        Scenario::FanIn => Load::FanIn,
+        // The same sessions and routes; what becomes of them is seen elsewhere.
+        Scenario::FanIn | Scenario::Fib | Scenario::FibLarge => Load::FanIn,
         Scenario::FanOut => Load::FanOut,
         Scenario::Churn => Load::Churn,
         Scenario::ColdStart => Load::ColdStart,

@@ -4,6 +4,7 @@
 //! bench -> rounds -> arena      two namespaces and a link
 //!                 -> daemons    configuration, start, readiness
 //!                 -> load       the generator's scenario, in the other namespace
+//!                 -> fib         the generator, and a look at the kernel's routes
 //!                 -> process    peak memory and CPU time
 //!                 -> results    a JSON line per run -> report -> docs/benchmarks.md
 //! ```
@@ -12,6 +13,7 @@
 //! | --- | --- |
 //! | which sizes and numbers a scenario has | [`scenarios`] |
 //! | how a daemon is configured and started | [`daemons`] |
+//! | how the kernel's routes are observed | `fib` |
 //! | the order of runs | [`rounds`] |
 //! | how many runs there are | `turns` |
 //! | what the tables look like | [`report`] |
@@ -19,6 +21,7 @@
 pub mod arena;
 pub mod daemons;
 mod error;
+mod fib;
 mod load;
 pub mod machine;
 mod plot;

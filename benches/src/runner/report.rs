@@ -75,6 +75,7 @@ fn replace_block(page: &str, name: &str, content: &str) -> Result<String> {
 
 /// A line of a table with its title.
 struct Shown<'a> {
+    scenario: Scenario,
     daemon: Daemon,
     variant: String,
     row: Row<'a>,
@@ -85,9 +86,14 @@ impl Shown<'_> {
         if self.variant.is_empty() {
             return self.daemon.title().to_owned();
         }
+        let of_what = match (self.scenario.is_fib(), self.variant.as_str()) {
+            (true, "1") => "next hop",
+            (true, _) => "next hops",
+            (false, _) => "routes",
+        };
         let variant = self.variant.parse::<u64>().map_or_else(
             |_| format!("`{}`", self.variant),
-            |routes| format!("{} routes", grouped(&routes.to_string())),
+            |number| format!("{} {of_what}", grouped(&number.to_string())),
         );
         format!("{}, {variant}", self.daemon.title())
     }
@@ -100,13 +106,14 @@ fn rows(scenario: Scenario, records: &[Record]) -> Vec<Shown<'_>> {
         .filter_map(|case| {
             let row = Row::latest(records, scenario, case.daemon, &case.variant)?;
             Some(Shown {
+                scenario,
                 daemon: case.daemon,
                 variant: case.variant,
                 row,
             })
         })
         .collect();
-    if scenario == Scenario::Growth {
+    if scenario == Scenario::Growth || scenario.is_fib() {
         shown.sort_by_key(|shown| shown.variant.parse::<u64>().unwrap_or_default());
     }
     shown

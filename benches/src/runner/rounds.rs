@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::arena::Arena;
 use super::daemons::{Daemon, Programs, spawn, wait_until_listening};
 use super::error::{Error, Result};
+use super::fib;
 use super::load::{Measured, drive};
 use super::machine::{CpuClock, Machine, load_average};
 use super::process::{Process, Usage, usage_of_tree};
@@ -28,6 +29,8 @@ pub struct Plan {
     pub scenarios: Vec<Scenario>,
     /// The daemons, in turns.
     pub daemons: Vec<Daemon>,
+    /// The variants of the scenarios; all if there are none.
+    pub variants: Vec<String>,
     /// How many rounds.
     pub rounds: u32,
     /// How many for a daemon whose first run took more than a minute.
@@ -105,6 +108,7 @@ fn cases(plan: &Plan, scenario: Scenario) -> Vec<(Case, Past)> {
         .iter()
         .filter(|daemon| scenario.includes(**daemon))
         .flat_map(|daemon| scenario.cases(*daemon, plan.scale))
+        .filter(|case| plan.variants.is_empty() || plan.variants.contains(&case.variant))
         .map(|case| (case, Past::default()))
         .collect()
 }
@@ -152,6 +156,7 @@ fn measure(case: &Case, plan: &Plan) -> Result<Measured> {
     let deadline = case.scenario.deadline(plan.scale);
     let result = match case.scenario {
         Scenario::ColdStart => measure_start(case, plan, &arena, deadline),
+        Scenario::Fib | Scenario::FibLarge => measure_fib(case, plan, &arena, deadline),
         _ => measure_running(case, plan, &arena, deadline),
     };
     if let Some(keep) = &plan.keep {
@@ -235,6 +240,17 @@ fn measure_start(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) ->
             Err(error) => Err(error),
         }
     })
+}
+
+/// The daemon is up before the load begins, and puts routes into the kernel.
+fn measure_fib(case: &Case, plan: &Plan, arena: &Arena, deadline: Duration) -> Result<Measured> {
+    let Some(mut process) = spawn(case.daemon, &case.setup, arena, &plan.programs)? else {
+        return fib::measure(case, arena, None, deadline);
+    };
+    wait_until_listening(&mut process, arena)?;
+    let pid = process.pid();
+    let result = fib::measure(case, arena, Some(pid), deadline);
+    finish(result, process)
 }
 
 /// Adds what the daemon has used, and ends it.

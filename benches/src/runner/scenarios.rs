@@ -47,6 +47,10 @@ pub enum Scenario {
     LoneChange,
     /// Tables of growing sizes.
     Growth,
+    /// Routes into the kernel, with several next hops.
+    Fib,
+    /// The same with many more routes.
+    FibLarge,
 }
 
 /// A number that comes out of a run.
@@ -134,7 +138,7 @@ pub struct Case {
 
 impl Scenario {
     /// All, in the order of the report.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::FullTable,
         Self::FanIn,
         Self::FanOut,
@@ -147,6 +151,8 @@ impl Scenario {
         Self::Queries,
         Self::LoneChange,
         Self::Growth,
+        Self::Fib,
+        Self::FibLarge,
     ];
 
     /// The word for it on the command line, in the results and in the page.
@@ -164,6 +170,8 @@ impl Scenario {
             Self::Queries => "queries",
             Self::LoneChange => "lone-change",
             Self::Growth => "growth",
+            Self::Fib => "fib",
+            Self::FibLarge => "fib-large",
         }
     }
 
@@ -185,6 +193,11 @@ impl Scenario {
                 metric("p50_s", "p50 of changes", MILLISECONDS),
                 metric("p99_s", "p99 of changes", MILLISECONDS),
             ],
+            Self::Fib | Self::FibLarge => vec![
+                metric("install_s", "install", SECONDS),
+                metric("loss_s", "loss", SECONDS),
+                WITHDRAW,
+            ],
             Self::LoneChange => vec![
                 metric("p50_s", "p50", MICROSECONDS),
                 metric("p99_s", "p99", MICROSECONDS),
@@ -198,7 +211,7 @@ impl Scenario {
     pub fn deadline(self, scale: Scale) -> Duration {
         match (scale, self) {
             (Scale::Quick, _) => Duration::from_secs(30),
-            (Scale::Full, Self::FullTable | Self::LoneChange | Self::Growth) => {
+            (Scale::Full, Self::FullTable | Self::LoneChange | Self::Growth | Self::FibLarge) => {
                 Duration::from_secs(300)
             }
             (Scale::Full, _) => Duration::from_secs(120),
@@ -238,6 +251,13 @@ impl Scenario {
                 .into_iter()
                 .map(|(variant, sizes)| case(variant, sizes, self.setup(sizes)))
                 .collect(),
+            Self::Fib | Self::FibLarge => NEXT_HOPS
+                .into_iter()
+                .map(|senders| {
+                    let sizes = Sizes { senders, ..sizes };
+                    case(&senders.to_string(), sizes, self.setup(sizes))
+                })
+                .collect(),
             _ => vec![case("", sizes, setup)],
         }
     }
@@ -247,8 +267,16 @@ impl Scenario {
         match daemon {
             Daemon::Direct => matches!(self, Self::FullTable | Self::Ipv6),
             Daemon::Holdfast | Daemon::Bird => true,
-            Daemon::Frr | Daemon::Gobgp | Daemon::Openbgpd => self != Self::Growth,
+            Daemon::Frr => self != Self::Growth,
+            // GoBGP leaves the kernel to FRR's zebra, OpenBGPD to OpenBSD's.
+            Daemon::Gobgp | Daemon::Openbgpd => self != Self::Growth && !self.is_fib(),
+            Daemon::Writer | Daemon::GroupWriter => self.is_fib(),
         }
+    }
+
+    /// Whether routes go into the kernel. Its variants are numbers of next hops.
+    pub fn is_fib(self) -> bool {
+        matches!(self, Self::Fib | Self::FibLarge)
     }
 
     fn setup(self, sizes: Sizes) -> Setup {
@@ -262,6 +290,10 @@ impl Scenario {
             },
             Self::Policy => Setup {
                 policy: true,
+                ..Setup::external(sessions)
+            },
+            Self::Fib | Self::FibLarge => Setup {
+                kernel: true,
                 ..Setup::external(sessions)
             },
             _ => Setup::external(sessions),
@@ -286,9 +318,13 @@ impl Scenario {
                 changes: 1000,
                 ..table(1_000_000, 1, 1)
             },
+            // Of senders there are as many as next hops.
+            Self::Fib => table(100_000, 1, 0),
+            Self::FibLarge => table(1_000_000, 1, 0),
         };
         match scale {
             Scale::Full => full,
+            Scale::Quick if self.is_fib() => table(1000, 1, 0),
             Scale::Quick => full.quick(),
         }
     }
@@ -317,6 +353,10 @@ fn table(prefixes: usize, senders: u16, receivers: u16) -> Sizes {
         changes: 0,
     }
 }
+
+/// Next hops of a prefix in the variants of [`Scenario::Fib`]; as many sessions
+/// announce it.
+const NEXT_HOPS: [u16; 3] = [1, 4, 16];
 
 /// The sizes of [`Scenario::Growth`]; the variant is the number of routes.
 pub fn growth(scale: Scale) -> Vec<(&'static str, Sizes)> {

@@ -9,6 +9,9 @@ pub const DAEMON_AS: u32 = 65000;
 /// The AS of the load's session 0; each further session has the next.
 pub const FIRST_LOAD_AS: u32 = 4_200_000_000;
 
+/// How many next hops a route may have in [`Setup::kernel`].
+pub const MAX_PATHS: u16 = 64;
+
 /// One session of the load, as the daemon sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbor {
@@ -33,6 +36,8 @@ pub struct Setup {
     pub add_path: bool,
     /// Routes go through a simple policy both ways.
     pub policy: bool,
+    /// Routes are put into the kernel, each by way of all its best paths.
+    pub kernel: bool,
     /// FRR's `coalesce-time`, milliseconds; its default if there is none.
     pub coalesce_ms: Option<u32>,
 }
@@ -71,6 +76,7 @@ impl Setup {
             reflector,
             add_path: false,
             policy: false,
+            kernel: false,
             coalesce_ms: None,
         }
     }

@@ -52,7 +52,7 @@ impl Watch {
 }
 
 /// Processor time of this thread, user and system.
-fn thread_cpu_seconds() -> f64 {
+pub(crate) fn thread_cpu_seconds() -> f64 {
     match getrusage(UsageWho::RUSAGE_THREAD) {
         Ok(usage) => {
             let micros =

@@ -1,11 +1,12 @@
-//! BIRD 2: one protocol per neighbour, no kernel protocol.
+//! BIRD 2: one protocol per neighbour, a kernel protocol only where routes are
+//! to go into the kernel.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use crate::runner::arena::{Arena, DAEMON_V4, DAEMON_V6};
-use crate::runner::setup::{DAEMON_AS, Setup};
+use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const PROGRAM: &str = "/usr/sbin/bird";
 pub(super) const COMMAND_LINE: &str = "bird -f -c FILE -s SOCKET -P PIDFILE";
@@ -17,6 +18,14 @@ pub(super) fn config(setup: &Setup) -> String {
     );
     if setup.policy {
         text.push_str(POLICY);
+    }
+    if setup.kernel {
+        // Scans are for what others do to the table, and nobody does here.
+        let _ = writeln!(
+            text,
+            "protocol kernel {{\n  learn no;\n  persist no;\n  scan time 3600;\n  \
+             merge paths on limit {MAX_PATHS};\n  ipv4 {{ import none; export all; }};\n}}"
+        );
     }
     for neighbor in &setup.neighbors {
         let _ = writeln!(

@@ -1,11 +1,12 @@
-//! FRR's `bgpd` alone: without zebra it takes all next hops for valid.
+//! FRR's `bgpd`, alone where nothing goes into the kernel: without zebra it
+//! takes all next hops for valid.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use crate::runner::arena::{Arena, DAEMON_V4};
-use crate::runner::setup::{DAEMON_AS, Setup};
+use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const PROGRAM: &str = "/usr/lib/frr/bgpd";
 pub(super) const COMMAND_LINE: &str = "/usr/lib/frr/bgpd -n -Z -S -P 0 -f FILE -i PIDFILE --vty_socket DIR --log stdout --log-level warnings";
@@ -22,19 +23,25 @@ pub(super) fn config(setup: &Setup) -> String {
     if let Some(milliseconds) = setup.coalesce_ms {
         let _ = writeln!(text, " coalesce-time {milliseconds}");
     }
+    if setup.kernel {
+        text.push_str(" bgp bestpath as-path multipath-relax\n");
+    }
     for neighbor in &setup.neighbors {
         let (address, asn) = (neighbor.address, neighbor.asn);
         let _ = write!(
             text,
             " neighbor {address} remote-as {asn}\n neighbor {address} passive\n"
         );
-        if !setup.reflector {
+        if !setup.reflector && !setup.kernel {
             // The interfaces are zebra's to know.
             let _ = writeln!(text, " neighbor {address} disable-connected-check");
         }
     }
     let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
     let _ = write!(text, " !\n address-family {family} unicast\n");
+    if setup.kernel {
+        let _ = writeln!(text, "  maximum-paths {MAX_PATHS}");
+    }
     for neighbor in &setup.neighbors {
         let address = neighbor.address;
         let _ = writeln!(text, "  neighbor {address} activate");
@@ -78,7 +85,27 @@ route-map OUT permit 20
 exit
 ";
 
-pub(super) fn command(arena: &Arena, file: &Path) -> Command {
+/// Starts zebra, and `bgpd` as soon as zebra can be talked to. The shell becomes
+/// `bgpd`, so that zebra is its child; the kernel ends zebra with it. The
+/// receive buffer is that of Debian's configuration.
+const WITH_ZEBRA: &str = "\
+setpriv --pdeathsig KILL -- /usr/lib/frr/zebra -S -P 0 -s 90000000 --log stdout \
+  --log-level warnings -f /dev/null -z \"$1/zserv\" -i \"$1/zebra.pid\" --vty_socket \"$1\" &
+until [ -S \"$1/zserv\" ]; do
+  kill -0 $! || exit 1
+  sleep 0.02
+done
+exec /usr/lib/frr/bgpd -S -P 0 --log stdout --log-level warnings -f \"$2\" -z \"$1/zserv\" \
+  -i \"$1/bgpd.pid\" --vty_socket \"$1\"
+";
+
+pub(super) fn command(setup: &Setup, arena: &Arena, file: &Path) -> Command {
+    if setup.kernel {
+        let mut command = arena.daemon_command("sh");
+        command.args(["-c", WITH_ZEBRA, "sh"]);
+        command.arg(arena.directory()).arg(file);
+        return command;
+    }
     let mut command = arena.daemon_command(PROGRAM);
     command
         .args(["-n", "-Z", "-S", "-P", "0"])

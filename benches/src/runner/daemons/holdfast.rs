@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::Programs;
 use crate::runner::arena::{Arena, DAEMON_V4};
-use crate::runner::setup::{DAEMON_AS, Setup};
+use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const COMMAND_LINE: &str = "bgpd -n -f FILE --socket SOCKET --log-level warn";
 
@@ -22,6 +22,9 @@ pub(super) fn config(setup: &Setup) -> String {
         "hostname bench\n!\nrouter bgp {DAEMON_AS}\n bgp router-id {DAEMON_V4}\n \
          no bgp ebgp-requires-policy\n"
     );
+    if setup.kernel {
+        text.push_str(" bgp bestpath as-path multipath-relax\n");
+    }
     // Writing into a String does not fail.
     for neighbor in &setup.neighbors {
         let (address, asn) = (neighbor.address, neighbor.asn);
@@ -32,6 +35,9 @@ pub(super) fn config(setup: &Setup) -> String {
     }
     let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
     let _ = write!(text, " !\n address-family {family} unicast\n");
+    if setup.kernel {
+        let _ = writeln!(text, "  maximum-paths {MAX_PATHS}");
+    }
     for neighbor in &setup.neighbors {
         let address = neighbor.address;
         let _ = writeln!(text, "  neighbor {address} activate");
@@ -46,10 +52,13 @@ pub(super) fn config(setup: &Setup) -> String {
     text
 }
 
-pub(super) fn command(arena: &Arena, programs: &Programs, file: &Path) -> Command {
+pub(super) fn command(setup: &Setup, arena: &Arena, programs: &Programs, file: &Path) -> Command {
     let mut command = arena.daemon_command(&programs.bgpd);
+    if !setup.kernel {
+        command.arg("-n");
+    }
     command
-        .args(["-n", "--log-level", "warn", "-f"])
+        .args(["--log-level", "warn", "-f"])
         .arg(file)
         .arg("--socket")
         .arg(arena.path("api.sock"));

@@ -40,7 +40,7 @@ pub enum Daemon {
     Holdfast,
     /// BIRD 2.
     Bird,
-    /// FRR's `bgpd` without zebra.
+    /// FRR's `bgpd`, with zebra where routes go into the kernel.
     Frr,
     /// GoBGP.
     Gobgp,
@@ -48,17 +48,28 @@ pub enum Daemon {
     Openbgpd,
     /// Nothing: the sender's session ends at the receiver.
     Direct,
+    /// No daemon: the runner writes the routes into the kernel, each with the
+    /// list of its next hops.
+    #[serde(rename = "writer")]
+    #[value(name = "writer")]
+    Writer,
+    /// The same with one nexthop group for all routes.
+    #[serde(rename = "writer-group")]
+    #[value(name = "writer-group")]
+    GroupWriter,
 }
 
 impl Daemon {
     /// All of them, in the order of a round.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Holdfast,
         Self::Bird,
         Self::Frr,
         Self::Gobgp,
         Self::Openbgpd,
         Self::Direct,
+        Self::Writer,
+        Self::GroupWriter,
     ];
 
     /// The word for it on the command line and in results.
@@ -70,6 +81,8 @@ impl Daemon {
             Self::Gobgp => "gobgp",
             Self::Openbgpd => "openbgpd",
             Self::Direct => "direct",
+            Self::Writer => "writer",
+            Self::GroupWriter => "writer-group",
         }
     }
 
@@ -82,6 +95,8 @@ impl Daemon {
             Self::Gobgp => "GoBGP",
             Self::Openbgpd => "OpenBGPD",
             Self::Direct => "nothing in between",
+            Self::Writer => "only writing, next hops in each route",
+            Self::GroupWriter => "only writing, a nexthop group",
         }
     }
 
@@ -91,11 +106,16 @@ impl Daemon {
             Self::Holdfast => holdfast::obstacle(setup),
             Self::Direct => (setup.neighbors.len() != 2)
                 .then_some("only a scenario of one sender and one receiver goes without a daemon"),
-            Self::Bird | Self::Frr | Self::Gobgp | Self::Openbgpd => None,
+            Self::Bird
+            | Self::Frr
+            | Self::Gobgp
+            | Self::Openbgpd
+            | Self::Writer
+            | Self::GroupWriter => None,
         }
     }
 
-    /// The program that is measured; nothing for [`Self::Direct`].
+    /// The program that is measured; nothing where there is no daemon.
     pub fn program(self, programs: &Programs) -> Option<PathBuf> {
         Some(match self {
             Self::Holdfast => programs.bgpd.clone(),
@@ -103,7 +123,7 @@ impl Daemon {
             Self::Frr => frr::PROGRAM.into(),
             Self::Gobgp => gobgp::PROGRAM.into(),
             Self::Openbgpd => openbgpd::PROGRAM.into(),
-            Self::Direct => return None,
+            Self::Direct | Self::Writer | Self::GroupWriter => return None,
         })
     }
 
@@ -132,7 +152,7 @@ impl Daemon {
             Self::Frr => frr::COMMAND_LINE,
             Self::Gobgp => gobgp::COMMAND_LINE,
             Self::Openbgpd => openbgpd::COMMAND_LINE,
-            Self::Direct => return None,
+            Self::Direct | Self::Writer | Self::GroupWriter => return None,
         })
     }
 
@@ -144,7 +164,7 @@ impl Daemon {
             Self::Frr => frr::config(setup),
             Self::Gobgp => gobgp::config(setup),
             Self::Openbgpd => openbgpd::config(setup, arena),
-            Self::Direct => String::new(),
+            Self::Direct | Self::Writer | Self::GroupWriter => String::new(),
         }
     }
 
@@ -156,7 +176,7 @@ impl Daemon {
             Self::Frr => frr::query(setup, arena),
             Self::Gobgp => gobgp::query(setup, arena),
             Self::Openbgpd => openbgpd::query(arena),
-            Self::Direct => return None,
+            Self::Direct | Self::Writer | Self::GroupWriter => return None,
         })
     }
 
@@ -167,7 +187,7 @@ impl Daemon {
             Self::Bird => "birdc show route",
             Self::Gobgp => "gobgp global rib -j",
             Self::Openbgpd => "bgpctl -j show rib",
-            Self::Direct => return None,
+            Self::Direct | Self::Writer | Self::GroupWriter => return None,
         })
     }
 }
@@ -194,7 +214,7 @@ impl Programs {
     }
 }
 
-/// Starts a daemon and returns at once; `None` for [`Daemon::Direct`].
+/// Starts a daemon and returns at once; `None` where there is none.
 ///
 /// # Errors
 ///
@@ -209,12 +229,12 @@ pub fn spawn(
     let file = arena.path("daemon.conf");
     std::fs::write(&file, config).map_err(io(&file))?;
     let command = match daemon {
-        Daemon::Holdfast => holdfast::command(arena, programs, &file),
+        Daemon::Holdfast => holdfast::command(setup, arena, programs, &file),
         Daemon::Bird => bird::command(arena, &file),
-        Daemon::Frr => frr::command(arena, &file),
+        Daemon::Frr => frr::command(setup, arena, &file),
         Daemon::Gobgp => gobgp::command(arena, &file),
         Daemon::Openbgpd => openbgpd::command(arena, &file)?,
-        Daemon::Direct => return Ok(None),
+        Daemon::Direct | Daemon::Writer | Daemon::GroupWriter => return Ok(None),
     };
     Process::start(command, &arena.path("daemon.log")).map(Some)
 }
