@@ -11,6 +11,8 @@ use ipnet::IpNet;
 use crate::attrs::AttrRef;
 use crate::export::{GroupAnnouncement, GroupBatch, GroupMember};
 use crate::family_rib::{AdjRibIn, FamilyRib};
+use crate::fib::Forwarding;
+use crate::gate::forwarding;
 use crate::group::{Group, GroupId, GroupKey, Next};
 use crate::peer::PeerId;
 use crate::plan::{Audience, Form, Plan};
@@ -474,12 +476,20 @@ impl<F: RibFamily> FamilyRib<F> {
             let Some(entry) = self.table.get(slot) else {
                 continue;
             };
+            let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
             let now = entry.best().and_then(|best| best.route(shared));
+            let now = now.filter(|_| forwarding != Some(Forwarding::Absent));
             let nlri = Nlri {
                 path_id: 0,
                 prefix: entry.prefix,
             };
             let prefix: IpNet = entry.prefix.into();
+            let wanted = now.and_then(|route| exporter.plan(&shared.interner, prefix, route));
+            if forwarding == Some(Forwarding::Awaited) && wanted.is_some() {
+                group.hold(slot);
+                continue;
+            }
+            group.let_go(slot);
             let mut told = None;
             let noted = group.take_told(slot);
             let last = noted.or_else(|| last_route(shared, entry));
@@ -492,7 +502,6 @@ impl<F: RibFamily> FamilyRib<F> {
                 let by = at.and_then(|at| before.get_mut(at));
                 told = by.unwrap_or(&mut exporter).plan(interner, prefix, route);
             }
-            let wanted = now.and_then(|route| exporter.plan(interner, prefix, route));
             if let Some(noted) = noted {
                 interner.release(noted.attributes);
             }
@@ -521,7 +530,7 @@ impl<F: RibFamily> FamilyRib<F> {
             }
         }
         finish::<F>(portion, &mut batch);
-        let in_sync = !group.is_pending();
+        let in_sync = group.is_in_sync();
         for slot in idle {
             self.release_if_idle(slot);
         }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef};
 use crate::decision::{Appended, Candidate, Step, appended, removal_is_idle, select};
+use crate::gate::Gate;
 use crate::group::Groups;
 use crate::import::{Imported, Importer};
 use crate::local::{LocalRoute, LocalSource};
@@ -41,6 +42,11 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) groups: Groups,
     /// Prefixes whose forwarding may have changed.
     pub(crate) fib_dirty: SlotSet,
+    /// Prefixes that the kernel has a route of another origin for, in place of
+    /// ours.
+    pub(crate) refused: SlotSet,
+    /// What the kernel said of prefixes, while peers are told by it.
+    pub(crate) gate: Option<Box<Gate>>,
     /// Prefixes whose best paths changed, while somebody wants to know.
     pub(crate) watched: Option<SlotSet>,
     /// Attributes of ghosts that nobody needs, to be released.
@@ -93,6 +99,8 @@ impl<F: RibFamily> FamilyRib<F> {
             ins: Vec::new(),
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
+            refused: SlotSet::default(),
+            gate: None,
             watched: None,
             laid: Vec::new(),
             summary: TableSummary::default(),

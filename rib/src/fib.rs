@@ -49,3 +49,26 @@ pub struct FibChange {
     /// What to install; none removes it.
     pub route: Option<Arc<FibRoute>>,
 }
+
+/// What became of a route that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FibAnswer {
+    /// The kernel has it in the form asked for.
+    Installed,
+    /// Not in the kernel: a route of another origin is there.
+    Foreign,
+    /// Not in the kernel for another reason.
+    Failed,
+}
+
+/// How far the best path of a prefix is on its way into the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// It was asked for in its present form, or is about to be, and the answer
+    /// is not there.
+    Awaited,
+    /// The kernel has it.
+    Installed,
+    /// The kernel does not have it; peers are not told of it.
+    Absent,
+}

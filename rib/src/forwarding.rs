@@ -20,6 +20,7 @@ impl<F: RibFamily> FamilyRib<F> {
         changes: &mut Vec<FibChange>,
     ) {
         let mut last: Last = None;
+        let batch = shared.fib_batch + 1;
         while changes.len() < budget {
             let Some(slot) = self.fib_dirty.next_from(0) else {
                 self.fib_dirty = crate::slots::SlotSet::default();
@@ -30,10 +31,12 @@ impl<F: RibFamily> FamilyRib<F> {
             let Some(entry) = self.table.get_mut(slot) else {
                 continue;
             };
-            if route == entry.fib {
+            let gate = self.gate.as_mut();
+            if route == entry.fib && !gate.as_ref().is_some_and(|gate| gate.is_to_ask(slot)) {
                 if let Some(id) = route {
                     shared.fib_routes.release(id);
                 }
+                self.forwarding_stands(slot);
             } else {
                 if let Some(old) = core::mem::replace(&mut entry.fib, route) {
                     shared.fib_routes.release(old);
@@ -42,6 +45,11 @@ impl<F: RibFamily> FamilyRib<F> {
                     prefix: entry.prefix.into(),
                     route: route.and_then(|id| shared.fib_routes.route(id)),
                 });
+                match gate {
+                    Some(gate) if route.is_some() => gate.ask(slot, batch),
+                    _ if route.is_none() => self.forget_forwarding(slot),
+                    _ => {}
+                }
             }
             self.release_if_idle(slot);
         }
@@ -107,6 +115,10 @@ impl<F: RibFamily> FamilyRib<F> {
     /// Prefixes that were reported are reported again, and everything from now
     /// on; or nothing is any more.
     pub(crate) fn set_forwarding(&mut self, shared: &mut Shared, on: bool) {
+        if !on {
+            self.refused = crate::slots::SlotSet::default();
+            self.open_gate();
+        }
         for slot in 0..self.table.end() {
             let Some(entry) = self.table.get_mut(slot) else {
                 continue;

@@ -168,6 +168,13 @@ pub(crate) struct Previous {
     pub(crate) slots: SlotSet,
 }
 
+/// Marks that wait for slots which are held back.
+#[derive(Debug, Clone)]
+struct Postponed {
+    lap: Lap,
+    slots: SlotSet,
+}
+
 /// Room for notes of what was told that is kept while there are none.
 const OLD_KEPT: usize = 1 << 15;
 
@@ -186,6 +193,11 @@ pub(crate) struct Group {
     pub(crate) pending: SlotSet,
     /// Slots to be sent even if the peer has the same already.
     pub(crate) resend: SlotSet,
+    /// Slots that were looked at and wait for the kernel: what was told of
+    /// them is as it was, and so are the notes of it.
+    held: SlotSet,
+    /// Marks to be sent when the slots that were held then are through.
+    postponed: Option<Box<Postponed>>,
     /// What was told of slots that are advertised, where the best path is
     /// another by now.
     old: HashMap<u32, Route, RandomState>,
@@ -211,7 +223,7 @@ pub(crate) enum Next {
 }
 
 /// What was complete at the end of the table.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lap {
     pub(crate) initial: bool,
     pub(crate) refresh: bool,
@@ -228,6 +240,8 @@ impl Group {
             advertised: SlotSet::default(),
             pending: SlotSet::default(),
             resend: SlotSet::default(),
+            held: SlotSet::default(),
+            postponed: None,
             old: HashMap::default(),
             previous: Vec::new(),
             cursor: 0,
@@ -255,9 +269,67 @@ impl Group {
         self.initial || self.refresh || !self.pending.is_empty()
     }
 
+    /// Whether all that the table says was told.
+    pub(crate) fn is_in_sync(&self) -> bool {
+        !self.is_pending() && self.held.is_empty()
+    }
+
     /// Whether the slot's entry has to stay.
     pub(crate) fn needs(&self, slot: u32) -> bool {
-        self.advertised.contains(slot) || self.pending.contains(slot)
+        self.advertised.contains(slot) || self.pending.contains(slot) || self.held.contains(slot)
+    }
+
+    // ----- slots that wait for the kernel -----
+
+    /// The slot was looked at, and waits: nothing is told now.
+    pub(crate) fn hold(&mut self, slot: u32) {
+        self.held.insert(slot);
+    }
+
+    /// The slot waits no more. Whether it did.
+    pub(crate) fn let_go(&mut self, slot: u32) -> bool {
+        if !self.held.remove(slot) {
+            return false;
+        }
+        if let Some(postponed) = &mut self.postponed {
+            postponed.slots.remove(slot);
+            if postponed.slots.is_empty() {
+                self.resume();
+            }
+        }
+        true
+    }
+
+    /// As [`let_go`](Self::let_go), and looks at it again.
+    pub(crate) fn release(&mut self, slot: u32) {
+        if self.let_go(slot) {
+            self.pending.insert(slot);
+        }
+    }
+
+    /// Nothing waits any more.
+    pub(crate) fn release_all(&mut self) {
+        self.pending.unite(&core::mem::take(&mut self.held));
+        self.resume();
+    }
+
+    /// Marks that were postponed are sent when all that is pending was.
+    fn resume(&mut self) {
+        if let Some(postponed) = self.postponed.take() {
+            self.initial |= postponed.lap.initial;
+            self.refresh |= postponed.lap.refresh;
+            self.cursor = 0;
+        }
+    }
+
+    /// A mark says that everything was sent: it waits for what is held.
+    fn postpone(&mut self, mut lap: Lap) {
+        if let Some(before) = self.postponed.take() {
+            lap.initial |= before.lap.initial;
+            lap.refresh |= before.lap.refresh;
+        }
+        let slots = self.held.clone();
+        self.postponed = Some(Box::new(Postponed { lap, slots }));
     }
 
     /// Notes what a slot was told, where that was noted nowhere yet and is
@@ -361,10 +433,14 @@ impl Group {
         }
         self.cursor = 0;
         if self.initial || self.refresh {
-            return Next::Lap(Lap {
+            let lap = Lap {
                 initial: core::mem::take(&mut self.initial),
                 refresh: core::mem::take(&mut self.refresh),
-            });
+            };
+            if self.held.is_empty() {
+                return Next::Lap(lap);
+            }
+            self.postpone(lap);
         }
         match self.pending.next_from(0) {
             Some(_) => self.next(),
@@ -446,9 +522,10 @@ impl Group {
         if let Some(listing) = &mut self.listing {
             listing.clear(interner);
         }
-        let pending = self.pending.iter().collect();
+        let mut pending = core::mem::take(&mut self.pending);
+        pending.unite(&core::mem::take(&mut self.held));
+        let pending = pending.iter().collect();
         self.advertised = SlotSet::default();
-        self.pending = SlotSet::default();
         pending
     }
 
@@ -607,10 +684,10 @@ impl Groups {
         let main = *self.mains.entry(key.clone()).or_insert(number);
         let others: Vec<u32> = if main == number {
             self.iter()
-                .filter(|(at, group)| *at != number && group.key == key && !group.is_pending())
+                .filter(|(at, group)| *at != number && group.key == key && group.is_in_sync())
                 .map(|(at, _)| at)
                 .collect()
-        } else if self.get(main).is_some_and(|group| !group.is_pending()) {
+        } else if self.get(main).is_some_and(Group::is_in_sync) {
             vec![number]
         } else {
             return;

@@ -22,6 +22,7 @@ mod exporting;
 mod family_rib;
 mod fib;
 mod forwarding;
+mod gate;
 mod group;
 mod import;
 mod listed;
@@ -49,7 +50,7 @@ pub use decision::{
     select, step_before_med,
 };
 pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
-pub use fib::{FibChange, FibKind, FibNextHop, FibRoute};
+pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};
 pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
 pub use nexthop::{NextHopState, TrackEvent};

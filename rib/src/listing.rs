@@ -16,6 +16,8 @@ use crate::decision::{Candidate, select};
 use crate::export::GroupBatch;
 use crate::exporting::{Portion, Told, finish, group_members};
 use crate::family_rib::FamilyRib;
+use crate::fib::Forwarding;
+use crate::gate::forwarding;
 use crate::group::{Group, GroupId, Next};
 use crate::listed::{Listed, PathKey, Paths};
 use crate::path::Path;
@@ -238,7 +240,17 @@ impl<F: RibFamily> FamilyRib<F> {
                 continue;
             };
             let offer = group.key.offer();
-            let wanted = wanted(&self.table, shared, &mut exporter, (slot, offer));
+            let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
+            let mut wanted = wanted(&self.table, shared, &mut exporter, (slot, offer));
+            match forwarding {
+                Some(Forwarding::Awaited) if !wanted.is_empty() => {
+                    group.hold(slot);
+                    continue;
+                }
+                Some(Forwarding::Absent) => wanted.clear(),
+                _ => {}
+            }
+            group.let_go(slot);
             let before = group.listed(slot);
             let ids = identifiers(&before, &wanted);
             let mut now = Paths::new();

@@ -173,6 +173,8 @@ impl<F: RibFamily> FamilyRib<F> {
             prefix: entry.prefix.into(),
             version: self.version(entry.version),
             reason: entry.reason,
+            rib_failure: self.refused.contains(slot),
+            forwarding: self.forwarding_of(slot),
             paths,
         })
     }

@@ -10,7 +10,7 @@ use crate::attrs::AttrRef;
 use crate::config::RibConfig;
 use crate::export::{ExportBatch, GroupBatch};
 use crate::family_rib::FamilyRib;
-use crate::fib::FibChange;
+use crate::fib::{FibAnswer, FibChange};
 use crate::group::GroupId;
 use crate::local::{LocalRoute, LocalSource};
 use crate::nexthop::{NextHopState, TrackEvent};
@@ -157,6 +157,22 @@ impl Rib {
         if std::mem::replace(&mut self.shared.forwarding, on) != on {
             for family in Family::ALL {
                 with_family!(self, family, rib => rib.set_forwarding(&mut self.shared, on));
+            }
+        }
+    }
+
+    /// Whether peers are told of a route that another one announced only while
+    /// the kernel has it, in the form that they are told of (FRR's
+    /// `suppress-fib-pending`); off at the start. Every change of the
+    /// forwarding table has to be answered then, with
+    /// [`fib_answered`](Self::fib_answered), and so has each route that is
+    /// there when it is turned on: it comes out of
+    /// [`take_fib_changes`](Self::take_fib_changes) once more. Without
+    /// [forwarding](Self::set_forwarding) nothing waits.
+    pub fn set_fib_gate(&mut self, on: bool) {
+        if self.v4.gate.is_some() != on {
+            for family in Family::ALL {
+                with_family!(self, family, rib => rib.set_gate(on));
             }
         }
     }
@@ -487,8 +503,29 @@ impl Rib {
                 rib.take_fib_changes(&mut self.shared, budget, &mut changes);
             });
         }
+        self.shared.fib_batch += u64::from(!changes.is_empty());
         self.sweep();
         changes
+    }
+
+    /// The number of the last batch of changes that
+    /// [`take_fib_changes`](Self::take_fib_changes) gave, from 1; empty ones do
+    /// not count.
+    pub fn fib_batch(&self) -> u64 {
+        self.shared.fib_batch
+    }
+
+    /// What became of a prefix in the kernel, now or since it was asked for.
+    /// `batch` is the number of the last batch that the forwarding side had
+    /// taken when it said so: what it says of an older form of the route is no
+    /// answer to the question for this one. Of two answers about a prefix the
+    /// later one counts.
+    pub fn fib_answered(&mut self, prefix: IpNet, answer: FibAnswer, batch: u64) {
+        if let Some(prefix) = <V4 as bgp_wire::AddressFamily>::prefix(prefix) {
+            self.v4.fib_answered(prefix, answer, batch);
+        } else if let Some(prefix) = <V6 as bgp_wire::AddressFamily>::prefix(prefix) {
+            self.v6.fib_answered(prefix, answer, batch);
+        }
     }
 
     /// Notes from now on, or no more, which prefixes change for those who

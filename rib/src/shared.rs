@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) fib_routes: FibInterner,
     /// Whether somebody asks for changes of the forwarding table.
     pub(crate) forwarding: bool,
+    /// Number of the last batch of changes of the forwarding table.
+    pub(crate) fib_batch: u64,
     /// Whether peers share update groups.
     pub(crate) grouping: bool,
 }
@@ -61,6 +63,7 @@ impl Shared {
             own_addresses: Vec::new(),
             fib_routes: FibInterner::default(),
             forwarding: true,
+            fib_batch: 0,
             grouping: true,
         }
     }

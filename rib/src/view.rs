@@ -5,6 +5,7 @@ use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
 use crate::decision::Step;
+use crate::fib::Forwarding;
 use crate::local::LocalSource;
 use crate::peer::PeerId;
 use crate::policy::DenyReason;
@@ -101,6 +102,13 @@ pub struct PrefixView {
     /// The step that decided for the best path against the runner-up; none
     /// where no path is valid.
     pub reason: Option<Step>,
+    /// The kernel has a route of another origin in place of the best path's
+    /// (FRR's RIB-failure).
+    pub rib_failure: bool,
+    /// How far the best path is on its way into the kernel; none where it is
+    /// one of ours, where there is none, and unless
+    /// [`Rib::set_fib_gate`](crate::Rib::set_fib_gate) is on.
+    pub forwarding: Option<Forwarding>,
     /// The paths; at least one.
     pub paths: Vec<PathView>,
 }

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_wire::{Family, FamilySet, PathAttributes};
+use common::kernel::Kernel;
 use common::world::{self, Event};
 use common::*;
 use holdfast_rib::{
-    AddPathSend, ExportBatch, FibRoute, LocalSource, PathSource, PeerId, Rib, TrackEvent,
+    AddPathSend, ExportBatch, FibAnswer, FibRoute, Forwarding, LocalSource, PathSource, PeerId,
+    Rib, TrackEvent,
 };
 use ipnet::IpNet;
 use model::Model;
@@ -32,6 +34,11 @@ struct Harness {
     model: Model,
     tracked: BTreeSet<IpAddr>,
     fib: BTreeMap<IpNet, Arc<FibRoute>>,
+    kernel: Kernel,
+    /// What was heard of the kernel last: the form that it has of a prefix.
+    heard: BTreeMap<IpNet, Option<Arc<FibRoute>>>,
+    /// Peers are told what the kernel has.
+    gated: bool,
     remotes: BTreeMap<u32, Remote>,
     /// Peers that are told the same share one allocation of their policy.
     policies: BTreeMap<u8, Arc<TestPolicy>>,
@@ -48,6 +55,9 @@ impl Harness {
             model: Model::new(config()),
             tracked: BTreeSet::new(),
             fib: BTreeMap::new(),
+            kernel: Kernel::default(),
+            heard: BTreeMap::new(),
+            gated: false,
             remotes: BTreeMap::new(),
             policies: BTreeMap::new(),
             grouped: false,
@@ -67,6 +77,15 @@ impl Harness {
             Event::TakeFib(budget) => self.take_fib(*budget),
             Event::Settle => self.settle(),
             Event::Isolate(peer, family) => self.rib.isolate(PeerId(*peer), *family),
+            Event::Gate(on) => {
+                self.gated = *on;
+                self.rib.set_fib_gate(*on);
+            }
+            Event::KernelTakes(count) => self.kernel.take(*count),
+            Event::KernelWrites(count) => self.kernel.write(*count),
+            Event::KernelSays(count) => self.hear(*count),
+            Event::Block(prefix, answer) => self.kernel.block(*prefix, *answer),
+            Event::Lose(prefix) => self.kernel.lose(*prefix),
             Event::Up(..)
             | Event::Down(..)
             | Event::SetPolicy(..)
@@ -213,13 +232,47 @@ impl Harness {
     }
 
     fn take_fib(&mut self, budget: usize) {
-        for change in self.rib.take_fib_changes(budget) {
+        let changes = self.rib.take_fib_changes(budget);
+        for change in &changes {
             let prefix = change.prefix;
             let before = match &change.route {
                 Some(route) => self.fib.insert(prefix, route.clone()),
                 None => self.fib.remove(&prefix),
             };
-            assert_ne!(before, change.route, "no change of {prefix}");
+            // What is there when the gate comes is asked for again.
+            let again = self.gated && before.is_some();
+            assert!(before != change.route || again, "no change of {prefix}");
+        }
+        self.kernel.ask(self.rib.fib_batch(), changes);
+    }
+
+    /// Passes on what the kernel says.
+    fn hear(&mut self, count: usize) {
+        for answer in self.kernel.hear(count) {
+            self.rib
+                .fib_answered(answer.prefix, answer.answer, answer.batch);
+            self.heard.insert(answer.prefix, answer.has);
+        }
+    }
+
+    /// Whether the gate is about the prefix: the best path is a peer's.
+    fn is_forwarded(&self, prefix: IpNet) -> bool {
+        let outcome = self.model.decide(prefix);
+        let best = outcome.best.map(|best| outcome.paths[best].source);
+        matches!(best, Some(PathSource::Peer(_)))
+    }
+
+    /// With the gate, nobody is told of a route that the kernel was not heard
+    /// to have in this form.
+    fn check_gate(&self, batch: &ExportBatch) {
+        if !self.gated || batch.announced.is_empty() {
+            return;
+        }
+        let fib = self.model.fib();
+        for (prefix, _) in batch.announced.iter().flat_map(|(_, list)| paths(list)) {
+            let has = self.heard.get(&prefix).and_then(Option::as_deref);
+            let through = !self.is_forwarded(prefix) || has == fib.get(&prefix);
+            assert!(through, "{prefix} is told, the kernel has {has:?}");
         }
     }
 
@@ -244,6 +297,7 @@ impl Harness {
     }
 
     fn deliver(&mut self, peer: u32, batch: &ExportBatch) {
+        self.check_gate(batch);
         let Some(remote) = self.remotes.get_mut(&peer) else {
             assert!(batch.is_empty());
             return;
@@ -292,6 +346,10 @@ impl Harness {
     /// Takes everything and compares what came out with the model.
     fn settle(&mut self) {
         self.take_fib(usize::MAX);
+        self.kernel.take(usize::MAX);
+        self.kernel.write(usize::MAX);
+        self.hear(usize::MAX);
+        self.check_forwarding();
         let fib: BTreeMap<IpNet, FibRoute> = self
             .fib
             .iter()
@@ -325,10 +383,33 @@ impl Harness {
                 .push((**attributes).clone());
         }
         let mut wanted = self.model.advertised(PeerId(peer));
+        wanted.retain(|prefix, _| {
+            let absent = self.gated && self.kernel.blocked(*prefix).is_some();
+            !absent || !self.is_forwarded(*prefix)
+        });
         for paths in holds.values_mut().chain(wanted.values_mut()) {
             paths.sort_by_cached_key(|path| format!("{path:?}"));
         }
         assert_eq!(holds, wanted, "peer {peer}");
+    }
+
+    /// All answers were heard: what is shown is what the kernel has.
+    fn check_forwarding(&self) {
+        for prefix in self.model.prefixes() {
+            let Some(view) = self.rib.prefix(prefix) else {
+                continue;
+            };
+            let blocked = self.kernel.blocked(prefix);
+            let ours = self.is_forwarded(prefix);
+            let foreign = ours && blocked == Some(FibAnswer::Foreign);
+            assert_eq!(view.rib_failure, foreign, "{view:?}");
+            let forwarding = match blocked {
+                None => Forwarding::Installed,
+                Some(_) => Forwarding::Absent,
+            };
+            let shown = (ours && self.gated).then_some(forwarding);
+            assert_eq!(view.forwarding, shown, "{view:?}");
+        }
     }
 
     fn check_advertised(&self, peer: u32) {

@@ -1,6 +1,7 @@
 //! What the tests of the table share: short ways to say things, and policies.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod kernel;
 pub mod world;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{Aigp, AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
 use holdfast_rib::{
-    AddPathSend, AllowAsIn, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
+    AddPathSend, AllowAsIn, FibAnswer, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo,
+    RibConfig,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -76,6 +77,18 @@ pub enum Event {
     TakeFib(usize),
     /// A member of a group lags behind.
     Isolate(u32, Family),
+    /// Peers are told what the kernel has, or what the table has.
+    Gate(bool),
+    /// The kernel takes batches of changes.
+    KernelTakes(usize),
+    /// It writes routes.
+    KernelWrites(usize),
+    /// Its answers are heard.
+    KernelSays(usize),
+    /// It takes no route of a prefix, or takes them again.
+    Block(IpNet, Option<FibAnswer>),
+    /// It loses a route.
+    Lose(IpNet),
     /// Take everything there is to take.
     Settle,
 }
@@ -356,6 +369,14 @@ fn a_state() -> impl Strategy<Value = Option<NextHopState>> {
     prop_oneof![1 => Just(None), 4 => resolved]
 }
 
+fn a_refusal() -> impl Strategy<Value = Option<FibAnswer>> {
+    prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(FibAnswer::Foreign)),
+        1 => Just(Some(FibAnswer::Failed)),
+    ]
+}
+
 fn a_family() -> impl Strategy<Value = Family> {
     prop_oneof![Just(V4), Just(V6)]
 }
@@ -382,7 +403,13 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         3 => (0..PEERS, a_family(), any::<bool>())
             .prop_map(|(p, f, r)| Event::RefreshOut(p, f, r)),
         20 => (0..PEERS, 1usize..6).prop_map(|(p, b)| Event::Export(p, b)),
-        4 => (1usize..4).prop_map(Event::TakeFib),
+        8 => (1usize..4).prop_map(Event::TakeFib),
+        2 => prop::bool::weighted(0.7).prop_map(Event::Gate),
+        6 => (1usize..3).prop_map(Event::KernelTakes),
+        6 => (1usize..4).prop_map(Event::KernelWrites),
+        6 => (1usize..4).prop_map(Event::KernelSays),
+        4 => (a_prefix(), a_refusal()).prop_map(|(p, a)| Event::Block(p, a)),
+        2 => a_prefix().prop_map(Event::Lose),
         2 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::Isolate(p, f)),
         3 => Just(Event::Settle),
     ]
