@@ -16,6 +16,7 @@ fn setups() -> Vec<(&'static str, Setup)> {
         ("reflector", Setup::reflector(3)),
         ("add-path", with(|setup| setup.add_path = true)),
         ("policy", with(|setup| setup.policy = true)),
+        ("kernel", with(|setup| setup.kernel = true)),
         ("coalesce", with(|setup| setup.coalesce_ms = Some(100))),
     ]
 }

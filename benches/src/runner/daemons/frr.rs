@@ -2,14 +2,22 @@
 //! takes all next hops for valid.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::unistd::User;
+
 use crate::runner::arena::{Arena, DAEMON_V4};
+use crate::runner::error::{Error, Result, io};
 use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const PROGRAM: &str = "/usr/lib/frr/bgpd";
 pub(super) const COMMAND_LINE: &str = "/usr/lib/frr/bgpd -n -Z -S -P 0 -f FILE -i PIDFILE --vty_socket DIR --log stdout --log-level warnings";
+
+/// Whom zebra runs as.
+const USER: &str = "frr";
 
 pub(super) fn config(setup: &Setup) -> String {
     // Before its use: FRR looks at what is defined later only after some
@@ -87,9 +95,10 @@ exit
 
 /// Starts zebra, and `bgpd` as soon as zebra can be talked to. The shell becomes
 /// `bgpd`, so that zebra is its child; the kernel ends zebra with it. The
-/// receive buffer is that of Debian's configuration.
+/// receive buffer is that of Debian's configuration. Unlike `bgpd`, zebra
+/// insists on giving its privileges up.
 const WITH_ZEBRA: &str = "\
-setpriv --pdeathsig KILL -- /usr/lib/frr/zebra -S -P 0 -s 90000000 --log stdout \
+setpriv --pdeathsig KILL -- /usr/lib/frr/zebra -P 0 -s 90000000 --log stdout \
   --log-level warnings -f /dev/null -z \"$1/zserv\" -i \"$1/zebra.pid\" --vty_socket \"$1\" &
 until [ -S \"$1/zserv\" ]; do
   kill -0 $! || exit 1
@@ -99,12 +108,30 @@ exec /usr/lib/frr/bgpd -S -P 0 --log stdout --log-level warnings -f \"$2\" -z \"
   -i \"$1/bgpd.pid\" --vty_socket \"$1\"
 ";
 
-pub(super) fn command(setup: &Setup, arena: &Arena, file: &Path) -> Command {
+/// Makes a directory for the sockets of both, which zebra can write to.
+fn directory_of_zebra(arena: &Arena) -> Result<PathBuf> {
+    let directory = arena.path("frr");
+    std::fs::create_dir_all(&directory).map_err(io(&directory))?;
+    let passable = Permissions::from_mode(0o711);
+    std::fs::set_permissions(arena.directory(), passable).map_err(io(&directory))?;
+    let user = User::from_name(USER).ok().flatten();
+    let (uid, gid) = user
+        .map(|user| (user.uid.as_raw(), user.gid.as_raw()))
+        .ok_or_else(|| Error::Daemon(format!("there is no user {USER}")))?;
+    chown(&directory, Some(uid), Some(gid)).map_err(io(&directory))?;
+    Ok(directory)
+}
+
+fn with_zebra(arena: &Arena, file: &Path) -> Result<Command> {
+    let mut command = arena.daemon_command("sh");
+    command.args(["-c", WITH_ZEBRA, "sh"]);
+    command.arg(directory_of_zebra(arena)?).arg(file);
+    Ok(command)
+}
+
+pub(super) fn command(setup: &Setup, arena: &Arena, file: &Path) -> Result<Command> {
     if setup.kernel {
-        let mut command = arena.daemon_command("sh");
-        command.args(["-c", WITH_ZEBRA, "sh"]);
-        command.arg(arena.directory()).arg(file);
-        return command;
+        return with_zebra(arena, file);
     }
     let mut command = arena.daemon_command(PROGRAM);
     command
@@ -116,7 +143,7 @@ pub(super) fn command(setup: &Setup, arena: &Arena, file: &Path) -> Command {
         .arg(arena.path("bgpd.pid"))
         .arg("--vty_socket")
         .arg(arena.directory());
-    command
+    Ok(command)
 }
 
 pub(super) fn query(setup: &Setup, arena: &Arena) -> Command {

@@ -231,7 +231,7 @@ pub fn spawn(
     let command = match daemon {
         Daemon::Holdfast => holdfast::command(setup, arena, programs, &file),
         Daemon::Bird => bird::command(arena, &file),
-        Daemon::Frr => frr::command(setup, arena, &file),
+        Daemon::Frr => frr::command(setup, arena, &file)?,
         Daemon::Gobgp => gobgp::command(arena, &file),
         Daemon::Openbgpd => openbgpd::command(arena, &file)?,
         Daemon::Direct | Daemon::Writer | Daemon::GroupWriter => return Ok(None),
