@@ -6,7 +6,8 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::family::Prefix;
 use crate::resolve::Resolve;
-use crate::route::{KernelRoute, Route};
+use crate::route::{KernelKind, KernelRoute, Route, RouteKind};
+use crate::sets::{SetId, Sets};
 
 /// Number of a class. Four bytes, so that a prefix costs little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +16,12 @@ pub(crate) struct ClassId(std::num::NonZeroU32);
 #[derive(Debug)]
 struct Class {
     route: Arc<Route>,
+    /// Its next hops, for unicast.
+    set: Option<SetId>,
+    /// With the next hops it resolves to.
     resolved: Option<Arc<KernelRoute>>,
+    /// As it is written: with its next hops, or by way of a nexthop object.
+    written: Option<Arc<KernelRoute>>,
     /// Prefixes that want it.
     users: u32,
 }
@@ -56,28 +62,42 @@ impl ClassId {
 
 impl<P: Prefix> Classes<P> {
     /// The class of `route`, with one more user.
-    pub(crate) fn acquire(&mut self, route: &Arc<Route>, resolver: &impl Resolve) -> ClassId {
+    pub(crate) fn acquire(
+        &mut self,
+        route: &Arc<Route>,
+        sets: &mut Sets,
+        resolver: &impl Resolve,
+    ) -> ClassId {
         let id = match &self.last {
             Some((last, id)) if Arc::ptr_eq(last, route) => *id,
             _ => match self.by_route.get(route) {
                 Some(id) => *id,
-                None => self.create(route, resolver),
+                None => self.create(route, sets, resolver),
             },
         };
         if let Some(class) = self.get_mut(id) {
             class.users += 1;
+            if let Some(set) = class.set {
+                sets.count(set, true);
+            }
         }
         self.last = Some((route.clone(), id));
         id
     }
 
-    fn create(&mut self, route: &Arc<Route>, resolver: &impl Resolve) -> ClassId {
-        let resolved = resolver.kernel_route::<P>(route).map(Arc::new);
-        let class = Class {
+    fn create(&mut self, route: &Arc<Route>, sets: &mut Sets, resolver: &impl Resolve) -> ClassId {
+        let set = match &route.kind {
+            RouteKind::Unicast(next_hops) => Some(sets.acquire(next_hops, resolver)),
+            _ => None,
+        };
+        let mut class = Class {
             route: route.clone(),
-            resolved,
+            set,
+            resolved: None,
+            written: None,
             users: 0,
         };
+        class.update::<P>(sets);
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             ClassId::of(self.slots.len() - 1)
@@ -90,35 +110,40 @@ impl<P: Prefix> Classes<P> {
     }
 
     /// One user less; the last one takes the class along.
-    pub(crate) fn release(&mut self, id: ClassId) {
+    pub(crate) fn release(&mut self, id: ClassId, sets: &mut Sets) {
         let Some(class) = self.get_mut(id) else {
             return;
         };
         class.users -= 1;
+        if let Some(set) = class.set {
+            sets.count(set, false);
+        }
         if class.users > 0 {
             return;
         }
         if let Some(class) = self.slots.get_mut(id.slot()).and_then(Option::take) {
             self.by_route.remove(&class.route);
             self.free.push(id);
+            if let Some(set) = class.set {
+                sets.release(set);
+            }
         }
         if self.last.as_ref().is_some_and(|(_, last)| *last == id) {
             self.last = None;
         }
     }
 
-    /// Resolves all again; returns those that came out differently.
-    pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) -> HashSet<ClassId> {
-        let mut changed = HashSet::new();
+    /// Takes over what `changed` sets resolve to now. Returns the classes that are written
+    /// differently.
+    pub(crate) fn update(&mut self, changed: &HashSet<SetId>, sets: &Sets) -> HashSet<ClassId> {
+        let mut rewritten = HashSet::new();
         for (slot, class) in self.slots.iter_mut().enumerate() {
             let Some(class) = class else { continue };
-            let resolved = resolver.kernel_route::<P>(&class.route);
-            if resolved.as_ref() != class.resolved.as_deref() {
-                class.resolved = resolved.map(Arc::new);
-                changed.insert(ClassId::of(slot));
+            if class.set.is_some_and(|set| changed.contains(&set)) && class.update::<P>(sets) {
+                rewritten.insert(ClassId::of(slot));
             }
         }
-        changed
+        rewritten
     }
 
     fn get(&self, id: ClassId) -> Option<&Class> {
@@ -137,5 +162,49 @@ impl<P: Prefix> Classes<P> {
     /// The kernel's form of it, `None` while no next hop resolves.
     pub(crate) fn resolved(&self, id: ClassId) -> Option<&Arc<KernelRoute>> {
         self.get(id)?.resolved.as_ref()
+    }
+
+    /// The form in which it is written, `None` while no next hop resolves.
+    pub(crate) fn written(&self, id: ClassId) -> Option<&Arc<KernelRoute>> {
+        self.get(id)?.written.as_ref()
+    }
+}
+
+impl Class {
+    /// Works out both forms anew. Returns whether it is written differently.
+    fn update<P: Prefix>(&mut self, sets: &Sets) -> bool {
+        let metric = match self.route.metric {
+            0 => P::METRIC_FOR_ZERO,
+            metric => metric,
+        };
+        let prefsrc = self.route.prefsrc;
+        let form = |kind| {
+            Arc::new(KernelRoute {
+                metric,
+                kind,
+                prefsrc,
+            })
+        };
+        let (resolved, written) = match (&self.route.kind, self.set) {
+            (RouteKind::Blackhole, _) => (Some(KernelKind::Blackhole), None),
+            (RouteKind::Unreachable, _) => (Some(KernelKind::Unreachable), None),
+            (RouteKind::Prohibit, _) => (Some(KernelKind::Prohibit), None),
+            (RouteKind::Unicast(_), None) => (None, None),
+            (RouteKind::Unicast(_), Some(set)) => {
+                let hops = sets.hops(set);
+                let unicast = hops.map(|hops| KernelKind::Unicast(hops.to_vec()));
+                (unicast, sets.written(set))
+            }
+        };
+        self.resolved = resolved.map(form);
+        let written = match written {
+            Some(kind @ KernelKind::Nexthop(_)) => Some(form(kind)),
+            _ => self.resolved.clone(),
+        };
+        let differs = written != self.written;
+        if differs {
+            self.written = written;
+        }
+        differs
     }
 }

@@ -71,6 +71,9 @@ pub struct FibOptions {
     pub route_events: bool,
     /// Receive buffer of the monitoring socket in bytes.
     pub monitor_buffer: usize,
+    /// Whether next hops are written as nexthop objects that routes share, where the kernel has
+    /// them (5.3 and later). Without, each route names its own (`RTA_MULTIPATH`).
+    pub objects: bool,
 }
 
 impl Default for FibOptions {
@@ -84,6 +87,7 @@ impl Default for FibOptions {
             resolve_via_default: false,
             route_events: true,
             monitor_buffer: 16 << 20,
+            objects: true,
         }
     }
 }
@@ -186,6 +190,8 @@ pub struct RouteStatus {
     pub route: Option<Arc<Route>>,
     /// What it is resolved to; `None` while no next hop resolves.
     pub resolved: Option<Arc<KernelRoute>>,
+    /// The nexthop object that stands for its next hops in the kernel (`RTA_NH_ID`).
+    pub object: Option<u32>,
     /// Whether the kernel has it in this form.
     pub installed: bool,
     /// When it was last asked for in a new form, or installed.

@@ -10,12 +10,14 @@ use prefix_trie::PrefixMap;
 use crate::codec::{Notice, RouteNotice};
 use crate::family::Prefix;
 use crate::handle::Source;
-use crate::route::{KernelKind, KernelRoute};
+use crate::object::{Object, ObjectNotice};
+use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::{Address, Interface, KernelView, is_link_local};
 
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 1 << 3;
 const IFF_RUNNING: u32 = 1 << 6;
+const IFF_LOWER_UP: u32 = 1 << 16;
 
 const PROTOCOL_KERNEL: u8 = 2;
 const PROTOCOL_BOOT: u8 = 3;
@@ -41,6 +43,12 @@ impl Link {
     /// Up, and able to carry packets.
     pub(crate) fn usable(&self) -> bool {
         self.admin_up() && self.flags & IFF_RUNNING != 0
+    }
+
+    /// Able to keep nexthop objects: the kernel deletes those on a link that is down or has no
+    /// carrier (`nexthop_flush_dev`).
+    fn keeps_objects(&self) -> bool {
+        self.admin_up() && self.flags & (IFF_RUNNING | IFF_LOWER_UP) != 0
     }
 
     fn loopback(&self) -> bool {
@@ -221,6 +229,9 @@ impl ForeignTables {
 pub(crate) enum Loss {
     /// The link went down or away.
     Link(u32),
+    /// The link has no carrier any more, which ends the nexthop objects on it and what uses
+    /// them. Routes that name their next hops themselves stay.
+    Carrier(u32),
     /// The link lost its last IPv4 address, which ends IPv4 on it.
     LinkV4(u32),
     /// The address is no longer the host's own, so nothing may be sent from it.
@@ -243,6 +254,7 @@ impl Loss {
                 let hops = route.hops();
                 !hops.is_empty() && hops.iter().all(|hop| hop.ifindex == ifindex)
             }
+            Self::Carrier(_) => false,
             Self::Address(address) => route.prefsrc == Some(address),
         }
     }
@@ -253,7 +265,7 @@ impl Loss {
             Self::Link(ifindex) | Self::LinkV4(ifindex) => {
                 route.hops().iter().any(|hop| hop.ifindex == ifindex)
             }
-            Self::Address(_) => false,
+            Self::Carrier(_) | Self::Address(_) => false,
         }
     }
 }
@@ -277,6 +289,8 @@ pub(crate) struct Mirror {
     links: BTreeMap<u32, Link>,
     addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: ForeignTables,
+    /// Nexthop objects of others.
+    objects: BTreeMap<u32, Object>,
 }
 
 impl Mirror {
@@ -299,6 +313,7 @@ impl Mirror {
             } => {
                 self.remove_address(*ifindex, *address, effects);
             }
+            Notice::Nexthop(object) => self.set_object(object, effects),
             Notice::Route(route) => {
                 self.routes.update(route);
                 effects.resolution = true;
@@ -314,8 +329,11 @@ impl Mirror {
         effects.interfaces.insert(link.ifindex);
         effects.removed.remove(&link.ifindex);
         effects.resolution = true;
-        if old.is_some_and(|old| old.admin_up()) && !link.admin_up() {
+        let Some(old) = old else { return };
+        if old.admin_up() && !link.admin_up() {
             self.lose(Loss::Link(link.ifindex), effects);
+        } else if old.keeps_objects() && !link.keeps_objects() {
+            self.lose(Loss::Carrier(link.ifindex), effects);
         }
     }
 
@@ -361,7 +379,72 @@ impl Mirror {
         }
     }
 
+    /// Takes in a nexthop object of others.
+    pub(crate) fn set_object(&mut self, notice: &ObjectNotice, effects: &mut Effects) {
+        if notice.gone {
+            self.take_out([notice.id].into());
+        } else {
+            self.objects.insert(notice.id, notice.object.clone());
+        }
+        effects.resolution = true;
+    }
+
+    /// Takes nexthop objects out, out of their groups, groups that are empty then, and the
+    /// routes that use what is gone.
+    fn take_out(&mut self, mut gone: BTreeSet<u32>) {
+        gone.retain(|id| self.objects.remove(id).is_some());
+        self.objects.retain(|&id, object| {
+            let Object::Group(group) = object else {
+                return true;
+            };
+            group.members.retain(|member| !gone.contains(&member.id));
+            if group.members.is_empty() {
+                gone.insert(id);
+            }
+            !group.members.is_empty()
+        });
+        if !gone.is_empty() {
+            let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
+            self.routes.v4.lose(dead);
+            self.routes.v6.lose(dead);
+        }
+    }
+
+    /// The next hops of a route of others.
+    pub(crate) fn hops(&self, route: &KernelRoute) -> Vec<KernelHop> {
+        match route.kind {
+            KernelKind::Nexthop(id) => self.hops_of(id, 1),
+            _ => route.hops().to_vec(),
+        }
+    }
+
+    fn hops_of(&self, object: u32, weight: u16) -> Vec<KernelHop> {
+        match self.objects.get(&object) {
+            Some(Object::Hop(hop)) => vec![KernelHop { weight, ..*hop }],
+            Some(Object::Group(group)) => {
+                let members = group.members.iter();
+                members
+                    .filter(|member| member.id != object)
+                    .flat_map(|member| {
+                        let weight = u16::try_from(member.weight).unwrap_or(u16::MAX);
+                        match self.objects.get(&member.id) {
+                            Some(Object::Hop(hop)) => Some(KernelHop { weight, ..*hop }),
+                            _ => None,
+                        }
+                    })
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn lose(&mut self, loss: Loss, effects: &mut Effects) {
+        if let Loss::Link(ifindex) | Loss::Carrier(ifindex) = loss {
+            let on_link = |o: &Object| matches!(o, Object::Hop(hop) if hop.ifindex == ifindex);
+            let objects = self.objects.iter().filter(|(_, object)| on_link(object));
+            let gone = objects.map(|(&id, _)| id).collect();
+            self.take_out(gone);
+        }
         self.routes.lose(loss);
         effects.resolution = true;
         effects.losses.push(loss);
@@ -460,7 +543,10 @@ impl Mirror {
 
     fn source_of(&self, prefix: IpNet, foreign: &Foreign) -> Option<Source> {
         let alive = match &foreign.route.kind {
-            KernelKind::Unicast(hops) => hops.iter().any(|hop| self.usable(hop.ifindex)),
+            KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
+                let hops = self.hops(&foreign.route);
+                hops.iter().any(|hop| self.usable(hop.ifindex))
+            }
             KernelKind::Other(_) => false,
             _ => true,
         };

@@ -47,10 +47,12 @@ mod kernel;
 mod netlink;
 mod nexthop;
 mod object;
+mod objects;
 mod outbox;
 mod reconcile;
 mod resolve;
 mod route;
+mod sets;
 mod tables;
 mod task;
 #[cfg(test)]

@@ -17,10 +17,13 @@ use tokio::time::timeout;
 
 use crate::codec::{self, Body, Dump, Notice};
 use crate::handle::FibError;
+use crate::object::ObjectOperation;
 use crate::reconcile::Operation;
 
 /// Link, IPv4 and IPv6 addresses, IPv4 and IPv6 routes (`RTNLGRP_*`).
 const GROUPS: [u32; 5] = [1, 5, 9, 7, 11];
+/// `RTNLGRP_NEXTHOP`.
+const NEXTHOP_GROUP: u32 = 32;
 /// Larger than any datagram the kernel sends here.
 const DATAGRAM: usize = 64 << 10;
 /// One write is at most this and one message long, in bytes; well below the default send buffer.
@@ -37,6 +40,8 @@ const DUMP_ATTEMPTS: u32 = 5;
 pub(crate) struct RawSockets {
     requests: Socket,
     monitor: Socket,
+    /// The kernel has nexthop objects (Linux 5.3).
+    pub(crate) objects: bool,
 }
 
 /// Opens the sockets in the network namespace `netns`, or in the caller's.
@@ -96,7 +101,13 @@ fn open_here(buffer: usize) -> Result<RawSockets, FibError> {
             .add_membership(group)
             .map_err(fail("join the notification groups"))?;
     }
-    Ok(RawSockets { requests, monitor })
+    // An older kernel does not know the group.
+    let objects = monitor.add_membership(NEXTHOP_GROUP).is_ok();
+    Ok(RawSockets {
+        requests,
+        monitor,
+        objects,
+    })
 }
 
 /// Past the system's limit where that is allowed, up to it otherwise.
@@ -140,11 +151,30 @@ impl Requests {
         batch: &[Operation<IpNet>],
         table: u32,
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
+        self.write_all(batch, |out, operation, sequence| {
+            codec::append_operation(out, operation, table, sequence);
+        })
+        .await
+    }
+
+    /// [`write`](Self::write) for nexthop objects.
+    pub(crate) async fn write_objects(
+        &mut self,
+        batch: &[ObjectOperation],
+    ) -> Result<Vec<(usize, Errno)>, RequestError> {
+        self.write_all(batch, codec::append_object_operation).await
+    }
+
+    async fn write_all<T>(
+        &mut self,
+        batch: &[T],
+        append: impl Fn(&mut Vec<u8>, &T, u32),
+    ) -> Result<Vec<(usize, Errno)>, RequestError> {
         let mut failed = Vec::new();
         let mut done = 0;
         while let Some(rest) = batch.get(done..).filter(|rest| !rest.is_empty()) {
             let first = self.sequence.wrapping_add(1);
-            let count = self.encode(rest, table);
+            let count = self.encode(rest, &append);
             self.send().await?;
             self.await_answers(first, count, |index, errno| {
                 failed.push((done + index, errno))
@@ -156,7 +186,7 @@ impl Requests {
     }
 
     /// Encodes the first of `operations` until [`REQUEST`] bytes are full; returns how many.
-    fn encode(&mut self, operations: &[Operation<IpNet>], table: u32) -> usize {
+    fn encode<T>(&mut self, operations: &[T], append: impl Fn(&mut Vec<u8>, &T, u32)) -> usize {
         self.out.clear();
         let (mut count, mut last) = (0, 0);
         for operation in operations {
@@ -165,7 +195,7 @@ impl Requests {
             }
             last = self.out.len();
             self.sequence = self.sequence.wrapping_add(1);
-            codec::append_operation(&mut self.out, operation, table, self.sequence);
+            append(&mut self.out, operation, self.sequence);
             count += 1;
         }
         codec::ask_for_answer(&mut self.out, last);

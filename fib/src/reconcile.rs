@@ -5,7 +5,7 @@
 //! ([`desire`](Reconciler::desire)) and what the kernel says; it hands out
 //! [`Operation`]s and is told how they went.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -16,7 +16,8 @@ use crate::family::Prefix;
 use crate::handle::RouteError;
 use crate::kernel::Loss;
 use crate::resolve::Resolve;
-use crate::route::{KernelRoute, Route};
+use crate::route::{KernelKind, KernelRoute, Route};
+use crate::sets::{SetId, Sets};
 
 /// Seconds since the FIB was started.
 pub(crate) type Seconds = u32;
@@ -68,6 +69,30 @@ enum Actual {
     Many(Box<Vec<Installed>>),
 }
 
+/// How many routes in the kernel use each nexthop object.
+#[derive(Debug, Default)]
+struct Uses(HashMap<u32, u32>);
+
+impl Uses {
+    fn add(&mut self, route: &KernelRoute) {
+        if let KernelKind::Nexthop(id) = route.kind {
+            *self.0.entry(id).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, route: &KernelRoute) {
+        let KernelKind::Nexthop(id) = route.kind else {
+            return;
+        };
+        if let Some(count) = self.0.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&id);
+            }
+        }
+    }
+}
+
 impl Actual {
     fn as_slice(&self) -> &[Installed] {
         match self {
@@ -82,7 +107,14 @@ impl Actual {
     }
 
     /// Keeps those that `keep` wants, and lets it change them.
-    fn retain(&mut self, mut keep: impl FnMut(&mut Installed) -> bool) {
+    fn retain(&mut self, uses: &mut Uses, mut keep: impl FnMut(&mut Installed) -> bool) {
+        let mut keep = |installed: &mut Installed| {
+            let kept = keep(installed);
+            if !kept {
+                uses.remove(&installed.route);
+            }
+            kept
+        };
         match self {
             Self::None => {}
             Self::One(one) => {
@@ -99,9 +131,10 @@ impl Actual {
         }
     }
 
-    fn set(&mut self, new: Installed) {
+    fn set(&mut self, uses: &mut Uses, new: Installed) {
         let metric = new.route.metric;
-        self.retain(|i| i.route.metric != metric);
+        self.retain(uses, |i| i.route.metric != metric);
+        uses.add(&new.route);
         match self {
             Self::None => *self = Self::One(new),
             Self::One(one) => {
@@ -173,6 +206,7 @@ pub(crate) struct Status<P> {
     pub(crate) prefix: P,
     pub(crate) route: Option<Arc<Route>>,
     pub(crate) resolved: Option<Arc<KernelRoute>>,
+    pub(crate) object: Option<u32>,
     pub(crate) installed: bool,
     pub(crate) since: Seconds,
     pub(crate) error: Option<RouteError>,
@@ -188,6 +222,7 @@ pub(crate) struct Reconciler<P: Prefix> {
     foreign: HashSet<(P, u32)>,
     /// Routes found in the kernel, so that equal ones are one allocation.
     found: HashSet<Arc<KernelRoute>>,
+    uses: Uses,
     /// Refused by the kernel, to be tried again.
     refused: Vec<P>,
     outcomes: Vec<Outcome<P>>,
@@ -206,6 +241,7 @@ impl<P: Prefix> Reconciler<P> {
             queue: VecDeque::new(),
             foreign: HashSet::new(),
             found: HashSet::new(),
+            uses: Uses::default(),
             refused: Vec::new(),
             outcomes: Vec::new(),
             epoch: 0,
@@ -221,9 +257,10 @@ impl<P: Prefix> Reconciler<P> {
         prefix: P,
         route: Option<&Arc<Route>>,
         now: Seconds,
+        sets: &mut Sets,
         resolver: &impl Resolve,
     ) {
-        let class = route.map(|route| self.classes.acquire(route, resolver));
+        let class = route.map(|route| self.classes.acquire(route, sets, resolver));
         if class.is_none() && !self.entries.contains_key(&prefix) {
             return;
         }
@@ -238,13 +275,14 @@ impl<P: Prefix> Reconciler<P> {
             enqueue(&mut self.queue, prefix, entry);
         }
         if let Some(old) = old {
-            self.classes.release(old);
+            self.classes.release(old, sets);
         }
     }
 
-    /// Resolves everything again. Only prefixes whose resolution changed are looked at.
-    pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
-        let changed = self.classes.re_resolve(resolver);
+    /// These sets resolve differently. Only prefixes that are written differently for it are
+    /// looked at.
+    pub(crate) fn sets_changed(&mut self, changed: &HashSet<SetId>, sets: &Sets) {
+        let changed = self.classes.update(changed, sets);
         if changed.is_empty() {
             return;
         }
@@ -265,7 +303,7 @@ impl<P: Prefix> Reconciler<P> {
     }
 
     /// Wants nothing any more.
-    pub(crate) fn withdraw_all(&mut self) {
+    pub(crate) fn withdraw_all(&mut self, sets: &mut Sets) {
         self.keep_adopted = false;
         let mut released = Vec::new();
         self.visit(|entry| {
@@ -275,7 +313,7 @@ impl<P: Prefix> Reconciler<P> {
             true
         });
         for class in released {
-            self.classes.release(class);
+            self.classes.release(class, sets);
         }
     }
 
@@ -329,11 +367,14 @@ impl<P: Prefix> Reconciler<P> {
             Some(known) if same => known.route.clone(),
             _ => intern(&mut self.found, route),
         };
-        entry.actual.set(Installed {
-            route: shared,
-            tainted,
-            epoch,
-        });
+        entry.actual.set(
+            &mut self.uses,
+            Installed {
+                route: shared,
+                tainted,
+                epoch,
+            },
+        );
         if matches!(entry.trouble, Trouble::Kernel(_)) {
             entry.trouble = Trouble::None;
         }
@@ -345,7 +386,7 @@ impl<P: Prefix> Reconciler<P> {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return;
         };
-        entry.actual.retain(|installed| {
+        entry.actual.retain(&mut self.uses, |installed| {
             if installed.route.metric != route.metric {
                 return true;
             }
@@ -359,9 +400,10 @@ impl<P: Prefix> Reconciler<P> {
 
     /// The kernel dropped routes of ours, or parts of them, without telling each.
     pub(crate) fn lose(&mut self, loss: Loss) {
+        let mut uses = std::mem::take(&mut self.uses);
         self.visit(|entry| {
             let mut hit = false;
-            entry.actual.retain(|installed| {
+            entry.actual.retain(&mut uses, |installed| {
                 if loss.kills(&installed.route) {
                     hit = true;
                     return false;
@@ -375,6 +417,30 @@ impl<P: Prefix> Reconciler<P> {
             entry.told &= !hit;
             hit
         });
+        self.uses = uses;
+    }
+
+    /// The kernel dropped these nexthop objects, and the routes that use them.
+    pub(crate) fn lose_objects(&mut self, objects: &BTreeSet<u32>) {
+        if !objects.iter().any(|id| self.uses(*id)) {
+            return;
+        }
+        let mut uses = std::mem::take(&mut self.uses);
+        self.visit(|entry| {
+            let before = entry.actual.as_slice().len();
+            entry.actual.retain(&mut uses, |installed| {
+                !matches!(installed.route.kind, KernelKind::Nexthop(id) if objects.contains(&id))
+            });
+            let hit = entry.actual.as_slice().len() != before;
+            entry.told &= !hit;
+            hit
+        });
+        self.uses = uses;
+    }
+
+    /// Whether a route in the kernel uses the nexthop object.
+    pub(crate) fn uses(&self, object: u32) -> bool {
+        self.uses.0.contains_key(&object)
     }
 
     /// Whether others have a route of this prefix and metric. `overwritten`: it took the place
@@ -391,7 +457,7 @@ impl<P: Prefix> Reconciler<P> {
         if overwritten {
             entry
                 .actual
-                .retain(|installed| installed.route.metric != metric);
+                .retain(&mut self.uses, |installed| installed.route.metric != metric);
         }
         entry.trouble = Trouble::None;
         entry.told = false;
@@ -409,15 +475,19 @@ impl<P: Prefix> Reconciler<P> {
     pub(crate) fn end_dump(&mut self) {
         let epoch = self.epoch;
         self.found.retain(|route| Arc::strong_count(route) > 1);
+        let mut uses = std::mem::take(&mut self.uses);
         self.visit(|entry| {
             let before = entry.actual.as_slice().len();
-            entry.actual.retain(|installed| installed.epoch == epoch);
+            entry
+                .actual
+                .retain(&mut uses, |installed| installed.epoch == epoch);
             let foreign = entry.trouble == Trouble::Foreign;
             if foreign {
                 entry.trouble = Trouble::None;
             }
             foreign || entry.actual.as_slice().len() != before
         });
+        self.uses = uses;
     }
 
     // ===== Closing the difference =====
@@ -429,16 +499,21 @@ impl<P: Prefix> Reconciler<P> {
 
     /// Appends operations to `batch` until it holds `limit` or nothing is left to do. Every one
     /// must be answered by [`completed`](Self::completed) before the next call.
-    pub(crate) fn next_operations(&mut self, batch: &mut Vec<Operation<P>>, limit: usize) {
+    pub(crate) fn next_operations(
+        &mut self,
+        batch: &mut Vec<Operation<P>>,
+        limit: usize,
+        sets: &Sets,
+    ) {
         while batch.len() < limit {
             let Some(prefix) = self.queue.pop_front() else {
                 break;
             };
-            self.close(prefix, batch);
+            self.close(prefix, batch, sets);
         }
     }
 
-    fn close(&mut self, prefix: P, batch: &mut Vec<Operation<P>>) {
+    fn close(&mut self, prefix: P, batch: &mut Vec<Operation<P>>, sets: &Sets) {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return;
         };
@@ -446,8 +521,9 @@ impl<P: Prefix> Reconciler<P> {
         if entry.desired.is_none() && entry.adopted {
             return;
         }
-        let resolved = entry.desired.and_then(|class| self.classes.resolved(class));
-        let want = match (entry.trouble, resolved) {
+        let written = entry.desired.and_then(|class| self.classes.written(class));
+        let obstacle = written.and_then(|route| sets.obstacle(&route.kind));
+        let want = match (entry.trouble, written) {
             (Trouble::Kernel(_), _) => None,
             (_, Some(route)) if self.foreign.contains(&(prefix, route.metric)) => {
                 note(&mut self.outcomes, prefix, entry, Trouble::Foreign);
@@ -457,7 +533,12 @@ impl<P: Prefix> Reconciler<P> {
                 note(&mut self.outcomes, prefix, entry, Trouble::Unresolved);
                 None
             }
-            (_, resolved) => resolved,
+            (_, Some(_)) if let Some(errno) = obstacle => {
+                note(&mut self.outcomes, prefix, entry, Trouble::refused(errno));
+                self.refused.push(prefix);
+                None
+            }
+            (_, written) => written,
         };
         let present = want.and_then(|want| entry.actual.at(want.metric));
         let verb = match (want, present) {
@@ -509,18 +590,21 @@ impl<P: Prefix> Reconciler<P> {
         match (&operation.verb, result) {
             (Verb::Create(route) | Verb::Replace(route), Ok(())) => {
                 let epoch = self.epoch;
-                entry.actual.set(Installed {
-                    route: route.clone(),
-                    tainted: false,
-                    epoch,
-                });
+                entry.actual.set(
+                    &mut self.uses,
+                    Installed {
+                        route: route.clone(),
+                        tainted: false,
+                        epoch,
+                    },
+                );
                 entry.since = now;
                 entry.told = false;
             }
             (Verb::Delete { metric }, Ok(()) | Err(Errno::ESRCH)) => {
-                entry
-                    .actual
-                    .retain(|installed| installed.route.metric != *metric);
+                entry.actual.retain(&mut self.uses, |installed| {
+                    installed.route.metric != *metric
+                });
             }
             (_, Err(errno)) => {
                 note(&mut self.outcomes, prefix, entry, Trouble::refused(errno));
@@ -540,20 +624,28 @@ impl<P: Prefix> Reconciler<P> {
     }
 
     /// Every route, in no order.
-    pub(crate) fn status(&self) -> impl Iterator<Item = Status<P>> + '_ {
+    pub(crate) fn status<'a>(&'a self, sets: &'a Sets) -> impl Iterator<Item = Status<P>> + 'a {
         self.entries.iter().map(|(prefix, entry)| {
-            let resolved = match entry.desired {
-                Some(class) => self.classes.resolved(class).cloned(),
-                None => entry.actual.as_slice().first().map(|i| i.route.clone()),
+            let found = || entry.actual.as_slice().first().map(|i| i.route.clone());
+            let (resolved, written) = match entry.desired {
+                Some(class) => (
+                    self.classes.resolved(class).cloned(),
+                    self.classes.written(class).cloned(),
+                ),
+                None => (found().map(|route| with_hops(route, sets)), found()),
             };
-            let present = resolved.as_ref().and_then(|r| entry.actual.at(r.metric));
+            let present = written.as_ref().and_then(|r| entry.actual.at(r.metric));
             Status {
                 prefix: *prefix,
                 route: entry
                     .desired
                     .and_then(|class| self.classes.route(class).cloned()),
                 installed: present
-                    .is_some_and(|p| !p.tainted && Some(&p.route) == resolved.as_ref()),
+                    .is_some_and(|p| !p.tainted && Some(&p.route) == written.as_ref()),
+                object: written.and_then(|route| match route.kind {
+                    KernelKind::Nexthop(id) => Some(id),
+                    _ => None,
+                }),
                 resolved,
                 since: entry.since,
                 error: entry.trouble.error(),
@@ -575,6 +667,17 @@ fn note<P>(outcomes: &mut Vec<Outcome<P>>, prefix: P, entry: &mut Entry, trouble
     if let (false, Some(error)) = (old.is_known(trouble), trouble.error()) {
         outcomes.push(Outcome::Failed(prefix, error));
     }
+}
+
+/// The route with the next hops of its nexthop object.
+fn with_hops(route: Arc<KernelRoute>, sets: &Sets) -> Arc<KernelRoute> {
+    let KernelKind::Nexthop(id) = route.kind else {
+        return route;
+    };
+    Arc::new(KernelRoute {
+        kind: KernelKind::Unicast(sets.hops_of(id)),
+        ..*route
+    })
 }
 
 fn intern(found: &mut HashSet<Arc<KernelRoute>>, route: KernelRoute) -> Arc<KernelRoute> {

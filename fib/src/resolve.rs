@@ -11,40 +11,40 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::family::Prefix;
 use crate::handle::TrackKey;
 use crate::kernel::{Foreign, ForeignTable, Mirror};
-use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
 use crate::view::is_link_local;
 
 /// The kernel's largest weight of a next hop.
 const MAX_WEIGHT: u16 = 256;
+
+/// Next hops in the kernel's terms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Resolved {
+    /// Sorted, without duplicates, one or more.
+    pub(crate) hops: Vec<KernelHop>,
+    /// Each next hop is itself on a link; no route of others has a say.
+    pub(crate) direct: bool,
+}
+
+impl Resolved {
+    /// Alone a next hop gets all, and the kernel keeps no weight for it.
+    pub(crate) fn alone(&mut self) {
+        if let [only] = self.hops.as_mut_slice() {
+            only.weight = 1;
+        }
+    }
+}
 
 /// Answers how next hops are reached.
 pub(crate) trait Resolve {
     /// How an address is reached, `None` when it is not.
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution>;
 
-    /// The kernel's form of `route`, `None` when none of its next hops resolves.
-    fn kernel_route<P: Prefix>(&self, route: &Route) -> Option<KernelRoute> {
-        let kind = match &route.kind {
-            RouteKind::Unicast(next_hops) => KernelKind::Unicast(self.kernel_hops(next_hops)?),
-            RouteKind::Blackhole => KernelKind::Blackhole,
-            RouteKind::Unreachable => KernelKind::Unreachable,
-            RouteKind::Prohibit => KernelKind::Prohibit,
-        };
-        let metric = if route.metric == 0 {
-            P::METRIC_FOR_ZERO
-        } else {
-            route.metric
-        };
-        Some(KernelRoute {
-            metric,
-            kind,
-            prefsrc: route.prefsrc,
-        })
-    }
-
-    /// Sorted; of several next hops that end up at the same router the first counts.
-    fn kernel_hops(&self, next_hops: &[NextHop]) -> Option<Vec<KernelHop>> {
+    /// None where none of them resolves; of several next hops that end up at the same router the
+    /// first counts.
+    fn kernel_hops(&self, next_hops: &[NextHop]) -> Option<Resolved> {
         let mut hops: Vec<KernelHop> = Vec::with_capacity(next_hops.len());
+        let mut direct = true;
         for next_hop in next_hops {
             let key = TrackKey {
                 address: next_hop.gateway,
@@ -53,6 +53,7 @@ pub(crate) trait Resolve {
             let Some(found) = self.resolve(key, next_hop.onlink) else {
                 continue;
             };
+            direct &= found.connected;
             for via in found.multipath {
                 let hop = KernelHop {
                     gateway: via.gateway.or(Some(next_hop.gateway)),
@@ -71,12 +72,10 @@ pub(crate) trait Resolve {
                 }
             }
         }
-        // Alone it gets all, and the kernel keeps no weight for it.
-        if let [only] = hops.as_mut_slice() {
-            only.weight = 1;
-        }
         hops.sort_unstable();
-        (!hops.is_empty()).then_some(hops)
+        let mut resolved = Resolved { hops, direct };
+        resolved.alone();
+        (!resolved.hops.is_empty()).then_some(resolved)
     }
 }
 
@@ -126,9 +125,12 @@ impl ByMirror<'_> {
                 return None;
             }
             for foreign in routes {
-                let KernelKind::Unicast(hops) = &foreign.route.kind else {
+                let hops = match foreign.route.kind {
+                    KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
+                        self.mirror.hops(&foreign.route)
+                    }
                     // The kernel drops such packets here and looks no further.
-                    return None;
+                    _ => return None,
                 };
                 let usable: Vec<KernelHop> = hops
                     .iter()

@@ -1,30 +1,39 @@
 //! Both families' reconcilers, and the way from a prefix to the right one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use nix::errno::Errno;
 
 use crate::codec::RouteNotice;
 use crate::family::Prefix;
 use crate::handle::{Event, Family, RouteStatus};
 use crate::kernel::{ForeignTables, Loss};
+use crate::object::{Object, ObjectNotice, ObjectOperation};
+use crate::objects::Objects;
 use crate::reconcile::{Outcome, Reconciler, Seconds};
 use crate::resolve::Resolve;
 use crate::route::Route;
+use crate::sets::Sets;
 
 /// Our routes of both families.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) v4: Reconciler<Ipv4Net>,
     pub(crate) v6: Reconciler<Ipv6Net>,
+    /// Next hops, for both.
+    pub(crate) sets: Sets,
 }
 
 impl Tables {
-    pub(crate) fn new(keep_adopted: bool) -> Self {
+    /// With `objects`, routes are written by way of nexthop objects.
+    pub(crate) fn new(keep_adopted: bool, objects: bool) -> Self {
         Self {
             v4: Reconciler::new(keep_adopted),
             v6: Reconciler::new(keep_adopted),
+            sets: Sets::new(Objects::new(keep_adopted), objects),
         }
     }
 
@@ -35,15 +44,50 @@ impl Tables {
         now: Seconds,
         resolver: &impl Resolve,
     ) {
+        let sets = &mut self.sets;
         match prefix.trunc() {
-            IpNet::V4(prefix) => self.v4.desire(prefix, route, now, resolver),
-            IpNet::V6(prefix) => self.v6.desire(prefix, route, now, resolver),
+            IpNet::V4(prefix) => self.v4.desire(prefix, route, now, sets, resolver),
+            IpNet::V6(prefix) => self.v6.desire(prefix, route, now, sets, resolver),
         }
     }
 
+    /// Resolves everything again.
     pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
-        self.v4.re_resolve(resolver);
-        self.v6.re_resolve(resolver);
+        let changed = self.sets.re_resolve(resolver);
+        if !changed.is_empty() {
+            self.v4.sets_changed(&changed, &self.sets);
+            self.v6.sets_changed(&changed, &self.sets);
+        }
+    }
+
+    /// A nexthop object appeared, changed or went.
+    pub(crate) fn object(&mut self, notice: &ObjectNotice) {
+        let gone = self.sets.objects.heard(notice);
+        self.lose_objects(&gone);
+    }
+
+    fn lose_objects(&mut self, gone: &BTreeSet<u32>) {
+        if !gone.is_empty() {
+            self.v4.lose_objects(gone);
+            self.v6.lose_objects(gone);
+        }
+    }
+
+    /// The operations on nexthop objects that are due before routes are written.
+    pub(crate) fn object_operations(&mut self) -> Vec<ObjectOperation> {
+        let (v4, v6) = (&self.v4, &self.v6);
+        self.sets.objects.collect(|id| v4.uses(id) || v6.uses(id));
+        self.sets.objects.next_operations()
+    }
+
+    /// How an operation on a nexthop object went.
+    pub(crate) fn object_completed(
+        &mut self,
+        operation: &ObjectOperation,
+        result: Result<(), Errno>,
+    ) {
+        let gone = self.sets.objects.completed(operation, result);
+        self.lose_objects(&gone);
     }
 
     /// A route of ours appeared or went.
@@ -62,6 +106,13 @@ impl Tables {
     }
 
     pub(crate) fn lose(&mut self, loss: Loss) {
+        if let Loss::Link(ifindex) | Loss::Carrier(ifindex) = loss {
+            let gone = self.sets.objects.lose_link(ifindex);
+            self.lose_objects(&gone);
+        }
+        if matches!(loss, Loss::Carrier(_)) {
+            return;
+        }
         if loss.concerns_v4() {
             self.v4.lose(loss);
         }
@@ -70,9 +121,16 @@ impl Tables {
         }
     }
 
-    pub(crate) fn begin_dump(&mut self) {
+    /// Returns what was known of nexthop objects, for [`abort_dump`](Self::abort_dump).
+    pub(crate) fn begin_dump(&mut self) -> BTreeMap<u32, Object> {
         self.v4.begin_dump();
         self.v6.begin_dump();
+        self.sets.objects.begin_dump()
+    }
+
+    /// The dump broke off.
+    pub(crate) fn abort_dump(&mut self, objects: BTreeMap<u32, Object>) {
+        self.sets.objects.restore(objects);
     }
 
     /// Takes `foreign` as all routes of others in our table.
@@ -87,6 +145,7 @@ impl Tables {
 
     /// The dump is complete: what it did not show is gone.
     pub(crate) fn end_dump(&mut self) {
+        self.sets.objects.end_dump();
         self.v4.end_dump();
         self.v6.end_dump();
     }
@@ -94,25 +153,31 @@ impl Tables {
     pub(crate) fn sweep_stale(&mut self) {
         self.v4.sweep_stale();
         self.v6.sweep_stale();
+        self.sets.objects.sweep();
     }
 
     pub(crate) fn withdraw_all(&mut self) {
-        self.v4.withdraw_all();
-        self.v6.withdraw_all();
+        self.v4.withdraw_all(&mut self.sets);
+        self.v6.withdraw_all(&mut self.sets);
+        self.sets.objects.sweep();
     }
 
     /// Tries again what the kernel refused. Returns whether there was any.
-    pub(crate) fn retry(&mut self) -> bool {
+    pub(crate) fn retry(&mut self, resolver: &impl Resolve) -> bool {
+        let sets = self.sets.retry();
+        if sets {
+            self.re_resolve(resolver);
+        }
         let v4 = self.v4.retry();
-        self.v6.retry() || v4
+        self.v6.retry() || v4 || sets
     }
 
     pub(crate) fn has_refused(&self) -> bool {
-        self.v4.has_refused() || self.v6.has_refused()
+        self.v4.has_refused() || self.v6.has_refused() || self.sets.has_refused()
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.v4.is_settled() && self.v6.is_settled()
+        self.v4.is_settled() && self.v6.is_settled() && self.sets.objects.is_settled()
     }
 
     /// What the owners are to be told.
@@ -124,8 +189,8 @@ impl Tables {
     /// Every route of a family, in no order.
     pub(crate) fn status(&self, family: Family, epoch: Instant) -> Vec<RouteStatus> {
         match family {
-            Family::V4 => status(&self.v4, epoch),
-            Family::V6 => status(&self.v6, epoch),
+            Family::V4 => status(&self.v4, &self.sets, epoch),
+            Family::V6 => status(&self.v6, &self.sets, epoch),
         }
     }
 }
@@ -149,11 +214,12 @@ fn event<P: Prefix>(outcome: Outcome<P>) -> Event {
     }
 }
 
-fn status<P: Prefix>(reconciler: &Reconciler<P>, epoch: Instant) -> Vec<RouteStatus> {
-    let rows = reconciler.status().map(|row| RouteStatus {
+fn status<P: Prefix>(reconciler: &Reconciler<P>, sets: &Sets, epoch: Instant) -> Vec<RouteStatus> {
+    let rows = reconciler.status(sets).map(|row| RouteStatus {
         prefix: row.prefix.into(),
         route: row.route,
         resolved: row.resolved,
+        object: row.object,
         installed: row.installed,
         since: epoch + Duration::from_secs(row.since.into()),
         error: row.error,

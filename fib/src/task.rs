@@ -29,10 +29,13 @@ use crate::handle::{
 };
 use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
+use crate::object::Object;
+use crate::objects::is_ours;
 use crate::outbox::Outbox;
 use crate::reconcile::{Operation, Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, Resolve};
 use crate::route::Resolution;
+use crate::sets::Sets;
 use crate::tables::Tables;
 use crate::view::KernelView;
 
@@ -51,6 +54,8 @@ const RESYNC_PAUSE: Duration = Duration::from_millis(100);
 struct Io {
     requests: Requests,
     monitor: Monitor,
+    /// The kernel has nexthop objects.
+    objects: bool,
 }
 
 /// A next hop someone follows.
@@ -71,6 +76,13 @@ struct State {
     neighbours: ForeignTables,
     tables: Tables,
     effects: Effects,
+}
+
+/// What was known before a dump.
+struct Before {
+    objects: BTreeMap<u32, Object>,
+    mirror: Mirror,
+    neighbours: ForeignTables,
 }
 
 struct Task {
@@ -112,7 +124,9 @@ pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(),
         Kernel::Off => None,
         Kernel::On => Some(connect(&options).await?),
     };
+    let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
     let mut task = Task::new(&options, channels, io);
+    task.state.tables = Tables::new(options.stale != Stale::Sweep, objects);
     task.first_dump().await?;
     tokio::spawn(task.run());
     Ok(())
@@ -120,11 +134,16 @@ pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(),
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
     let raw = netlink::open(options.netns.clone(), options.monitor_buffer).await?;
+    let objects = raw.objects;
     let (requests, monitor) = netlink::register(raw).map_err(|source| FibError::Socket {
         what: "register the sockets",
         source,
     })?;
-    Ok(Io { requests, monitor })
+    Ok(Io {
+        requests,
+        monitor,
+        objects,
+    })
 }
 
 // ===== impl State =====
@@ -134,6 +153,7 @@ impl State {
     fn hear(&mut self, notice: Notice) {
         match notice {
             Notice::Route(route) => self.hear_route(route),
+            Notice::Nexthop(object) if is_ours(object.id) => self.tables.object(&object),
             notice => self.mirror.update(&notice, &mut self.effects),
         }
         // At once, since the next notification may be about a route that came after the loss.
@@ -180,12 +200,12 @@ impl State {
     }
 
     /// A full dump is about to begin. Returns what was known before.
-    fn begin_dump(&mut self) -> (Mirror, ForeignTables) {
-        self.tables.begin_dump();
-        (
-            std::mem::take(&mut self.mirror),
-            std::mem::take(&mut self.neighbours),
-        )
+    fn begin_dump(&mut self) -> Before {
+        Before {
+            objects: self.tables.begin_dump(),
+            mirror: std::mem::take(&mut self.mirror),
+            neighbours: std::mem::take(&mut self.neighbours),
+        }
     }
 
     /// The dump is complete; `old` is what was known before.
@@ -196,8 +216,10 @@ impl State {
     }
 
     /// The dump broke off. Half a picture is worse than an old one.
-    fn abort_dump(&mut self, old: (Mirror, ForeignTables)) {
-        (self.mirror, self.neighbours) = old;
+    fn abort_dump(&mut self, old: Before) {
+        self.tables.abort_dump(old.objects);
+        self.mirror = old.mirror;
+        self.neighbours = old.neighbours;
         self.restore_foreign();
     }
 
@@ -212,6 +234,7 @@ impl State {
     /// One message of a dump.
     fn hear_dump(&mut self, notice: Notice) {
         match notice {
+            Notice::Nexthop(object) if is_ours(object.id) => self.tables.object(&object),
             Notice::Route(route) if route.protocol == PROTOCOL_BGP => {
                 if route.table == self.table {
                     self.tables.own(route);
@@ -262,6 +285,17 @@ impl State {
             self.tables.re_resolve(&resolver);
         }
     }
+
+    /// Tries again what the kernel refused.
+    fn retry(&mut self) {
+        if self.kernel == Kernel::On {
+            let resolver = ByMirror {
+                mirror: &self.mirror,
+                via_default: self.via_default,
+            };
+            self.tables.retry(&resolver);
+        }
+    }
 }
 
 // ===== impl Task =====
@@ -278,7 +312,7 @@ impl Task {
                 kernel: options.kernel,
                 mirror: Mirror::default(),
                 neighbours: ForeignTables::default(),
-                tables: Tables::new(keep),
+                tables: Tables::new(keep, false),
                 effects: Effects::default(),
             },
             io,
@@ -476,7 +510,7 @@ impl Task {
             }
         }
         match result {
-            Ok(()) => state.end_dump(&old.0),
+            Ok(()) => state.end_dump(&old.mirror),
             Err(_) => state.abort_dump(old),
         }
         self.timers.last_resync = Instant::now();
@@ -506,7 +540,7 @@ impl Task {
         }
         if effects.resolution {
             self.state.re_resolve();
-            self.state.tables.retry();
+            self.state.retry();
             self.follow();
             self.redistribute();
         }
@@ -579,16 +613,52 @@ impl Task {
     // ===== Speaking to the kernel =====
 
     async fn write(&mut self) {
+        self.write_objects().await;
         let now = self.seconds();
         let table = self.state.table;
-        let Tables { v4, v6 } = &mut self.state.tables;
-        let four = write_batch(v4, self.io.as_mut(), table, now).await;
-        let six = write_batch(v6, self.io.as_mut(), table, now).await;
+        let Tables { v4, v6, sets } = &mut self.state.tables;
+        let four = write_batch((v4, sets), self.io.as_mut(), table, now).await;
+        let six = write_batch((v6, sets), self.io.as_mut(), table, now).await;
         for written in [four, six] {
             self.statistics.operations += written.operations;
             self.statistics.refused += written.refused;
             if written.lost {
                 self.timers.ask_for_resync();
+            }
+        }
+    }
+
+    /// Brings nexthop objects into the form that routes need. What the kernel does not take is
+    /// left out of the groups, and they are written again.
+    async fn write_objects(&mut self) {
+        loop {
+            let operations = self.state.tables.object_operations();
+            let Some(io) = self.io.as_mut().filter(|_| !operations.is_empty()) else {
+                return;
+            };
+            self.statistics.operations += operations.len() as u64;
+            let failed = match io.requests.write_objects(&operations).await {
+                Ok(failed) => failed,
+                Err(error) => {
+                    tracing::warn!(?error, "no answer to a batch of nexthop objects");
+                    self.timers.ask_for_resync();
+                    return;
+                }
+            };
+            let mut failed = failed.into_iter().peekable();
+            for (index, operation) in operations.iter().enumerate() {
+                let result = match failed.next_if(|(at, _)| *at == index) {
+                    Some((_, errno)) => Err(errno),
+                    None => Ok(()),
+                };
+                if let Err(errno) = result {
+                    self.statistics.refused += 1;
+                    tracing::debug!(?operation, %errno, "the kernel refused a nexthop object");
+                }
+                self.state.tables.object_completed(operation, result);
+            }
+            if self.state.tables.sets.note_refused() {
+                self.state.re_resolve();
             }
         }
     }
@@ -601,7 +671,7 @@ impl Task {
             self.state.tables.sweep_stale();
         }
         if due(&mut self.timers.retry, now) {
-            self.state.tables.retry();
+            self.state.retry();
             self.timers.backoff = (self.timers.backoff * 2).min(RETRY.1);
         }
         if due(&mut self.timers.resync, now) {
@@ -655,7 +725,11 @@ async fn listen(io: Option<&Io>) {
 }
 
 fn dumps(table: u32, resolve_table: u32) -> Vec<(&'static str, Dump)> {
-    let mut dumps = vec![("links", Dump::Links), ("addresses", Dump::Addresses)];
+    let mut dumps = vec![
+        ("links", Dump::Links),
+        ("addresses", Dump::Addresses),
+        ("nexthop objects", Dump::Nexthops),
+    ];
     let mut tables = vec![resolve_table, table];
     tables.dedup();
     for table in tables {
@@ -676,13 +750,13 @@ struct Written {
 
 /// Writes one batch of a family.
 async fn write_batch<P: Prefix>(
-    reconciler: &mut Reconciler<P>,
+    (reconciler, sets): (&mut Reconciler<P>, &Sets),
     io: Option<&mut Io>,
     table: u32,
     now: Seconds,
 ) -> Written {
     let mut batch = Vec::new();
-    reconciler.next_operations(&mut batch, BATCH);
+    reconciler.next_operations(&mut batch, BATCH, sets);
     let mut written = Written {
         operations: batch.len() as u64,
         ..Written::default()

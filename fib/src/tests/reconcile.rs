@@ -9,13 +9,14 @@ use ipnet::Ipv4Net;
 use nix::errno::Errno;
 use proptest::prelude::*;
 
+use crate::codec::PROTOCOL_BGP;
 use crate::handle::{RouteError, TrackKey};
 use crate::kernel::Loss;
-use crate::reconcile::{Operation, Outcome, Reconciler, Verb};
+use crate::object::{Object, ObjectNotice, ObjectOperation, ObjectVerb};
+use crate::reconcile::{Operation, Outcome, Verb};
 use crate::resolve::Resolve;
 use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
-
-type Fib = Reconciler<Ipv4Net>;
+use crate::tables::Tables;
 
 /// Next hop 10.0.N.2 is on link N, and resolves while that is up.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +61,19 @@ fn route(metric: u32, links: &[u32]) -> Arc<Route> {
     })
 }
 
+/// What should be in the kernel for a route, next hops and all.
+fn kernel_route(links: &Links, route: &Route) -> Option<KernelRoute> {
+    let kind = match &route.kind {
+        RouteKind::Unicast(hops) => KernelKind::Unicast(links.kernel_hops(hops)?.hops),
+        _ => KernelKind::Blackhole,
+    };
+    Some(KernelRoute {
+        metric: route.metric,
+        kind,
+        prefsrc: None,
+    })
+}
+
 fn prefix(n: u8) -> Ipv4Net {
     Ipv4Net::new(Ipv4Addr::new(192, 0, n, 0), 24).unwrap()
 }
@@ -85,6 +99,7 @@ enum Note {
         present: bool,
         replaced: bool,
     },
+    Object(ObjectNotice),
     LinkDown(u32),
     LinkUp(u32),
 }
@@ -92,6 +107,7 @@ enum Note {
 #[derive(Debug, Default)]
 struct Kernel {
     slots: BTreeMap<(Ipv4Net, u32), Slot>,
+    objects: BTreeMap<u32, Object>,
     links: Links,
     notes: VecDeque<Note>,
     /// Notifications were dropped.
@@ -125,7 +141,99 @@ impl Kernel {
         }
     }
 
+    fn execute_object(&mut self, operation: &ObjectOperation) -> Result<(), Errno> {
+        let id = operation.id;
+        match &operation.verb {
+            ObjectVerb::Set(object) => {
+                match object {
+                    Object::Hop(hop) if self.links.down.contains(&hop.ifindex) => {
+                        return Err(Errno::ENETDOWN);
+                    }
+                    Object::Group(group) => {
+                        let known = |id| matches!(self.objects.get(id), Some(Object::Hop(_)));
+                        if group.members.is_empty() || !group.members.iter().all(|m| known(&m.id)) {
+                            return Err(Errno::EINVAL);
+                        }
+                    }
+                    _ => {}
+                }
+                self.objects.insert(id, object.clone());
+                self.tell_object(id, false);
+            }
+            ObjectVerb::Delete => {
+                if !self.objects.contains_key(&id) {
+                    return Err(Errno::ENOENT);
+                }
+                self.delete_objects([id].into(), true);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_object(&mut self, id: u32, gone: bool) {
+        self.notes.push_back(Note::Object(ObjectNotice {
+            id,
+            protocol: PROTOCOL_BGP,
+            object: self.objects.get(&id).cloned().unwrap_or(Object::Other),
+            gone,
+        }));
+    }
+
+    /// With all that the kernel deletes along with them; of routes it tells nothing.
+    fn delete_objects(&mut self, mut gone: BTreeSet<u32>, told: bool) {
+        for id in self.objects.keys().copied().collect::<Vec<_>>() {
+            let Some(Object::Group(group)) = self.objects.get_mut(&id) else {
+                continue;
+            };
+            let before = group.members.len();
+            group.members.retain(|m| !gone.contains(&m.id));
+            if group.members.is_empty() {
+                gone.insert(id);
+            } else if told && group.members.len() != before {
+                self.tell_object(id, false);
+            }
+        }
+        for id in &gone {
+            self.objects.remove(id);
+            if told {
+                self.tell_object(*id, true);
+            }
+        }
+        self.slots.retain(|_, slot| match slot {
+            Slot::Ours { route, .. } => {
+                !matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id))
+            }
+            Slot::Foreign => true,
+        });
+    }
+
+    /// The route with the next hops of its object.
+    fn shown(&self, route: &KernelRoute) -> KernelRoute {
+        let KernelKind::Nexthop(id) = route.kind else {
+            return route.clone();
+        };
+        let hop = |id: u32, weight: u32| match self.objects[&id] {
+            Object::Hop(hop) => KernelHop {
+                weight: weight.try_into().unwrap(),
+                ..hop
+            },
+            _ => panic!("not a next hop"),
+        };
+        let mut hops = match &self.objects[&id] {
+            Object::Group(group) => group.members.iter().map(|m| hop(m.id, m.weight)).collect(),
+            _ => vec![hop(id, 1)],
+        };
+        hops.sort_unstable();
+        KernelRoute {
+            kind: KernelKind::Unicast(hops),
+            ..*route
+        }
+    }
+
     fn put(&mut self, prefix: Ipv4Net, route: &KernelRoute, replace: bool) -> Result<(), Errno> {
+        if matches!(route.kind, KernelKind::Nexthop(id) if !self.objects.contains_key(&id)) {
+            return Err(Errno::EINVAL);
+        }
         if route
             .hops()
             .iter()
@@ -205,6 +313,10 @@ impl Kernel {
         if !self.links.down.insert(ifindex) {
             return;
         }
+        let on_link = |o: &Object| matches!(o, Object::Hop(hop) if hop.ifindex == ifindex);
+        let objects = self.objects.iter().filter(|(_, object)| on_link(object));
+        let gone = objects.map(|(&id, _)| id).collect();
+        self.delete_objects(gone, false);
         let loss = Loss::Link(ifindex);
         self.slots.retain(|_, slot| match slot {
             Slot::Ours {
@@ -235,6 +347,10 @@ enum Action {
     Overwrite(u8, u32, u32),
     Prune(u8, u32),
     Link(u32, bool),
+    /// Someone deletes the object at this place.
+    DeleteObject(usize),
+    /// The daemon is killed and started again.
+    Restart(bool),
     /// Write up to so many, of which the one at this place fails for no reason.
     Write(usize, Option<usize>),
     Listen(usize),
@@ -245,7 +361,8 @@ enum Action {
 
 /// The world of one test run.
 struct World {
-    fib: Fib,
+    fib: Tables,
+    objects: bool,
     kernel: Kernel,
     /// Links as the notifications told them.
     heard: Links,
@@ -255,9 +372,10 @@ struct World {
 }
 
 impl World {
-    fn new(keep: bool) -> Self {
+    fn new(keep: bool, objects: bool) -> Self {
         Self {
-            fib: Fib::new(keep),
+            fib: Tables::new(keep, objects),
+            objects,
             kernel: Kernel::default(),
             heard: Links::default(),
             wanted: BTreeMap::new(),
@@ -269,41 +387,74 @@ impl World {
         match action {
             Action::Desire(n, metric, links) => {
                 let route = route(metric, &links);
-                self.fib.desire(prefix(n), Some(&route), 0, &self.heard);
+                self.fib
+                    .desire(prefix(n).into(), Some(&route), 0, &self.heard);
                 self.wanted.insert(prefix(n), route);
             }
             Action::Withdraw(n) => {
-                self.fib.desire(prefix(n), None, 0, &self.heard);
+                self.fib.desire(prefix(n).into(), None, 0, &self.heard);
                 self.wanted.remove(&prefix(n));
             }
             Action::Foreign(n, metric, present) => self.kernel.foreign(prefix(n), metric, present),
             Action::Delete(n, metric) => self.kernel.meddle(prefix(n), metric, None),
             Action::Overwrite(n, metric, link) if !self.kernel.links.down.contains(&link) => {
-                let new = self
-                    .kernel
-                    .links
-                    .kernel_route::<Ipv4Net>(&route(metric, &[link]));
+                let new = kernel_route(&self.kernel.links, &route(metric, &[link]));
                 self.kernel.meddle(prefix(n), metric, new);
             }
             Action::Overwrite(..) => {}
             Action::Prune(n, metric) => self.kernel.prune(prefix(n), metric),
             Action::Link(n, true) => self.kernel.link_up(n),
             Action::Link(n, false) => self.kernel.link_down(n),
+            Action::DeleteObject(place) => {
+                if let Some(id) = self.kernel.objects.keys().nth(place).copied() {
+                    self.kernel.delete_objects([id].into(), true);
+                }
+            }
+            Action::Restart(keep) => self.restart(keep),
             Action::Write(count, fault) => self.write(count, fault),
             Action::Listen(count) => self.listen(count),
             Action::Overflow => {
                 self.kernel.notes.clear();
                 self.kernel.lost = true;
             }
-            Action::Retry => drop(self.fib.retry()),
+            Action::Retry => drop(self.fib.retry(&self.heard)),
             Action::Sweep => self.fib.sweep_stale(),
         }
-        for outcome in self.fib.take_outcomes() {
+        for outcome in self.fib.v4.take_outcomes() {
             match outcome {
                 Outcome::Installed(prefix) => self.told.insert(prefix, Ok(())),
                 Outcome::Failed(prefix, error) => self.told.insert(prefix, Err(error)),
                 Outcome::Removed(prefix) => self.told.remove(&prefix),
             };
+        }
+    }
+
+    fn restart(&mut self, keep: bool) {
+        self.fib = Tables::new(keep, self.objects);
+        self.told.clear();
+        self.kernel.notes.clear();
+        self.kernel.lost = false;
+        self.dump();
+        for (prefix, route) in &self.wanted {
+            self.fib
+                .desire((*prefix).into(), Some(route), 0, &self.heard);
+        }
+    }
+
+    /// Objects first, as often as the answers lead to more.
+    fn write_objects(&mut self) {
+        loop {
+            let operations = self.fib.object_operations();
+            if operations.is_empty() {
+                return;
+            }
+            for operation in &operations {
+                let result = self.kernel.execute_object(operation);
+                self.fib.object_completed(operation, result);
+            }
+            if self.fib.sets.note_refused() {
+                self.fib.re_resolve(&self.heard);
+            }
         }
     }
 
@@ -313,14 +464,16 @@ impl World {
         if std::mem::take(&mut self.kernel.lost) {
             self.dump();
         }
+        self.write_objects();
         let mut batch = Vec::new();
-        self.fib.next_operations(&mut batch, count);
+        let Tables { v4, sets, .. } = &mut self.fib;
+        v4.next_operations(&mut batch, count, sets);
         for (index, operation) in batch.iter().enumerate() {
             let result = match fault == Some(index) {
                 true => Err(Errno::ENOMEM),
                 false => self.kernel.execute(operation),
             };
-            self.fib.completed(operation, result, 0);
+            self.fib.v4.completed(operation, result, 0);
         }
     }
 
@@ -331,17 +484,18 @@ impl World {
             };
             match note {
                 Note::Added(prefix, route, replaced) => {
-                    self.fib.kernel_added(prefix, route, replaced)
+                    self.fib.v4.kernel_added(prefix, route, replaced)
                 }
-                Note::Removed(prefix, route) => self.fib.kernel_removed(prefix, &route),
+                Note::Removed(prefix, route) => self.fib.v4.kernel_removed(prefix, &route),
                 Note::Foreign {
                     prefix,
                     metric,
                     present,
                     replaced,
                 } => {
-                    self.fib.set_foreign(prefix, metric, present, replaced);
+                    self.fib.v4.set_foreign(prefix, metric, present, replaced);
                 }
+                Note::Object(notice) => self.fib.object(&notice),
                 Note::LinkDown(n) => {
                     self.heard.down.insert(n);
                     self.fib.lose(Loss::Link(n));
@@ -357,12 +511,20 @@ impl World {
 
     fn links_changed(&mut self) {
         self.fib.re_resolve(&self.heard);
-        self.fib.retry();
+        self.fib.retry(&self.heard);
     }
 
     fn dump(&mut self) {
         self.heard = self.kernel.links.clone();
         self.fib.begin_dump();
+        for (&id, object) in &self.kernel.objects {
+            self.fib.object(&ObjectNotice {
+                id,
+                protocol: PROTOCOL_BGP,
+                object: object.clone(),
+                gone: false,
+            });
+        }
         for (&(prefix, metric), slot) in &self.kernel.slots {
             match slot {
                 // A dump leaves the dead members out, as the codec's caller may not rely on them.
@@ -370,7 +532,7 @@ impl World {
                     route,
                     dead_members: false,
                 } => {
-                    self.fib.kernel_added(prefix, route.clone(), false);
+                    self.fib.v4.kernel_added(prefix, route.clone(), false);
                 }
                 Slot::Ours {
                     route,
@@ -378,9 +540,9 @@ impl World {
                 } => {
                     let mut shown = route.clone();
                     shown.prefsrc = Some(Ipv4Addr::LOCALHOST.into());
-                    self.fib.kernel_added(prefix, shown, false);
+                    self.fib.v4.kernel_added(prefix, shown, false);
                 }
-                Slot::Foreign => self.fib.set_foreign(prefix, metric, true, false),
+                Slot::Foreign => self.fib.v4.set_foreign(prefix, metric, true, false),
             }
         }
         self.fib.end_dump();
@@ -405,7 +567,7 @@ impl World {
             .filter(|(_, slot)| **slot == Slot::Foreign);
         let mut expected: BTreeMap<_, _> = foreign.map(|(k, v)| (*k, v.clone())).collect();
         for (prefix, route) in &self.wanted {
-            if let Some(route) = self.kernel.links.kernel_route::<Ipv4Net>(route) {
+            if let Some(route) = kernel_route(&self.kernel.links, route) {
                 let slot = expected.entry((*prefix, route.metric));
                 slot.or_insert(Slot::Ours {
                     route,
@@ -417,7 +579,24 @@ impl World {
     }
 
     fn check(&self) {
-        assert_eq!(self.kernel.slots, self.expected());
+        let shown = self.kernel.slots.iter().map(|(key, slot)| match slot {
+            Slot::Ours {
+                route,
+                dead_members,
+            } => {
+                let route = self.kernel.shown(route);
+                let dead_members = *dead_members;
+                (
+                    *key,
+                    Slot::Ours {
+                        route,
+                        dead_members,
+                    },
+                )
+            }
+            Slot::Foreign => (*key, Slot::Foreign),
+        });
+        assert_eq!(shown.collect::<BTreeMap<_, _>>(), self.expected());
         assert!(!self.kernel.harm, "a foreign route was touched");
         for (prefix, route) in &self.wanted {
             let installed = self.kernel.slots.get(&(*prefix, route.metric));
@@ -433,7 +612,12 @@ impl World {
                 .keys()
                 .all(|prefix| self.wanted.contains_key(prefix))
         );
-        let status: BTreeMap<_, _> = self.fib.status().map(|s| (s.prefix, s.installed)).collect();
+        let status: BTreeMap<_, _> = self
+            .fib
+            .v4
+            .status(&self.fib.sets)
+            .map(|s| (s.prefix, s.installed))
+            .collect();
         assert!(
             status.keys().eq(self.wanted.keys()),
             "an entry was forgotten or kept"
@@ -459,6 +643,8 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (n(), metric(), link()).prop_map(|(n, m, l)| Action::Overwrite(n, m, l)),
         1 => (n(), metric()).prop_map(|(n, m)| Action::Prune(n, m)),
         3 => (link(), any::<bool>()).prop_map(|(n, up)| Action::Link(n, up)),
+        1 => (0..6usize).prop_map(Action::DeleteObject),
+        1 => any::<bool>().prop_map(Action::Restart),
         6 => (1..4usize, prop::option::of(0..6usize)).prop_map(|(c, f)| Action::Write(c, f)),
         3 => (1..4usize).prop_map(Action::Listen),
         1 => Just(Action::Overflow),
@@ -473,9 +659,10 @@ proptest! {
     #[test]
     fn ends_as_wanted_whatever_happens(
         keep in any::<bool>(),
+        objects in any::<bool>(),
         actions in prop::collection::vec(action(), 0..80),
     ) {
-        let mut world = World::new(keep);
+        let mut world = World::new(keep, objects);
         for action in actions {
             world.act(action);
         }
@@ -486,7 +673,8 @@ proptest! {
         world.wanted.clear();
         world.settle();
         world.check();
-        prop_assert_eq!(world.fib.status().count(), 0);
+        prop_assert_eq!(world.fib.v4.status(&world.fib.sets).count(), 0);
+        prop_assert_eq!(world.kernel.objects, BTreeMap::new());
     }
 
     #[test]
@@ -494,18 +682,20 @@ proptest! {
         actions in prop::collection::vec(action(), 0..60),
     ) {
         let run = || {
-            let mut world = World::new(false);
+            let mut world = World::new(false, true);
             let mut trace = Vec::new();
             for action in actions.clone() {
                 world.act(action);
                 world.listen(usize::MAX);
+                world.write_objects();
                 let mut batch = Vec::new();
-                world.fib.next_operations(&mut batch, 8);
+                let Tables { v4, sets, .. } = &mut world.fib;
+                v4.next_operations(&mut batch, 8, sets);
                 for operation in &batch {
                     let result = world.kernel.execute(operation);
-                    world.fib.completed(operation, result, 0);
+                    world.fib.v4.completed(operation, result, 0);
                 }
-                trace.push((batch, world.fib.take_outcomes()));
+                trace.push((batch, world.fib.v4.take_outcomes()));
             }
             trace
         };
@@ -513,22 +703,23 @@ proptest! {
     }
 }
 
-fn operations(fib: &mut Fib) -> Vec<Operation<Ipv4Net>> {
+fn operations(fib: &mut Tables) -> Vec<Operation<Ipv4Net>> {
     let mut batch = Vec::new();
-    fib.next_operations(&mut batch, 100);
+    let Tables { v4, sets, .. } = fib;
+    v4.next_operations(&mut batch, 100, sets);
     batch
 }
 
 #[test]
 fn a_new_metric_is_written_before_the_old_one_goes() {
-    let (mut fib, links) = (Fib::new(false), Links::default());
-    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     let batch = operations(&mut fib);
-    fib.completed(&batch[0], Ok(()), 0);
-    fib.desire(prefix(1), Some(&route(200, &[1])), 0, &links);
+    fib.v4.completed(&batch[0], Ok(()), 0);
+    fib.desire(prefix(1).into(), Some(&route(200, &[1])), 0, &links);
     let batch = operations(&mut fib);
     assert!(matches!(&batch[..], [Operation { verb: Verb::Create(r), .. }] if r.metric == 200));
-    fib.completed(&batch[0], Ok(()), 0);
+    fib.v4.completed(&batch[0], Ok(()), 0);
     let batch = operations(&mut fib);
     assert!(matches!(
         &batch[..],
@@ -541,47 +732,51 @@ fn a_new_metric_is_written_before_the_old_one_goes() {
 
 #[test]
 fn a_route_that_stays_is_not_written_again() {
-    let (mut fib, links) = (Fib::new(false), Links::default());
-    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     let batch = operations(&mut fib);
-    fib.completed(&batch[0], Ok(()), 0);
+    fib.v4.completed(&batch[0], Ok(()), 0);
     // An equal route that is another allocation, a changed one that resolves to the same.
-    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     let twice = route(20, &[1, 1]);
-    fib.desire(prefix(1), Some(&twice), 0, &links);
+    fib.desire(prefix(1).into(), Some(&twice), 0, &links);
     assert!(operations(&mut fib).is_empty());
-    assert!(fib.take_outcomes().contains(&Outcome::Installed(prefix(1))));
+    assert!(
+        fib.v4
+            .take_outcomes()
+            .contains(&Outcome::Installed(prefix(1)))
+    );
 }
 
 #[test]
 fn a_refusal_that_repeats_is_told_once() {
-    let (mut fib, links) = (Fib::new(false), Links::default());
-    fib.desire(prefix(1), Some(&route(20, &[1])), 0, &links);
+    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     for _ in 0..3 {
         for operation in operations(&mut fib) {
-            fib.completed(&operation, Err(Errno::EINVAL), 0);
+            fib.v4.completed(&operation, Err(Errno::EINVAL), 0);
         }
         assert!(operations(&mut fib).is_empty(), "not before the retry");
-        assert!(fib.retry());
+        assert!(fib.retry(&links));
     }
     let refusal = Outcome::Failed(prefix(1), RouteError::Kernel(Errno::EINVAL));
-    assert_eq!(fib.take_outcomes(), [refusal]);
+    assert_eq!(fib.v4.take_outcomes(), [refusal]);
 }
 
 #[test]
 fn only_prefixes_of_a_changed_set_are_written_again() {
-    let (mut fib, mut links) = (Fib::new(false), Links::default());
+    let (mut fib, mut links) = (Tables::new(false, false), Links::default());
     let (one, two) = (route(20, &[1, 2]), route(20, &[2]));
     for n in 0..100 {
         fib.desire(
-            prefix(n),
+            prefix(n).into(),
             Some(if n % 10 == 0 { &one } else { &two }),
             0,
             &links,
         );
     }
     for operation in operations(&mut fib) {
-        fib.completed(&operation, Ok(()), 0);
+        fib.v4.completed(&operation, Ok(()), 0);
     }
     assert!(operations(&mut fib).is_empty());
     links.down.insert(1);

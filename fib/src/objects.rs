@@ -1,0 +1,476 @@
+//! Our nexthop objects: what should exist, what the kernel has, and the operations that close
+//! the difference. Pure, as [`reconcile`](crate::reconcile) is for routes.
+//!
+//! The kernel does more than it tells. An object whose link goes down is deleted without a
+//! notification; an object that is deleted leaves its groups; a group that is empty is deleted,
+//! and so are all IPv4 routes that use what is deleted. [`Objects`] does the same to its picture
+//! of the kernel, and tells which objects vanished so that their routes can be taken for lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+use nix::errno::Errno;
+
+use crate::codec::PROTOCOL_BGP;
+use crate::object::{Group, GroupMember, Object, ObjectNotice, ObjectOperation, ObjectVerb};
+use crate::route::KernelHop;
+
+/// The first number of ours. Far from where zebra and the kernel begin to count.
+pub(crate) const FIRST_ID: u32 = 1_000_000_000;
+/// How many numbers are ours.
+pub(crate) const IDS: u32 = 100_000_000;
+
+/// Whether the number is one of ours.
+pub(crate) fn is_ours(id: u32) -> bool {
+    (FIRST_ID..FIRST_ID + IDS).contains(&id)
+}
+
+/// An object that should exist.
+#[derive(Debug)]
+struct Wanted {
+    object: Object,
+    /// Sets that use it, and groups that it is in.
+    users: u32,
+    /// Why the kernel did not take it.
+    refused: Option<Errno>,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Objects {
+    wanted: BTreeMap<u32, Wanted>,
+    by_object: HashMap<Object, u32>,
+    /// What the kernel has under our numbers.
+    kernel: BTreeMap<u32, Object>,
+    /// Numbers that may differ between the two.
+    dirty: BTreeSet<u32>,
+    /// Numbers that may have no users any more.
+    idle: BTreeSet<u32>,
+    /// Where to look for a free number.
+    next: u32,
+    /// Objects of an earlier run stay.
+    keep: bool,
+}
+
+impl Objects {
+    /// With `keep`, objects of an earlier run stay until [`sweep`](Self::sweep).
+    pub(crate) fn new(keep: bool) -> Self {
+        Self {
+            wanted: BTreeMap::new(),
+            by_object: HashMap::new(),
+            kernel: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            next: FIRST_ID,
+            keep,
+        }
+    }
+
+    // ===== What is wanted =====
+
+    /// The object for one next hop, with one more user.
+    pub(crate) fn acquire_hop(&mut self, hop: KernelHop) -> u32 {
+        self.acquire(Object::Hop(KernelHop { weight: 1, ..hop }))
+    }
+
+    /// The group of these next hops, with one more user.
+    pub(crate) fn acquire_group(&mut self, hops: &[KernelHop]) -> u32 {
+        let group = self.group_of(hops);
+        let members = member_ids(&group);
+        let known = self.by_object.contains_key(&group);
+        let id = self.acquire(group);
+        if known {
+            // The group holds its members already.
+            members.into_iter().for_each(|member| self.release(member));
+        }
+        id
+    }
+
+    /// A group with its members, each with one more user.
+    fn group_of(&mut self, hops: &[KernelHop]) -> Object {
+        let member = |hop: &KernelHop| GroupMember {
+            id: self.acquire_hop(*hop),
+            weight: u32::from(hop.weight),
+        };
+        let mut members: Vec<GroupMember> = hops.iter().map(member).collect();
+        members.sort_unstable();
+        Object::Group(Group {
+            members,
+            resilient: None,
+        })
+    }
+
+    fn acquire(&mut self, object: Object) -> u32 {
+        let known = self.by_object.get(&object).copied();
+        let id = known.unwrap_or_else(|| self.create(object));
+        if let Some(wanted) = self.wanted.get_mut(&id) {
+            wanted.users += 1;
+        }
+        id
+    }
+
+    fn create(&mut self, object: Object) -> u32 {
+        let id = self.free_id();
+        self.by_object.insert(object.clone(), id);
+        self.insert(id, object);
+        self.dirty.insert(id);
+        id
+    }
+
+    fn insert(&mut self, id: u32, object: Object) {
+        let wanted = Wanted {
+            object,
+            users: 0,
+            refused: None,
+        };
+        self.wanted.insert(id, wanted);
+    }
+
+    fn free_id(&mut self) -> u32 {
+        loop {
+            let id = self.next;
+            self.next = match id + 1 {
+                end if end == FIRST_ID + IDS => FIRST_ID,
+                next => next,
+            };
+            if !self.wanted.contains_key(&id) && !self.kernel.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Makes the group consist of these next hops from now on. Its users stay.
+    pub(crate) fn edit_group(&mut self, id: u32, hops: &[KernelHop]) {
+        let new = self.group_of(hops);
+        let Some(wanted) = self.wanted.get_mut(&id) else {
+            return;
+        };
+        wanted.refused = None;
+        let old = std::mem::replace(&mut wanted.object, new.clone());
+        self.unindex(&old, id);
+        self.by_object.entry(new).or_insert(id);
+        self.dirty.insert(id);
+        for member in member_ids(&old) {
+            self.release(member);
+        }
+    }
+
+    /// One user less. What has none goes with [`collect`](Self::collect).
+    pub(crate) fn release(&mut self, id: u32) {
+        if let Some(wanted) = self.wanted.get_mut(&id) {
+            wanted.users = wanted.users.saturating_sub(1);
+            if wanted.users == 0 {
+                self.idle.insert(id);
+            }
+        }
+    }
+
+    fn unindex(&mut self, object: &Object, id: u32) {
+        if self.by_object.get(object) == Some(&id) {
+            self.by_object.remove(object);
+        }
+    }
+
+    /// Gives up what has no users, and no routes in the kernel.
+    pub(crate) fn collect(&mut self, routes: impl Fn(u32) -> bool) {
+        let mut waiting = BTreeSet::new();
+        // Members get idle with the last of their groups.
+        while let Some(id) = self.idle.pop_last() {
+            if self.wanted.get(&id).is_none_or(|wanted| wanted.users > 0) {
+                continue;
+            }
+            if self.keep || routes(id) {
+                waiting.insert(id);
+                continue;
+            }
+            let Some(wanted) = self.wanted.remove(&id) else {
+                continue;
+            };
+            self.unindex(&wanted.object, id);
+            self.dirty.insert(id);
+            for member in member_ids(&wanted.object) {
+                self.release(member);
+            }
+        }
+        self.idle = waiting;
+    }
+
+    /// Objects of an earlier run need not be kept any longer.
+    pub(crate) fn sweep(&mut self) {
+        self.keep = false;
+    }
+
+    /// What the object is to be.
+    pub(crate) fn object(&self, id: u32) -> Option<&Object> {
+        self.wanted.get(&id).map(|wanted| &wanted.object)
+    }
+
+    /// Whether routes may use the object now.
+    ///
+    /// # Errors
+    /// Why the kernel did not take it.
+    pub(crate) fn ready(&self, id: u32) -> Result<(), Errno> {
+        match self.wanted.get(&id).and_then(|wanted| wanted.refused) {
+            Some(errno) => Err(errno),
+            None if self.kernel.contains_key(&id) => Ok(()),
+            None => Err(Errno::ENOENT),
+        }
+    }
+
+    // ===== Closing the difference =====
+
+    /// Whether nothing differs that could be mended now.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// The operations that are due, in the order in which they have to be carried out. Each must
+    /// be answered by [`completed`](Self::completed); there may be more after that.
+    pub(crate) fn next_operations(&mut self) -> Vec<ObjectOperation> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut operations = Vec::new();
+        let mut after: BTreeMap<u32, Object> = BTreeMap::new();
+        let (mut groups, mut surplus) = (Vec::new(), BTreeSet::new());
+        for id in dirty {
+            match self.wanted.get(&id).map(|wanted| &wanted.object) {
+                Some(object) if self.kernel.get(&id) == Some(object) => {}
+                Some(Object::Group(group)) => groups.push((id, group)),
+                Some(object) => operations.push(set(id, object.clone())),
+                None if self.kernel.contains_key(&id) => {
+                    surplus.insert(id);
+                }
+                None => {}
+            }
+        }
+        // A next hop that goes leaves all its groups with one message; but never as the last
+        // member, since that would take the group along, and its routes.
+        let (leave, wait) = self.split_surplus(&surplus);
+        for &id in &leave {
+            operations.push(delete(id));
+        }
+        for id in self.groups_of(&leave) {
+            if let Some(Object::Group(group)) = self.kernel.get(&id) {
+                after.insert(id, Object::Group(without(group, &leave)));
+            }
+        }
+        for (id, group) in groups {
+            let object = Object::Group(group.clone());
+            if after.get(&id).or(self.kernel.get(&id)) != Some(&object) {
+                operations.push(set(id, object));
+            }
+        }
+        for id in wait {
+            match self.kernel.get(&id) {
+                Some(Object::Group(_)) => operations.push(delete(id)),
+                // Once the groups are changed.
+                _ if operations.is_empty() => operations.push(delete(id)),
+                _ => {
+                    self.dirty.insert(id);
+                }
+            }
+        }
+        operations
+    }
+
+    /// Next hops that may leave their groups at once, and everything else.
+    fn split_surplus(&self, surplus: &BTreeSet<u32>) -> (BTreeSet<u32>, BTreeSet<u32>) {
+        let is_hop = |id: &u32| matches!(self.kernel.get(id), Some(Object::Hop(_)));
+        let hops: BTreeSet<u32> = surplus.iter().copied().filter(is_hop).collect();
+        let lonely = self
+            .kernel
+            .iter()
+            .filter(|(id, _)| !surplus.contains(id))
+            .filter_map(|(_, object)| match object {
+                Object::Group(group) => Some(group),
+                _ => None,
+            })
+            .filter(|group| group.members.iter().all(|m| hops.contains(&m.id)))
+            .flat_map(|group| group.members.iter().map(|m| m.id))
+            .collect::<BTreeSet<u32>>();
+        let leave: BTreeSet<u32> = hops.difference(&lonely).copied().collect();
+        let wait = surplus.difference(&leave).copied().collect();
+        (leave, wait)
+    }
+
+    /// Groups in the kernel with one of `members`.
+    fn groups_of(&self, members: &BTreeSet<u32>) -> Vec<u32> {
+        let has = |object: &Object| match object {
+            Object::Group(group) => group.members.iter().any(|m| members.contains(&m.id)),
+            _ => false,
+        };
+        let groups = self.kernel.iter().filter(|(_, object)| has(object));
+        groups.map(|(&id, _)| id).collect()
+    }
+
+    /// How an operation went. Returns the objects that vanished with it.
+    pub(crate) fn completed(
+        &mut self,
+        operation: &ObjectOperation,
+        result: Result<(), Errno>,
+    ) -> BTreeSet<u32> {
+        let id = operation.id;
+        match (&operation.verb, result) {
+            (ObjectVerb::Set(object), Ok(())) => {
+                self.kernel.insert(id, object.clone());
+                BTreeSet::new()
+            }
+            (ObjectVerb::Delete, Ok(()) | Err(Errno::ENOENT)) => self.take_out([id].into()),
+            (ObjectVerb::Set(_), Err(errno)) => {
+                if let Some(wanted) = self.wanted.get_mut(&id) {
+                    wanted.refused = Some(errno);
+                }
+                BTreeSet::new()
+            }
+            (ObjectVerb::Delete, Err(_)) => BTreeSet::new(),
+        }
+    }
+
+    /// Next hops that the kernel did not take, with the reason.
+    pub(crate) fn refused_hops(&self) -> impl Iterator<Item = (KernelHop, Errno)> + '_ {
+        self.wanted.values().filter_map(|wanted| {
+            let Object::Hop(hop) = wanted.object else {
+                return None;
+            };
+            Some((hop, wanted.refused?))
+        })
+    }
+
+    /// Tries again what the kernel refused. Returns whether there was any.
+    pub(crate) fn retry(&mut self) -> bool {
+        let mut any = false;
+        for (&id, wanted) in &mut self.wanted {
+            if wanted.refused.take().is_some() {
+                self.dirty.insert(id);
+                any = true;
+            }
+        }
+        any
+    }
+
+    pub(crate) fn has_refused(&self) -> bool {
+        self.wanted.values().any(|wanted| wanted.refused.is_some())
+    }
+
+    // ===== What the kernel says =====
+
+    /// The kernel has the object, or no longer. Returns the objects that vanished with it.
+    pub(crate) fn heard(&mut self, notice: &ObjectNotice) -> BTreeSet<u32> {
+        if !is_ours(notice.id) {
+            return BTreeSet::new();
+        }
+        self.dirty.insert(notice.id);
+        if notice.gone {
+            return self.take_out([notice.id].into());
+        }
+        let object = match notice.protocol {
+            PROTOCOL_BGP => notice.object.clone(),
+            _ => Object::Other,
+        };
+        self.kernel.insert(notice.id, object);
+        BTreeSet::new()
+    }
+
+    /// The link went down: its objects are gone, without a word.
+    pub(crate) fn lose_link(&mut self, ifindex: u32) -> BTreeSet<u32> {
+        let on_link = |object: &Object| matches!(object, Object::Hop(h) if h.ifindex == ifindex);
+        let objects = self.kernel.iter().filter(|(_, object)| on_link(object));
+        let gone = objects.map(|(&id, _)| id).collect();
+        self.take_out(gone)
+    }
+
+    /// Takes `gone` out of the picture of the kernel, out of their groups, and groups that are
+    /// empty then. Returns all that went.
+    fn take_out(&mut self, mut gone: BTreeSet<u32>) -> BTreeSet<u32> {
+        gone.retain(|id| self.kernel.remove(id).is_some());
+        for id in self.groups_of(&gone) {
+            let Some(Object::Group(group)) = self.kernel.get(&id) else {
+                continue;
+            };
+            let rest = without(group, &gone);
+            self.dirty.insert(id);
+            if rest.members.is_empty() {
+                self.kernel.remove(&id);
+                gone.insert(id);
+            } else {
+                self.kernel.insert(id, Object::Group(rest));
+            }
+        }
+        self.dirty.extend(&gone);
+        gone
+    }
+
+    /// A dump begins: every object follows as [`heard`](Self::heard). Returns what was known, for
+    /// [`restore`](Self::restore).
+    pub(crate) fn begin_dump(&mut self) -> BTreeMap<u32, Object> {
+        std::mem::take(&mut self.kernel)
+    }
+
+    /// The dump broke off.
+    pub(crate) fn restore(&mut self, old: BTreeMap<u32, Object>) {
+        self.kernel = old;
+    }
+
+    /// The dump is complete. What an earlier run left is ours from now on.
+    pub(crate) fn end_dump(&mut self) {
+        self.dirty
+            .extend(self.wanted.keys().chain(self.kernel.keys()));
+        let known = |id: &u32| self.wanted.contains_key(id);
+        let mut found: Vec<(u32, Object)> = self
+            .kernel
+            .iter()
+            .filter(|(id, _)| !known(id))
+            .map(|(&id, object)| (id, object.clone()))
+            .collect();
+        // Members before their groups.
+        found.sort_by_key(|(_, object)| matches!(object, Object::Group(_)));
+        for (id, object) in found {
+            let members = member_ids(&object);
+            let sound = match &object {
+                Object::Other => false,
+                _ => members
+                    .iter()
+                    .all(|member| self.wanted.contains_key(member)),
+            };
+            if !sound || self.by_object.contains_key(&object) {
+                continue;
+            }
+            self.by_object.insert(object.clone(), id);
+            self.insert(id, object);
+            self.idle.insert(id);
+            for member in members {
+                if let Some(wanted) = self.wanted.get_mut(&member) {
+                    wanted.users += 1;
+                }
+            }
+        }
+    }
+}
+
+fn set(id: u32, object: Object) -> ObjectOperation {
+    ObjectOperation {
+        id,
+        verb: ObjectVerb::Set(object),
+    }
+}
+
+fn delete(id: u32) -> ObjectOperation {
+    ObjectOperation {
+        id,
+        verb: ObjectVerb::Delete,
+    }
+}
+
+fn member_ids(object: &Object) -> Vec<u32> {
+    match object {
+        Object::Group(group) => group.members.iter().map(|member| member.id).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn without(group: &Group, gone: &BTreeSet<u32>) -> Group {
+    let members = group.members.iter().filter(|m| !gone.contains(&m.id));
+    Group {
+        members: members.copied().collect(),
+        resilient: group.resilient,
+    }
+}

@@ -1,0 +1,325 @@
+//! Sets of next hops as they were asked for, each resolved once for all prefixes of both
+//! families, and the nexthop object that stands for each in the kernel.
+//!
+//! A set that is reached by one router on a link uses that router's object; any other has a group.
+//! When a set's resolution changes, its group is changed in place, and no prefix is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use nix::errno::Errno;
+
+use crate::object::Object;
+use crate::objects::Objects;
+use crate::resolve::{Resolve, Resolved};
+use crate::route::{KernelHop, KernelKind, NextHop};
+
+/// Number of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SetId(u32);
+
+#[derive(Debug)]
+struct Set {
+    next_hops: Arc<[NextHop]>,
+    resolved: Option<Resolved>,
+    /// The object that stands for it; none while nothing resolves, and without objects.
+    object: Option<u32>,
+    /// Classes that use it.
+    users: u32,
+    /// Prefixes that want it.
+    prefixes: u32,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Sets {
+    slots: Vec<Option<Set>>,
+    free: Vec<SetId>,
+    by_next_hops: HashMap<Arc<[NextHop]>, SetId>,
+    pub(crate) objects: Objects,
+    /// Sets by the group that stands for them.
+    bound: BTreeMap<u32, BTreeSet<SetId>>,
+    /// Whether the kernel has nexthop objects, and they are to be used.
+    enabled: bool,
+    /// Routers that are on their way out: left out of sets that have others.
+    suspended: HashSet<IpAddr>,
+    /// What the kernel did not take: left out of sets that have others.
+    refused: HashSet<KernelHop>,
+}
+
+impl Sets {
+    pub(crate) fn new(objects: Objects, enabled: bool) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_next_hops: HashMap::new(),
+            objects,
+            bound: BTreeMap::new(),
+            enabled,
+            suspended: HashSet::new(),
+            refused: HashSet::new(),
+        }
+    }
+
+    fn get(&self, id: SetId) -> Option<&Set> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, id: SetId) -> Option<&mut Set> {
+        self.slots.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    // ===== Users =====
+
+    /// The set of `next_hops`, with one more user.
+    pub(crate) fn acquire(&mut self, next_hops: &[NextHop], resolver: &impl Resolve) -> SetId {
+        let id = match self.by_next_hops.get(next_hops) {
+            Some(id) => *id,
+            None => self.create(next_hops.into(), resolver),
+        };
+        if let Some(set) = self.get_mut(id) {
+            set.users += 1;
+        }
+        id
+    }
+
+    fn create(&mut self, next_hops: Arc<[NextHop]>, resolver: &impl Resolve) -> SetId {
+        let resolved = self.resolve(&next_hops, resolver);
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            SetId(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+        });
+        let set = Set {
+            next_hops: next_hops.clone(),
+            resolved,
+            object: None,
+            users: 0,
+            prefixes: 0,
+        };
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            *slot = Some(set);
+        }
+        self.by_next_hops.insert(next_hops, id);
+        self.bind(id);
+        id
+    }
+
+    /// One user less; the last one takes the set along.
+    pub(crate) fn release(&mut self, id: SetId) {
+        let Some(set) = self.get_mut(id) else {
+            return;
+        };
+        set.users -= 1;
+        if set.users > 0 {
+            return;
+        }
+        self.unbind(id);
+        if let Some(set) = self.slots.get_mut(id.0 as usize).and_then(Option::take) {
+            self.by_next_hops.remove(&set.next_hops);
+            self.free.push(id);
+        }
+    }
+
+    /// A prefix more or less wants the set.
+    pub(crate) fn count(&mut self, id: SetId, more: bool) {
+        if let Some(set) = self.get_mut(id) {
+            set.prefixes = match more {
+                true => set.prefixes + 1,
+                false => set.prefixes.saturating_sub(1),
+            };
+        }
+    }
+
+    // ===== What stands for a set =====
+
+    /// The next hops in the kernel's terms; none where none resolves.
+    pub(crate) fn hops(&self, id: SetId) -> Option<&[KernelHop]> {
+        Some(&self.get(id)?.resolved.as_ref()?.hops)
+    }
+
+    /// What routes through the set are written with.
+    pub(crate) fn written(&self, id: SetId) -> Option<KernelKind> {
+        let set = self.get(id)?;
+        match set.object {
+            Some(object) => Some(KernelKind::Nexthop(object)),
+            None => Some(KernelKind::Unicast(set.resolved.as_ref()?.hops.clone())),
+        }
+    }
+
+    fn bind(&mut self, id: SetId) {
+        let resolved = self.get(id).and_then(|set| set.resolved.clone());
+        let Some(resolved) = resolved.filter(|r| self.enabled && representable(&r.hops)) else {
+            return;
+        };
+        let object = match resolved.hops.as_slice() {
+            [only] if resolved.direct => self.objects.acquire_hop(*only),
+            hops => {
+                let group = self.objects.acquire_group(hops);
+                self.bound.entry(group).or_default().insert(id);
+                group
+            }
+        };
+        if let Some(set) = self.get_mut(id) {
+            set.object = Some(object);
+        }
+    }
+
+    fn unbind(&mut self, id: SetId) {
+        let Some(object) = self.get_mut(id).and_then(|set| set.object.take()) else {
+            return;
+        };
+        if let Some(sets) = self.bound.get_mut(&object) {
+            sets.remove(&id);
+            if sets.is_empty() {
+                self.bound.remove(&object);
+            }
+        }
+        self.objects.release(object);
+    }
+
+    // ===== Resolution =====
+
+    /// Without what is suspended or refused, as long as something is left.
+    fn resolve(&self, next_hops: &[NextHop], resolver: &impl Resolve) -> Option<Resolved> {
+        let all = || resolver.kernel_hops(next_hops);
+        if self.suspended.is_empty() && self.refused.is_empty() {
+            return all();
+        }
+        let suspended = |hop: &NextHop| self.suspended.contains(&hop.gateway);
+        let kept: Vec<NextHop> = next_hops
+            .iter()
+            .filter(|h| !suspended(h))
+            .copied()
+            .collect();
+        let mut resolved = resolver.kernel_hops(&kept).or_else(all)?;
+        let refused = |hop: &KernelHop| self.refused.contains(&KernelHop { weight: 1, ..*hop });
+        if resolved.hops.len() > 1 && !resolved.hops.iter().all(refused) {
+            resolved.hops.retain(|hop| !refused(hop));
+            resolved.alone();
+        }
+        Some(resolved)
+    }
+
+    /// Resolves all again. Returns the sets that came out differently, or that another object
+    /// stands for now.
+    pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) -> HashSet<SetId> {
+        let mut changed = BTreeSet::new();
+        for slot in 0..self.slots.len() {
+            let id = SetId(u32::try_from(slot).unwrap_or(u32::MAX));
+            let Some(set) = self.get(id) else { continue };
+            let resolved = self.resolve(&set.next_hops, resolver);
+            if resolved != set.resolved
+                && let Some(set) = self.get_mut(id)
+            {
+                set.resolved = resolved;
+                changed.insert(id);
+            }
+        }
+        let object = |id: &SetId| self.get(*id)?.object;
+        let (grouped, alone): (BTreeSet<SetId>, BTreeSet<SetId>) = changed
+            .iter()
+            .partition(|id| object(id).is_some_and(|object| self.bound.contains_key(&object)));
+        let groups: BTreeSet<u32> = grouped.iter().filter_map(object).collect();
+        let mut moving = alone;
+        for group in groups {
+            moving.extend(self.change_group(group));
+        }
+        for &id in &moving {
+            self.unbind(id);
+        }
+        for &id in &moving {
+            self.bind(id);
+        }
+        changed.union(&moving).copied().collect()
+    }
+
+    /// Changes the group in place for those of its sets that agree on what it is to be; if they
+    /// don't, for those that most prefixes want. Returns the others.
+    fn change_group(&mut self, group: u32) -> Vec<SetId> {
+        let mut parties: BTreeMap<Option<&Resolved>, (u64, Vec<SetId>)> = BTreeMap::new();
+        for id in self.bound.get(&group).into_iter().flatten() {
+            let Some(set) = self.get(*id) else { continue };
+            let resolved = set.resolved.as_ref().filter(|r| representable(&r.hops));
+            let party = parties.entry(resolved).or_default();
+            party.0 += u64::from(set.prefixes);
+            party.1.push(*id);
+        }
+        let homeless = parties.remove(&None).map(|(_, sets)| sets);
+        let largest = parties.iter().max_by_key(|(_, (prefixes, _))| *prefixes);
+        let winner = largest.and_then(|(resolved, _)| *resolved);
+        let losers = parties.iter().filter(|(resolved, _)| **resolved != winner);
+        let mut moving: Vec<SetId> = losers.flat_map(|(_, (_, sets))| sets.clone()).collect();
+        moving.extend(homeless.into_iter().flatten());
+        if let Some(hops) = winner.map(|resolved| resolved.hops.clone()) {
+            self.objects.edit_group(group, &hops);
+        }
+        moving
+    }
+
+    // ===== Next hops that must not be used =====
+
+    /// Leaves these routers out of sets that have others, or no longer.
+    pub(crate) fn suspend(&mut self, routers: &[IpAddr], yes: bool) {
+        for router in routers {
+            match yes {
+                true => self.suspended.insert(*router),
+                false => self.suspended.remove(router),
+            };
+        }
+    }
+
+    /// Takes note of what the kernel did not take. Returns whether that is news.
+    pub(crate) fn note_refused(&mut self) -> bool {
+        let refused: HashSet<KernelHop> = self.objects.refused_hops().map(|(hop, _)| hop).collect();
+        let news = !refused.is_subset(&self.refused);
+        self.refused.extend(refused);
+        news
+    }
+
+    /// Tries again what the kernel refused. Returns whether there was any.
+    pub(crate) fn retry(&mut self) -> bool {
+        let objects = self.objects.retry();
+        let hops = !self.refused.is_empty();
+        self.refused.clear();
+        objects || hops
+    }
+
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty() || self.objects.has_refused()
+    }
+
+    /// Why routes may not use the object now.
+    pub(crate) fn obstacle(&self, kind: &KernelKind) -> Option<Errno> {
+        match kind {
+            KernelKind::Nexthop(id) => self.objects.ready(*id).err(),
+            _ => None,
+        }
+    }
+
+    /// The next hops of an object of ours.
+    pub(crate) fn hops_of(&self, object: u32) -> Vec<KernelHop> {
+        match self.objects.object(object) {
+            Some(Object::Hop(hop)) => vec![*hop],
+            Some(Object::Group(group)) => {
+                let member = |member: &crate::object::GroupMember| {
+                    let Some(Object::Hop(hop)) = self.objects.object(member.id) else {
+                        return None;
+                    };
+                    let weight = u16::try_from(member.weight).unwrap_or(u16::MAX);
+                    Some(KernelHop { weight, ..*hop })
+                };
+                let mut hops: Vec<KernelHop> = group.members.iter().filter_map(member).collect();
+                hops.sort_unstable();
+                hops
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// An object needs a router: what is directly on the link has no family.
+fn representable(hops: &[KernelHop]) -> bool {
+    hops.iter().all(|hop| hop.gateway.is_some())
+}
