@@ -1,25 +1,33 @@
 //! Netlink messages to bytes and back.
 //!
-//! Writing uses the types of `netlink-packet-route`. Reading walks the attributes itself: the
-//! kernel of tomorrow may put attributes into a link or a route that the library cannot parse,
-//! and a link that is not understood in every detail is still a link. It also costs a quarter.
+//! Reading walks the attributes itself: the kernel of tomorrow may put attributes into a link or
+//! a route that `netlink-packet-route` cannot parse, and a link that is not understood in every
+//! detail is still a link. It also costs a quarter.
+//!
+//! Writing uses the types of that library (and of [`nexthop`](crate::nexthop), which are like
+//! them) for all but routes. Of those there may be a million, so they go into the buffer as they
+//! are, without an allocation; the tests hold the result against the library's.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
-    RouteProtocol, RouteScope, RouteType, RouteVia,
-};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::kernel::Link;
+use crate::nexthop::{
+    GroupMember, NEXTHOP_GRP_TYPE_MPATH, NEXTHOP_GRP_TYPE_RES, NHA_BLACKHOLE, NHA_ENCAP,
+    NHA_ENCAP_TYPE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_GROUP_TYPE, NHA_ID, NHA_OIF,
+    NHA_RES_GROUP, NexthopAttribute, NexthopHeader, NexthopMessage, NexthopNetlinkMessage,
+    RTM_DELNEXTHOP, RTM_NEWNEXTHOP, ResilientGroup,
+};
+use crate::object::{Group, Object, ObjectNotice, ObjectOperation, ObjectVerb};
 use crate::reconcile::{Operation, Verb};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::Address;
@@ -32,7 +40,17 @@ const AF_INET6: u8 = 10;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const RTNH_F_ONLINK: u8 = 4;
+const RTN_UNSPEC: u8 = 0;
+const RTN_UNICAST: u8 = 1;
+const RTN_BLACKHOLE: u8 = 6;
+const RTN_UNREACHABLE: u8 = 7;
+const RTN_PROHIBIT: u8 = 8;
+const RT_SCOPE_UNIVERSE: u8 = 0;
+const RT_SCOPE_LINK: u8 = 253;
+const RT_SCOPE_NOWHERE: u8 = 255;
 const RTM_F_CLONED: u32 = 0x200;
 const IFA_F_SECONDARY: u32 = 0x01;
 const IFA_F_DADFAILED: u32 = 0x08;
@@ -63,6 +81,7 @@ pub(crate) enum Notice {
         gone: bool,
     },
     Route(RouteNotice),
+    Nexthop(ObjectNotice),
 }
 
 /// One message of a datagram.
@@ -121,7 +140,10 @@ fn notice(kind: u16, flags: u16, payload: &[u8]) -> Option<Notice> {
     match kind {
         16 | 17 => link(payload, kind == 17),
         20 | 21 => address(payload, kind == 21),
-        24 | 25 => route(payload, flags & NLM_F_REPLACE != 0, kind == 25),
+        RTM_NEWROUTE | RTM_DELROUTE => {
+            route(payload, flags & NLM_F_REPLACE != 0, kind == RTM_DELROUTE)
+        }
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => nexthop(payload, kind == RTM_DELNEXTHOP),
         _ => None,
     }
 }
@@ -209,6 +231,7 @@ fn route(payload: &[u8], replaced: bool, gone: bool) -> Option<Notice> {
         onlink: flags & u32::from(RTNH_F_ONLINK) != 0,
     };
     let mut hops = Vec::new();
+    let mut nexthop = None;
     for (kind, value) in attributes(payload.get(12..)?) {
         match kind {
             1 => notice.prefix = IpNet::new(ip(family, value)?, length).ok()?,
@@ -218,25 +241,30 @@ fn route(payload: &[u8], replaced: bool, gone: bool) -> Option<Notice> {
             9 => hops = multipath(family, value),
             15 => notice.table = u32_at(value, 0)?,
             5 | 18 => single.gateway = gateway(family, kind, value),
+            30 => nexthop = u32_at(value, 0),
             _ => {}
         }
     }
     if hops.is_empty() && single.ifindex != 0 {
         hops.push(single);
     }
-    notice.route.kind = kernel_kind(*payload.get(7)?, hops);
+    notice.route.kind = match (*payload.get(7)?, nexthop) {
+        // What stands beside the number is the object once more, and not in each kernel.
+        (RTN_UNICAST, Some(id)) => KernelKind::Nexthop(id),
+        (kind, _) => kernel_kind(kind, hops),
+    };
     Some(Notice::Route(notice))
 }
 
 fn kernel_kind(kind: u8, mut hops: Vec<KernelHop>) -> KernelKind {
     match kind {
-        1 => {
+        RTN_UNICAST => {
             hops.sort_unstable();
             KernelKind::Unicast(hops)
         }
-        6 => KernelKind::Blackhole,
-        7 => KernelKind::Unreachable,
-        8 => KernelKind::Prohibit,
+        RTN_BLACKHOLE => KernelKind::Blackhole,
+        RTN_UNREACHABLE => KernelKind::Unreachable,
+        RTN_PROHIBIT => KernelKind::Prohibit,
         other => KernelKind::Other(other),
     }
 }
@@ -269,6 +297,63 @@ fn multipath(family: u8, mut list: &[u8]) -> Vec<KernelHop> {
             .unwrap_or_default();
     }
     hops
+}
+
+/// `struct nhmsg`. Attributes that are not known, and those of objects that we neither make nor
+/// resolve through, leave a message that still says which object it is about.
+fn nexthop(payload: &[u8], gone: bool) -> Option<Notice> {
+    let family = *payload.first()?;
+    let protocol = *payload.get(2)?;
+    let mut hop = KernelHop {
+        gateway: None,
+        ifindex: 0,
+        weight: 1,
+        onlink: u32_at(payload, 4)? & u32::from(RTNH_F_ONLINK) != 0,
+    };
+    let (mut id, mut blackhole, mut understood) = (None, false, true);
+    let (mut members, mut group_type, mut resilient) = (None, NEXTHOP_GRP_TYPE_MPATH, None);
+    for (kind, value) in attributes(payload.get(8..)?) {
+        match kind {
+            NHA_ID => id = u32_at(value, 0),
+            NHA_BLACKHOLE => blackhole = true,
+            NHA_OIF => hop.ifindex = u32_at(value, 0).unwrap_or(0),
+            NHA_GATEWAY => {
+                hop.gateway = ip(family, value);
+                understood &= hop.gateway.is_some();
+            }
+            NHA_GROUP => {
+                members = GroupMember::parse_list(value).ok();
+                understood &= members.is_some();
+            }
+            NHA_GROUP_TYPE => group_type = u16_at(value, 0).unwrap_or(u16::MAX),
+            NHA_RES_GROUP => resilient = ResilientGroup::parse(value).ok(),
+            NHA_ENCAP_TYPE | NHA_ENCAP | NHA_FDB => understood = false,
+            _ => {}
+        }
+    }
+    let object = match members {
+        _ if !understood => Object::Other,
+        Some(members) => group(members, group_type, resilient),
+        None if blackhole => Object::Blackhole,
+        None if hop.ifindex != 0 => Object::Hop(hop),
+        None => Object::Other,
+    };
+    Some(Notice::Nexthop(ObjectNotice {
+        id: id?,
+        protocol,
+        object,
+        gone,
+    }))
+}
+
+fn group(mut members: Vec<GroupMember>, kind: u16, resilient: Option<ResilientGroup>) -> Object {
+    let resilient = match (kind, resilient) {
+        (NEXTHOP_GRP_TYPE_MPATH, _) => None,
+        (NEXTHOP_GRP_TYPE_RES, Some(resilient)) => Some(resilient),
+        _ => return Object::Other,
+    };
+    members.sort_unstable();
+    Object::Group(Group { members, resilient })
 }
 
 /// `RTA_GATEWAY` (5) is of the route's family, `RTA_VIA` (18) names its own.
@@ -328,49 +413,33 @@ pub(crate) enum Dump {
     Links,
     Addresses,
     Routes { ipv6: bool, table: u32 },
+    Nexthops,
 }
 
 /// A request to list everything of a kind.
 pub(crate) fn dump_request(dump: Dump, sequence: u32) -> Vec<u8> {
+    const FLAGS: u16 = NLM_F_REQUEST | NLM_F_DUMP;
+    let mut bytes = Vec::new();
     let message = match dump {
         Dump::Links => RouteNetlinkMessage::GetLink(LinkMessage::default()),
         Dump::Addresses => RouteNetlinkMessage::GetAddress(AddressMessage::default()),
         Dump::Routes { ipv6, table } => {
             let mut message = RouteMessage::default();
-            message.header.address_family = family_of(ipv6);
+            message.header.address_family = match ipv6 {
+                true => AddressFamily::Inet6,
+                false => AddressFamily::Inet,
+            };
             message.attributes.push(RouteAttribute::Table(table));
             RouteNetlinkMessage::GetRoute(message)
         }
+        Dump::Nexthops => {
+            let message = NexthopNetlinkMessage::Get(NexthopMessage::default());
+            append(&mut bytes, message, FLAGS, sequence);
+            return bytes;
+        }
     };
-    let mut bytes = Vec::new();
-    append(&mut bytes, message, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+    append(&mut bytes, message, FLAGS, sequence);
     bytes
-}
-
-/// Appends the message for `operation`, which asks for no acknowledgement: the kernel reports
-/// errors anyway.
-pub(crate) fn append_operation(
-    bytes: &mut Vec<u8>,
-    operation: &Operation<IpNet>,
-    table: u32,
-    sequence: u32,
-) {
-    let (message, flags) = match &operation.verb {
-        // EXCL, so that a foreign route we do not know of yet is never overwritten.
-        Verb::Create(route) => (
-            RouteNetlinkMessage::NewRoute(new_route(operation.prefix, route, table)),
-            NLM_F_CREATE | NLM_F_EXCL,
-        ),
-        Verb::Replace(route) => (
-            RouteNetlinkMessage::NewRoute(new_route(operation.prefix, route, table)),
-            NLM_F_CREATE | NLM_F_REPLACE,
-        ),
-        Verb::Delete { metric } => (
-            RouteNetlinkMessage::DelRoute(old_route(operation.prefix, *metric, table)),
-            0,
-        ),
-    };
-    append(bytes, message, NLM_F_REQUEST | flags, sequence);
 }
 
 /// Makes the message that begins at `at` ask for an acknowledgement: the last of a batch, so
@@ -384,7 +453,7 @@ pub(crate) fn ask_for_answer(bytes: &mut [u8], at: usize) {
     }
 }
 
-fn append(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequence: u32) {
+fn append<M: NetlinkSerializable>(bytes: &mut Vec<u8>, message: M, flags: u16, sequence: u32) {
     let mut header = NetlinkHeader::default();
     header.flags = flags;
     header.sequence_number = sequence;
@@ -398,102 +467,280 @@ fn append(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequenc
     }
 }
 
-fn family_of(ipv6: bool) -> AddressFamily {
-    if ipv6 {
-        AddressFamily::Inet6
-    } else {
-        AddressFamily::Inet
+// ===== Writing nexthop objects =====
+
+/// More do not fit into an attribute.
+const MEMBERS: usize = 8191;
+
+/// Appends the message for `operation`, which asks for no acknowledgement: the kernel reports
+/// errors anyway.
+///
+/// Setting [`Object::Other`], or a group of more members than an attribute has room for, is a
+/// message that the kernel refuses (`EINVAL`), so that each operation has its answer.
+///
+/// Deleting goes by the number alone: the kernel does not look at whose object it is.
+pub(crate) fn append_object_operation(
+    bytes: &mut Vec<u8>,
+    operation: &ObjectOperation,
+    sequence: u32,
+) {
+    let mut message = NexthopMessage::default();
+    message.attributes.push(NexthopAttribute::Id(operation.id));
+    let (message, flags) = match &operation.verb {
+        ObjectVerb::Set(object) => {
+            message.header = header(object);
+            message.attributes.extend(contents(object));
+            let message = NexthopNetlinkMessage::New(message);
+            (message, NLM_F_CREATE | NLM_F_REPLACE)
+        }
+        ObjectVerb::Delete => (NexthopNetlinkMessage::Delete(message), 0),
+    };
+    append(bytes, message, NLM_F_REQUEST | flags, sequence);
+}
+
+/// What has no gateway goes as IPv6, since routes of both families can use that; IPv6 routes
+/// cannot use an IPv4 object.
+fn header(object: &Object) -> NexthopHeader {
+    let mut header = NexthopHeader {
+        protocol: RouteProtocol::from(PROTOCOL_BGP),
+        ..NexthopHeader::default()
+    };
+    match object {
+        Object::Hop(hop) => {
+            header.family = match hop.gateway {
+                Some(IpAddr::V4(_)) => AddressFamily::Inet,
+                Some(IpAddr::V6(_)) | None => AddressFamily::Inet6,
+            };
+            if hop.onlink {
+                header.flags = u32::from(RTNH_F_ONLINK);
+            }
+        }
+        Object::Blackhole => header.family = AddressFamily::Inet6,
+        Object::Group(_) | Object::Other => {}
+    }
+    header
+}
+
+fn contents(object: &Object) -> Vec<NexthopAttribute> {
+    match object {
+        Object::Hop(hop) => {
+            let mut attributes = vec![NexthopAttribute::Oif(hop.ifindex)];
+            attributes.extend(hop.gateway.map(NexthopAttribute::Gateway));
+            attributes
+        }
+        Object::Group(group) if group.members.len() <= MEMBERS => {
+            let mut attributes = vec![NexthopAttribute::Group(group.members.clone())];
+            if let Some(resilient) = group.resilient {
+                attributes.push(NexthopAttribute::GroupType(NEXTHOP_GRP_TYPE_RES));
+                attributes.push(NexthopAttribute::Resilient(resilient));
+            }
+            attributes
+        }
+        Object::Blackhole => vec![NexthopAttribute::Blackhole],
+        Object::Group(_) | Object::Other => Vec::new(),
+    }
+}
+
+// ===== Writing routes =====
+
+/// Room for a message with all but `RTA_MULTIPATH`.
+const ROUTE: usize = 128;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
+const RTA_NH_ID: u16 = 30;
+
+/// Appends the message for `operation`, which asks for no acknowledgement: the kernel reports
+/// errors anyway.
+pub(crate) fn append_operation(
+    bytes: &mut Vec<u8>,
+    operation: &Operation<IpNet>,
+    table: u32,
+    sequence: u32,
+) {
+    let (kind, flags) = match &operation.verb {
+        // EXCL, so that a foreign route we do not know of yet is never overwritten.
+        Verb::Create(_) => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL),
+        Verb::Replace(_) => (RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE),
+        Verb::Delete { .. } => (RTM_DELROUTE, 0),
+    };
+    let start = bytes.len();
+    bytes.reserve(ROUTE);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
+    bytes.extend_from_slice(&sequence.to_ne_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    let prefix = operation.prefix;
+    match &operation.verb {
+        Verb::Create(route) | Verb::Replace(route) => {
+            append_route_header(bytes, prefix, &RouteHeader::of(prefix, route), table);
+            append_key(bytes, prefix, route.metric, table);
+            append_route(bytes, is_v6(&prefix), route);
+        }
+        Verb::Delete { metric } => {
+            append_route_header(bytes, prefix, &RouteHeader::ANY, table);
+            append_key(bytes, prefix, *metric, table);
+        }
+    }
+    let length = u32::try_from(bytes.len() - start).unwrap_or(u32::MAX);
+    if let Some(field) = bytes.get_mut(start..start + 4) {
+        field.copy_from_slice(&length.to_ne_bytes());
+    }
+}
+
+/// What of `struct rtmsg` follows from the route and not from the prefix.
+struct RouteHeader {
+    scope: u8,
+    kind: u8,
+    onlink: bool,
+}
+
+impl RouteHeader {
+    /// For deleting: without type and next hops, so that all of them go.
+    const ANY: Self = Self {
+        scope: RT_SCOPE_NOWHERE,
+        kind: RTN_UNSPEC,
+        onlink: false,
+    };
+
+    fn of(prefix: IpNet, route: &KernelRoute) -> Self {
+        let kind = match &route.kind {
+            KernelKind::Unicast(_) | KernelKind::Nexthop(_) => RTN_UNICAST,
+            KernelKind::Blackhole => RTN_BLACKHOLE,
+            KernelKind::Unreachable => RTN_UNREACHABLE,
+            KernelKind::Prohibit => RTN_PROHIBIT,
+            KernelKind::Other(kind) => *kind,
+        };
+        let (scope, onlink) = match route.hops() {
+            [hop] if hop.gateway.is_none() && !is_v6(&prefix) => (RT_SCOPE_LINK, hop.onlink),
+            [hop] => (RT_SCOPE_UNIVERSE, hop.onlink),
+            _ => (RT_SCOPE_UNIVERSE, false),
+        };
+        Self {
+            scope,
+            kind,
+            onlink,
+        }
+    }
+}
+
+/// `struct rtmsg`, with the protocol, so that a foreign route never matches.
+fn append_route_header(bytes: &mut Vec<u8>, prefix: IpNet, header: &RouteHeader, table: u32) {
+    let family = if is_v6(&prefix) { AF_INET6 } else { AF_INET };
+    // Tables above 255 only fit into the attribute.
+    let table = u8::try_from(table).unwrap_or(0);
+    bytes.extend_from_slice(&[family, prefix.prefix_len(), 0, 0]);
+    bytes.extend_from_slice(&[table, PROTOCOL_BGP, header.scope, header.kind]);
+    let flags = if header.onlink { RTNH_F_ONLINK } else { 0 };
+    bytes.extend_from_slice(&u32::from(flags).to_ne_bytes());
+}
+
+/// What tells the route from others.
+fn append_key(bytes: &mut Vec<u8>, prefix: IpNet, metric: u32, table: u32) {
+    append_address(bytes, RTA_DST, prefix.network());
+    append_u32(bytes, RTA_TABLE, table);
+    if metric != 0 {
+        append_u32(bytes, RTA_PRIORITY, metric);
+    }
+}
+
+fn append_route(bytes: &mut Vec<u8>, ipv6: bool, route: &KernelRoute) {
+    if let Some(source) = route.prefsrc {
+        append_address(bytes, RTA_PREFSRC, source);
+    }
+    if let KernelKind::Nexthop(id) = route.kind {
+        append_u32(bytes, RTA_NH_ID, id);
+    }
+    match route.hops() {
+        [] => {}
+        [hop] => {
+            append_u32(bytes, RTA_OIF, hop.ifindex);
+            append_gateway(bytes, ipv6, hop.gateway);
+        }
+        hops => append_multipath(bytes, ipv6, hops),
+    }
+}
+
+/// A list of `struct rtnexthop`, each with its own attributes.
+fn append_multipath(bytes: &mut Vec<u8>, ipv6: bool, hops: &[KernelHop]) {
+    let list = bytes.len();
+    append_attribute_header(bytes, RTA_MULTIPATH, 0);
+    for hop in hops {
+        let entry = bytes.len();
+        let weight = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+        let flags = if hop.onlink { RTNH_F_ONLINK } else { 0 };
+        bytes.extend_from_slice(&[0, 0, flags, weight]);
+        bytes.extend_from_slice(&hop.ifindex.to_ne_bytes());
+        append_gateway(bytes, ipv6, hop.gateway);
+        close(bytes, entry);
+    }
+    close(bytes, list);
+}
+
+/// An IPv4 route through an IPv6 router (RFC 8950) has its gateway in `RTA_VIA`.
+fn append_gateway(bytes: &mut Vec<u8>, ipv6: bool, gateway: Option<IpAddr>) {
+    let Some(gateway) = gateway else {
+        return;
+    };
+    if gateway.is_ipv6() == ipv6 {
+        return append_address(bytes, RTA_GATEWAY, gateway);
+    }
+    let family = if ipv6 { AF_INET } else { AF_INET6 };
+    match gateway {
+        IpAddr::V4(address) => {
+            append_attribute_header(bytes, RTA_VIA, 6);
+            bytes.extend_from_slice(&u16::from(family).to_ne_bytes());
+            bytes.extend_from_slice(&address.octets());
+        }
+        IpAddr::V6(address) => {
+            append_attribute_header(bytes, RTA_VIA, 18);
+            bytes.extend_from_slice(&u16::from(family).to_ne_bytes());
+            bytes.extend_from_slice(&address.octets());
+        }
+    }
+    // Six and eighteen octets end in the middle of a word.
+    bytes.extend_from_slice(&[0; 2]);
+}
+
+fn append_address(bytes: &mut Vec<u8>, kind: u16, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            append_attribute_header(bytes, kind, 4);
+            bytes.extend_from_slice(&address.octets());
+        }
+        IpAddr::V6(address) => {
+            append_attribute_header(bytes, kind, 16);
+            bytes.extend_from_slice(&address.octets());
+        }
+    }
+}
+
+fn append_u32(bytes: &mut Vec<u8>, kind: u16, value: u32) {
+    append_attribute_header(bytes, kind, 4);
+    bytes.extend_from_slice(&value.to_ne_bytes());
+}
+
+/// `struct rtattr` before a value of `length` octets.
+fn append_attribute_header(bytes: &mut Vec<u8>, kind: u16, length: u16) {
+    bytes.extend_from_slice(&(length + 4).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+}
+
+/// Puts the length of what begins at `at` and ends here into its first two octets. A list that is
+/// too long for them is none that the kernel takes.
+fn close(bytes: &mut [u8], at: usize) {
+    let length = u16::try_from(bytes.len() - at).unwrap_or(u16::MAX);
+    if let Some(field) = bytes.get_mut(at..at + 2) {
+        field.copy_from_slice(&length.to_ne_bytes());
     }
 }
 
 fn is_v6(net: &IpNet) -> bool {
     matches!(net, IpNet::V6(_))
-}
-
-fn base(prefix: IpNet, metric: u32, table: u32) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family_of(is_v6(&prefix));
-    message.header.destination_prefix_length = prefix.prefix_len();
-    message.header.protocol = RouteProtocol::from(PROTOCOL_BGP);
-    // Tables above 255 only fit into the attribute.
-    message.header.table = u8::try_from(table).unwrap_or(0);
-    message
-        .attributes
-        .push(RouteAttribute::Destination(prefix.network().into()));
-    message.attributes.push(RouteAttribute::Table(table));
-    if metric != 0 {
-        message.attributes.push(RouteAttribute::Priority(metric));
-    }
-    message
-}
-
-/// With the protocol, so that a foreign route never matches; without next hops, so that all of
-/// them go.
-fn old_route(prefix: IpNet, metric: u32, table: u32) -> RouteMessage {
-    let mut message = base(prefix, metric, table);
-    message.header.scope = RouteScope::NoWhere;
-    message.header.kind = RouteType::Unspec;
-    message
-}
-
-fn new_route(prefix: IpNet, route: &KernelRoute, table: u32) -> RouteMessage {
-    let mut message = base(prefix, route.metric, table);
-    message.header.scope = RouteScope::Universe;
-    message.header.kind = match &route.kind {
-        KernelKind::Unicast(_) | KernelKind::Nexthop(_) => RouteType::Unicast,
-        KernelKind::Blackhole => RouteType::BlackHole,
-        KernelKind::Unreachable => RouteType::Unreachable,
-        KernelKind::Prohibit => RouteType::Prohibit,
-        KernelKind::Other(kind) => RouteType::from(*kind),
-    };
-    if let Some(source) = route.prefsrc {
-        message
-            .attributes
-            .push(RouteAttribute::PrefSource(source.into()));
-    }
-    if let KernelKind::Nexthop(id) = route.kind {
-        message.attributes.push(RouteAttribute::NhId(id));
-    }
-    let ipv6 = is_v6(&prefix);
-    match route.hops() {
-        [] => {}
-        [hop] => {
-            message.attributes.push(RouteAttribute::Oif(hop.ifindex));
-            match hop.gateway {
-                Some(gateway) => message.attributes.push(gateway_attribute(ipv6, gateway)),
-                None if !ipv6 => message.header.scope = RouteScope::Link,
-                None => {}
-            }
-            if hop.onlink {
-                message.header.flags = RouteFlags::Onlink;
-            }
-        }
-        hops => {
-            let list = hops.iter().map(|hop| next_hop(ipv6, hop)).collect();
-            message.attributes.push(RouteAttribute::MultiPath(list));
-        }
-    }
-    message
-}
-
-fn next_hop(ipv6: bool, hop: &KernelHop) -> RouteNextHop {
-    let mut entry = RouteNextHop::default();
-    entry.interface_index = hop.ifindex;
-    entry.hops = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
-    if hop.onlink {
-        entry.flags = RouteNextHopFlags::Onlink;
-    }
-    entry
-        .attributes
-        .extend(hop.gateway.map(|gateway| gateway_attribute(ipv6, gateway)));
-    entry
-}
-
-/// An IPv4 route through an IPv6 router (RFC 8950) has its gateway in `RTA_VIA`.
-fn gateway_attribute(ipv6: bool, gateway: IpAddr) -> RouteAttribute {
-    if gateway.is_ipv6() == ipv6 {
-        RouteAttribute::Gateway(RouteAddress::from(gateway))
-    } else {
-        RouteAttribute::Via(RouteVia::from(gateway))
-    }
 }

@@ -4,17 +4,35 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{
     DecodeError, DefaultNla, Emitable, ErrorContext, NLA_F_NESTED, Nla, NlaBuffer, NlasIterator,
-    Parseable, emit_u16, emit_u32, parse_ip, parse_u16, parse_u32,
+    Parseable, parse_ip, parse_u16, parse_u32,
 };
 use netlink_packet_route::AddressFamily;
 
-const NHA_ID: u16 = 1;
-const NHA_GROUP: u16 = 2;
-const NHA_GROUP_TYPE: u16 = 3;
-const NHA_BLACKHOLE: u16 = 4;
-const NHA_OIF: u16 = 5;
-const NHA_GATEWAY: u16 = 6;
-const NHA_RES_GROUP: u16 = 12;
+/// The number of an object.
+pub(crate) const NHA_ID: u16 = 1;
+/// `struct nexthop_grp` after `struct nexthop_grp`.
+pub(crate) const NHA_GROUP: u16 = 2;
+/// [`NEXTHOP_GRP_TYPE_MPATH`] where it is missing.
+pub(crate) const NHA_GROUP_TYPE: u16 = 3;
+/// No value.
+pub(crate) const NHA_BLACKHOLE: u16 = 4;
+/// An interface.
+pub(crate) const NHA_OIF: u16 = 5;
+/// An address of the header's family.
+pub(crate) const NHA_GATEWAY: u16 = 6;
+/// The kind of the encapsulation in [`NHA_ENCAP`].
+pub(crate) const NHA_ENCAP_TYPE: u16 = 7;
+/// Nested: packets are put into others before they leave.
+pub(crate) const NHA_ENCAP: u16 = 8;
+/// No value: for the forwarding database of a VXLAN link, not for routes.
+pub(crate) const NHA_FDB: u16 = 11;
+/// Nested: what a resilient group is like.
+pub(crate) const NHA_RES_GROUP: u16 = 12;
+
+/// A group that spreads flows by the hash of each.
+pub(crate) const NEXTHOP_GRP_TYPE_MPATH: u16 = 0;
+/// A group that spreads flows over buckets, which its members own.
+pub(crate) const NEXTHOP_GRP_TYPE_RES: u16 = 1;
 
 const NHA_RES_GROUP_BUCKETS: u16 = 1;
 const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
@@ -28,18 +46,20 @@ const MEMBER: usize = 8;
 pub(crate) struct GroupMember {
     /// The object.
     pub(crate) id: u32,
-    /// Its share, 1 to 65,536. Kernels before 6.13 take 1 to 256.
+    /// Its share, 1 to [`MAX_WEIGHT`](Self::MAX_WEIGHT); others are clamped when written.
     pub(crate) weight: u32,
 }
 
 /// `NHA_RES_GROUP`: a group whose flows stay where they are as long as they can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct ResilientGroup {
-    /// `NHA_RES_GROUP_BUCKETS`; fixed once the group exists.
+    /// `NHA_RES_GROUP_BUCKETS`, 1 or more; fixed once the group exists.
     pub(crate) buckets: u16,
-    /// `NHA_RES_GROUP_IDLE_TIMER`, in hundredths of a second.
+    /// `NHA_RES_GROUP_IDLE_TIMER`, in hundredths of a second: a bucket without packets for this
+    /// long may go to another member.
     pub(crate) idle_timer: u32,
-    /// `NHA_RES_GROUP_UNBALANCED_TIMER`, in hundredths of a second.
+    /// `NHA_RES_GROUP_UNBALANCED_TIMER`, in hundredths of a second: when members have had other
+    /// shares than they should for this long, busy buckets move too. 0 for never.
     pub(crate) unbalanced_timer: u32,
 }
 
@@ -48,9 +68,9 @@ pub(crate) struct ResilientGroup {
 pub(crate) enum NexthopAttribute {
     /// The object's number.
     Id(u32),
-    /// The members of a group.
+    /// The members of a group, in the kernel's order, 8191 at most.
     Group(Vec<GroupMember>),
-    /// `NEXTHOP_GRP_TYPE_*`: 0 for hash-threshold, 1 for resilient.
+    /// `NEXTHOP_GRP_TYPE_*`.
     GroupType(u16),
     /// Packets are dropped.
     Blackhole,
@@ -85,6 +105,7 @@ impl Nla for NexthopAttribute {
             Self::Blackhole => NHA_BLACKHOLE,
             Self::Oif(_) => NHA_OIF,
             Self::Gateway(_) => NHA_GATEWAY,
+            // The kernel refuses it without the flag.
             Self::Resilient(_) => NHA_RES_GROUP | NLA_F_NESTED,
             Self::Other(other) => other.kind(),
         }
@@ -92,10 +113,10 @@ impl Nla for NexthopAttribute {
 
     fn emit_value(&self, buffer: &mut [u8]) {
         match self {
-            Self::Id(value) | Self::Oif(value) => buffer.copy_from_slice(&value.to_ne_bytes()),
-            Self::GroupType(value) => buffer.copy_from_slice(&value.to_ne_bytes()),
-            Self::Gateway(IpAddr::V4(address)) => buffer.copy_from_slice(&address.octets()),
-            Self::Gateway(IpAddr::V6(address)) => buffer.copy_from_slice(&address.octets()),
+            Self::Id(value) | Self::Oif(value) => fill(buffer, &value.to_ne_bytes()),
+            Self::GroupType(value) => fill(buffer, &value.to_ne_bytes()),
+            Self::Gateway(IpAddr::V4(address)) => fill(buffer, &address.octets()),
+            Self::Gateway(IpAddr::V6(address)) => fill(buffer, &address.octets()),
             Self::Group(members) => {
                 for (place, member) in buffer.chunks_exact_mut(MEMBER).zip(members) {
                     place.copy_from_slice(&member.octets());
@@ -108,16 +129,28 @@ impl Nla for NexthopAttribute {
     }
 }
 
+/// `Nla` promises `value_len` octets of room and cannot fail, so less is left as it is.
+fn fill(buffer: &mut [u8], octets: &[u8]) {
+    if let Some(place) = buffer.get_mut(..octets.len()) {
+        place.copy_from_slice(octets);
+    }
+}
+
 impl NexthopAttribute {
     /// Reads an attribute; `family` is that of the header.
-    pub(crate) fn parse_with<'a, T: AsRef<[u8]> + ?Sized>(
-        nla: &NlaBuffer<&'a T>,
+    ///
+    /// # Errors
+    ///
+    /// Where the value has not the length that its kind asks for. Kinds that are not known never
+    /// fail.
+    pub(crate) fn parse_with<T: AsRef<[u8]> + ?Sized>(
+        nla: &NlaBuffer<&T>,
         family: AddressFamily,
     ) -> Result<Self, DecodeError> {
         let value = nla.value();
         Ok(match nla.kind() {
             NHA_ID => Self::Id(parse_u32(value).context("NHA_ID")?),
-            NHA_GROUP => Self::Group(members(value)?),
+            NHA_GROUP => Self::Group(GroupMember::parse_list(value)?),
             NHA_GROUP_TYPE => Self::GroupType(parse_u16(value).context("NHA_GROUP_TYPE")?),
             NHA_BLACKHOLE => Self::Blackhole,
             NHA_OIF => Self::Oif(parse_u32(value).context("NHA_OIF")?),
@@ -130,25 +163,37 @@ impl NexthopAttribute {
     }
 }
 
+// ===== impl GroupMember =====
+
 impl GroupMember {
+    /// The kernel has 65,536 for an overflow. Before Linux 6.12 it has no upper octet, and
+    /// refuses what is above 256.
+    pub(crate) const MAX_WEIGHT: u32 = 65_535;
+
     /// The weight is one less on the wire, its upper octet apart from the lower.
     fn octets(self) -> [u8; MEMBER] {
         let [a, b, c, d] = self.id.to_ne_bytes();
-        let [low, high, ..] = self.weight.saturating_sub(1).to_le_bytes();
+        let weight = self.weight.clamp(1, Self::MAX_WEIGHT) - 1;
+        let [low, high, ..] = weight.to_le_bytes();
         [a, b, c, d, low, high, 0, 0]
     }
-}
 
-fn members(value: &[u8]) -> Result<Vec<GroupMember>, DecodeError> {
-    let (members, rest) = value.as_chunks::<MEMBER>();
-    if !rest.is_empty() {
-        return Err(format!("NHA_GROUP of {} octets", value.len()).into());
+    /// Reads the value of `NHA_GROUP`.
+    ///
+    /// # Errors
+    ///
+    /// Where the list ends in the middle of a member.
+    pub(crate) fn parse_list(value: &[u8]) -> Result<Vec<Self>, DecodeError> {
+        let (members, rest) = value.as_chunks::<MEMBER>();
+        if !rest.is_empty() {
+            return Err(format!("NHA_GROUP of {} octets", value.len()).into());
+        }
+        let member = |&[a, b, c, d, low, high, _, _]: &[u8; MEMBER]| Self {
+            id: u32::from_ne_bytes([a, b, c, d]),
+            weight: u32::from(u16::from_le_bytes([low, high])) + 1,
+        };
+        Ok(members.iter().map(member).collect())
     }
-    let member = |&[a, b, c, d, low, high, _, _]: &[u8; MEMBER]| GroupMember {
-        id: u32::from_ne_bytes([a, b, c, d]),
-        weight: u32::from(u16::from_le_bytes([low, high])) + 1,
-    };
-    Ok(members.iter().map(member).collect())
 }
 
 // ===== impl ResilientGroup =====
@@ -177,11 +222,12 @@ impl Nla for ResilientAttribute {
     }
 
     fn emit_value(&self, buffer: &mut [u8]) {
-        // Too short a buffer cannot be: its length is `value_len`.
-        let _ = match self {
-            Self::Buckets(value) => emit_u16(buffer, *value),
-            Self::IdleTimer(value) | Self::UnbalancedTimer(value) => emit_u32(buffer, *value),
-        };
+        match self {
+            Self::Buckets(value) => fill(buffer, &value.to_ne_bytes()),
+            Self::IdleTimer(value) | Self::UnbalancedTimer(value) => {
+                fill(buffer, &value.to_ne_bytes());
+            }
+        }
     }
 }
 
@@ -194,14 +240,28 @@ impl ResilientGroup {
         ]
     }
 
-    fn parse(value: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads the value of `NHA_RES_GROUP`. For how long the group has been unbalanced
+    /// (`NHA_RES_GROUP_UNBALANCED_TIME`) is passed over: it is not something to ask for.
+    ///
+    /// # Errors
+    ///
+    /// Where a nested attribute has not the length that its kind asks for.
+    pub(crate) fn parse(value: &[u8]) -> Result<Self, DecodeError> {
         let mut group = Self::default();
         for nla in NlasIterator::new(value) {
             let nla = nla.context("NHA_RES_GROUP")?;
+            let value = nla.value();
             match nla.kind() {
-                NHA_RES_GROUP_BUCKETS => group.buckets = parse_u16(nla.value())?,
-                NHA_RES_GROUP_IDLE_TIMER => group.idle_timer = parse_u32(nla.value())?,
-                NHA_RES_GROUP_UNBALANCED_TIMER => group.unbalanced_timer = parse_u32(nla.value())?,
+                NHA_RES_GROUP_BUCKETS => {
+                    group.buckets = parse_u16(value).context("NHA_RES_GROUP_BUCKETS")?;
+                }
+                NHA_RES_GROUP_IDLE_TIMER => {
+                    group.idle_timer = parse_u32(value).context("NHA_RES_GROUP_IDLE_TIMER")?;
+                }
+                NHA_RES_GROUP_UNBALANCED_TIMER => {
+                    group.unbalanced_timer =
+                        parse_u32(value).context("NHA_RES_GROUP_UNBALANCED_TIMER")?;
+                }
                 _ => {}
             }
         }

@@ -7,7 +7,11 @@ mod attribute;
 mod header;
 mod message;
 
-pub(crate) use attribute::{GroupMember, NexthopAttribute, ResilientGroup};
+pub(crate) use attribute::{
+    GroupMember, NEXTHOP_GRP_TYPE_MPATH, NEXTHOP_GRP_TYPE_RES, NHA_BLACKHOLE, NHA_ENCAP,
+    NHA_ENCAP_TYPE, NHA_FDB, NHA_GATEWAY, NHA_GROUP, NHA_GROUP_TYPE, NHA_ID, NHA_OIF,
+    NHA_RES_GROUP, NexthopAttribute, ResilientGroup,
+};
 pub(crate) use header::NexthopHeader;
 pub(crate) use message::{NexthopMessage, NexthopNetlinkMessage};
 

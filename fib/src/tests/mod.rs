@@ -2,4 +2,5 @@
 
 mod codec;
 mod mirror;
+mod nexthop;
 mod reconcile;
