@@ -1,5 +1,6 @@
 //! The crate's face: options, events, and the handle that talks to the task.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -256,6 +257,7 @@ pub(crate) enum Command {
     Track(Vec<TrackKey>),
     Untrack(Vec<TrackKey>),
     ResolveViaDefault(bool),
+    Resume(Vec<TrackKey>),
     SweepStale,
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
     Statistics(oneshot::Sender<Statistics>),
@@ -268,6 +270,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone)]
 pub struct FibHandle {
     commands: mpsc::Sender<Command>,
+    suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
 }
 
@@ -321,6 +324,22 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn resolve_via_default(&self, yes: bool) -> Result<(), FibError> {
         self.send(Command::ResolveViaDefault(yes)).await
+    }
+
+    /// Stops using these next hops for routes that have others: their routers are on their way
+    /// out, and the routes that say so will follow. Takes effect before anything that waits in
+    /// the queue, with one message to the kernel for each next hop, however many routes use it.
+    /// A next hop without an interface stands for all.
+    pub fn suspend(&self, next_hops: impl IntoIterator<Item = TrackKey>) {
+        self.suspended.send_modify(|all| all.extend(next_hops));
+    }
+
+    /// Ends [`suspend`](Self::suspend), once all that was applied before has been taken in.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn resume(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
+        self.send(Command::Resume(next_hops)).await
     }
 
     /// Deletes the routes of an earlier run that were not applied again: the initial
@@ -384,6 +403,8 @@ pub(crate) struct Channels {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) view: watch::Sender<Arc<KernelView>>,
+    /// Next hops that are suspended. Read here, and shortened on [`Command::Resume`].
+    pub(crate) suspended: watch::Sender<BTreeSet<TrackKey>>,
 }
 
 /// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
@@ -397,18 +418,21 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
+    let suspended = watch::Sender::new(BTreeSet::new());
     crate::task::start(
         options,
         Channels {
             commands,
             events,
             view,
+            suspended: suspended.clone(),
         },
     )
     .await?;
     Ok((
         FibHandle {
             commands: command_tx,
+            suspended,
             view: view_rx,
         },
         event_rx,

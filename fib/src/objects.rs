@@ -25,10 +25,19 @@ pub(crate) fn is_ours(id: u32) -> bool {
     (FIRST_ID..FIRST_ID + IDS).contains(&id)
 }
 
+/// What an object is for. A next hop that is in groups has an object for that alone: deleting it
+/// takes it out of all groups with one message, and must not take routes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Role {
+    ForRoutes,
+    ForGroups,
+}
+
 /// An object that should exist.
 #[derive(Debug)]
 struct Wanted {
     object: Object,
+    role: Role,
     /// Sets that use it, and groups that it is in.
     users: u32,
     /// Why the kernel did not take it.
@@ -39,7 +48,7 @@ struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Objects {
     wanted: BTreeMap<u32, Wanted>,
-    by_object: HashMap<Object, u32>,
+    by_object: HashMap<(Object, Role), u32>,
     /// What the kernel has under our numbers.
     kernel: BTreeMap<u32, Object>,
     /// Numbers that may differ between the two.
@@ -70,15 +79,17 @@ impl Objects {
 
     /// The object for one next hop, with one more user.
     pub(crate) fn acquire_hop(&mut self, hop: KernelHop) -> u32 {
-        self.acquire(Object::Hop(KernelHop { weight: 1, ..hop }))
+        let object = Object::Hop(KernelHop { weight: 1, ..hop });
+        self.acquire(object, Role::ForRoutes)
     }
 
     /// The group of these next hops, with one more user.
     pub(crate) fn acquire_group(&mut self, hops: &[KernelHop]) -> u32 {
         let group = self.group_of(hops);
         let members = member_ids(&group);
-        let known = self.by_object.contains_key(&group);
-        let id = self.acquire(group);
+        let key = (group, Role::ForRoutes);
+        let known = self.by_object.contains_key(&key);
+        let id = self.acquire(key.0, key.1);
         if known {
             // The group holds its members already.
             members.into_iter().for_each(|member| self.release(member));
@@ -89,7 +100,10 @@ impl Objects {
     /// A group with its members, each with one more user.
     fn group_of(&mut self, hops: &[KernelHop]) -> Object {
         let member = |hop: &KernelHop| GroupMember {
-            id: self.acquire_hop(*hop),
+            id: self.acquire(
+                Object::Hop(KernelHop { weight: 1, ..*hop }),
+                Role::ForGroups,
+            ),
             weight: u32::from(hop.weight),
         };
         let mut members: Vec<GroupMember> = hops.iter().map(member).collect();
@@ -100,26 +114,28 @@ impl Objects {
         })
     }
 
-    fn acquire(&mut self, object: Object) -> u32 {
-        let known = self.by_object.get(&object).copied();
-        let id = known.unwrap_or_else(|| self.create(object));
+    fn acquire(&mut self, object: Object, role: Role) -> u32 {
+        let key = (object, role);
+        let id = match self.by_object.get(&key) {
+            Some(&id) => id,
+            None => {
+                let id = self.free_id();
+                self.insert(id, key.0, key.1);
+                self.dirty.insert(id);
+                id
+            }
+        };
         if let Some(wanted) = self.wanted.get_mut(&id) {
             wanted.users += 1;
         }
         id
     }
 
-    fn create(&mut self, object: Object) -> u32 {
-        let id = self.free_id();
-        self.by_object.insert(object.clone(), id);
-        self.insert(id, object);
-        self.dirty.insert(id);
-        id
-    }
-
-    fn insert(&mut self, id: u32, object: Object) {
+    fn insert(&mut self, id: u32, object: Object, role: Role) {
+        self.by_object.insert((object.clone(), role), id);
         let wanted = Wanted {
             object,
+            role,
             users: 0,
             refused: None,
         };
@@ -147,8 +163,9 @@ impl Objects {
         };
         wanted.refused = None;
         let old = std::mem::replace(&mut wanted.object, new.clone());
-        self.unindex(&old, id);
-        self.by_object.entry(new).or_insert(id);
+        let role = wanted.role;
+        self.unindex(&old, role, id);
+        self.by_object.entry((new, role)).or_insert(id);
         self.dirty.insert(id);
         for member in member_ids(&old) {
             self.release(member);
@@ -165,9 +182,10 @@ impl Objects {
         }
     }
 
-    fn unindex(&mut self, object: &Object, id: u32) {
-        if self.by_object.get(object) == Some(&id) {
-            self.by_object.remove(object);
+    fn unindex(&mut self, object: &Object, role: Role, id: u32) {
+        let key = (object.clone(), role);
+        if self.by_object.get(&key) == Some(&id) {
+            self.by_object.remove(&key);
         }
     }
 
@@ -186,7 +204,7 @@ impl Objects {
             let Some(wanted) = self.wanted.remove(&id) else {
                 continue;
             };
-            self.unindex(&wanted.object, id);
+            self.unindex(&wanted.object, wanted.role, id);
             self.dirty.insert(id);
             for member in member_ids(&wanted.object) {
                 self.release(member);
@@ -421,21 +439,25 @@ impl Objects {
             .filter(|(id, _)| !known(id))
             .map(|(&id, object)| (id, object.clone()))
             .collect();
+        let in_groups: BTreeSet<u32> = found.iter().flat_map(|(_, o)| member_ids(o)).collect();
         // Members before their groups.
         found.sort_by_key(|(_, object)| matches!(object, Object::Group(_)));
         for (id, object) in found {
             let members = member_ids(&object);
+            let role = match in_groups.contains(&id) {
+                true => Role::ForGroups,
+                false => Role::ForRoutes,
+            };
             let sound = match &object {
                 Object::Other => false,
                 _ => members
                     .iter()
                     .all(|member| self.wanted.contains_key(member)),
             };
-            if !sound || self.by_object.contains_key(&object) {
+            if !sound || self.by_object.contains_key(&(object.clone(), role)) {
                 continue;
             }
-            self.by_object.insert(object.clone(), id);
-            self.insert(id, object);
+            self.insert(id, object, role);
             self.idle.insert(id);
             for member in members {
                 if let Some(wanted) = self.wanted.get_mut(&member) {

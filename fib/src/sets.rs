@@ -5,12 +5,12 @@
 //! When a set's resolution changes, its group is changed in place, and no prefix is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use nix::errno::Errno;
 
+use crate::handle::TrackKey;
 use crate::object::Object;
 use crate::objects::Objects;
 use crate::resolve::{Resolve, Resolved};
@@ -43,8 +43,8 @@ pub(crate) struct Sets {
     bound: BTreeMap<u32, BTreeSet<SetId>>,
     /// Whether the kernel has nexthop objects, and they are to be used.
     enabled: bool,
-    /// Routers that are on their way out: left out of sets that have others.
-    suspended: HashSet<IpAddr>,
+    /// Next hops that are on their way out: left out of sets that have others.
+    suspended: BTreeSet<TrackKey>,
     /// What the kernel did not take: left out of sets that have others.
     refused: HashSet<KernelHop>,
 }
@@ -58,7 +58,7 @@ impl Sets {
             objects,
             bound: BTreeMap::new(),
             enabled,
-            suspended: HashSet::new(),
+            suspended: BTreeSet::new(),
             refused: HashSet::new(),
         }
     }
@@ -187,7 +187,15 @@ impl Sets {
         if self.suspended.is_empty() && self.refused.is_empty() {
             return all();
         }
-        let suspended = |hop: &NextHop| self.suspended.contains(&hop.gateway);
+        let suspended = |hop: &NextHop| {
+            let anywhere = TrackKey::from(hop.gateway);
+            let ifindex = hop.ifindex;
+            self.suspended.contains(&anywhere)
+                || self.suspended.contains(&TrackKey {
+                    ifindex,
+                    ..anywhere
+                })
+        };
         let kept: Vec<NextHop> = next_hops
             .iter()
             .filter(|h| !suspended(h))
@@ -260,14 +268,12 @@ impl Sets {
 
     // ===== Next hops that must not be used =====
 
-    /// Leaves these routers out of sets that have others, or no longer.
-    pub(crate) fn suspend(&mut self, routers: &[IpAddr], yes: bool) {
-        for router in routers {
-            match yes {
-                true => self.suspended.insert(*router),
-                false => self.suspended.remove(router),
-            };
-        }
+    /// Leaves these next hops, and no others, out of sets that have more. Returns whether that
+    /// is news.
+    pub(crate) fn suspend(&mut self, next_hops: BTreeSet<TrackKey>) -> bool {
+        let news = next_hops != self.suspended;
+        self.suspended = next_hops;
+        news
     }
 
     /// Takes note of what the kernel did not take. Returns whether that is news.

@@ -11,7 +11,7 @@
 //! write before the write returns, so after listening the picture includes all own writes, and
 //! what the notifications say last about a prefix is true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +91,9 @@ struct Task {
     commands: mpsc::Receiver<Command>,
     outbox: Outbox,
     view: watch::Sender<Arc<KernelView>>,
+    /// Next hops not to be used, as the handles say; and whether they said more since.
+    suspended: watch::Sender<BTreeSet<TrackKey>>,
+    suspensions: watch::Receiver<BTreeSet<TrackKey>>,
     route_events: bool,
     tracked: BTreeMap<TrackKey, Tracked>,
     redistributed: BTreeMap<(IpNet, Source), u32>,
@@ -319,6 +322,8 @@ impl Task {
             commands: channels.commands,
             outbox: Outbox::new(channels.events),
             view: channels.view,
+            suspensions: channels.suspended.subscribe(),
+            suspended: channels.suspended,
             route_events: options.route_events,
             tracked: BTreeMap::new(),
             redistributed: BTreeMap::new(),
@@ -378,11 +383,15 @@ impl Task {
             commands,
             outbox,
             io,
+            suspensions,
             ..
         } = self;
         let has_mail = !outbox.is_empty();
         tokio::select! {
             biased;
+            Ok(()) = suspensions.changed() => {
+                self.suspend();
+            }
             count = commands.recv_many(inbox, COMMANDS) => {
                 if count == 0 {
                     return Wake::Orphaned;
@@ -431,6 +440,14 @@ impl Task {
                 self.state.via_default = yes;
                 self.state.effects.resolution = true;
             }
+            Command::Resume(next_hops) => {
+                self.suspended.send_modify(|all| {
+                    for next_hop in &next_hops {
+                        all.remove(next_hop);
+                    }
+                });
+                self.suspend();
+            }
             Command::SweepStale => self.state.tables.sweep_stale(),
             Command::Routes(family, answer) => {
                 let _ = answer.send(self.state.tables.status(family, self.started.into_std()));
@@ -441,6 +458,14 @@ impl Task {
             Command::Settled(answer) => self.waiting.push(answer),
             // Handled where the loop can end.
             Command::Shutdown(..) => {}
+        }
+    }
+
+    /// Leaves out the next hops that are suspended now, and no others.
+    fn suspend(&mut self) {
+        let now = self.suspensions.borrow_and_update().clone();
+        if self.state.tables.sets.suspend(now) {
+            self.state.re_resolve();
         }
     }
 
