@@ -57,6 +57,16 @@ fn no_run_that_ends_is_a_failure() {
 }
 
 #[test]
+fn a_variant_that_no_scenario_has_is_a_failure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let results = directory.path().join("results.jsonl");
+    let which = ["--scenarios", "fib", "--variants", "3"];
+    let common = ["--quick", "--runs", "1", "--results", text(&results)];
+    let said = refused(BENCH, &[&common[..], &which].concat());
+    assert!(said.contains("none of the daemons takes part"), "{said}");
+}
+
+#[test]
 fn a_report_without_results_leaves_the_page_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let (results, page) = (

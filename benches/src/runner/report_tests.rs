@@ -179,3 +179,42 @@ fn a_page_without_the_blocks_is_left_as_it_is() {
     let left = std::fs::read_to_string(&page).expect("the page");
     assert_eq!(left, before);
 }
+
+#[test]
+fn next_hops_are_compared_with_as_many() {
+    let of = |daemon, variant: &str, install: f64| {
+        let values = BTreeMap::from([("install_s".to_owned(), install)]);
+        let notes = Vec::new();
+        Record {
+            scenario: Scenario::Fib,
+            variant: variant.to_owned(),
+            ..record(daemon, 1, Outcome::Done { values, notes })
+        }
+    };
+    let records = [
+        of(Daemon::Holdfast, "16", 4.0),
+        of(Daemon::Holdfast, "1", 1.0),
+        of(Daemon::Writer, "16", 2.0),
+        of(Daemon::Writer, "1", 0.1),
+    ];
+    let table = table(Scenario::Fib, &records);
+    let titles: Vec<&str> = table
+        .lines()
+        .skip(2)
+        .filter_map(|line| Some(line.split('|').nth(1)?.trim()))
+        .collect();
+    let writer = "only writing, next hops in each route";
+    let (one, many) = (
+        format!("{writer}, 1 next hop"),
+        format!("{writer}, 16 next hops"),
+    );
+    let expected = [
+        "Holdfast, 1 next hop",
+        &one,
+        "Holdfast, 16 next hops",
+        &many,
+    ];
+    assert_eq!(titles, expected);
+    assert_eq!(row_of(&table, &many)[8], "2.00", "{table}");
+    assert_eq!(row_of(&table, &one)[8], "10.00", "{table}");
+}

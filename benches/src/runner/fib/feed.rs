@@ -16,8 +16,6 @@ const GLANCE: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_millis(500);
 /// Two of the kernel's ticks.
 const LITTLE: f64 = 0.021;
-/// How long to wait for that.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Announces, ends the last session, withdraws; between these the daemon
 /// `pid` may come to rest.
@@ -29,6 +27,7 @@ pub(super) fn run(mut bench: Bench<'_>, stages: &mut Stages, pid: u32) -> Result
         announcements.push((id, Encoded::table(&bench.table, &announcer)));
         withdrawals.push((id, Encoded::withdrawal(&bench.table, None)));
     }
+    stages.prepare()?;
     bench.bring_up().map_err(of_load)?;
     rest(&mut bench, pid)?;
     bench.hub.set_bulk(true);
@@ -76,7 +75,7 @@ fn follow(bench: &mut Bench<'_>, stages: &mut Stages, up: &[SessionId]) -> Resul
 
 /// Waits until the daemon does nothing any more.
 fn rest(bench: &mut Bench<'_>, pid: u32) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
+    let end = bench.params.deadline();
     let mut used = usage_of_tree(pid).cpu_seconds;
     while Instant::now() < end {
         bench.hub.run_for(QUIET).map_err(of_load)?;

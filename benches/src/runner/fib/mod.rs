@@ -80,6 +80,16 @@ impl Stages {
         }
     }
 
+    /// Waits until the observer is ready and none of the routes is there.
+    ///
+    /// # Errors
+    ///
+    /// There are such routes.
+    fn prepare(&self) -> Result<()> {
+        self.watch.begin(Goal::Gone, Instant::now() + self.deadline);
+        self.watch.wait().map(drop)
+    }
+
     /// Begins a part now.
     fn begin(&mut self, part: Part) {
         let goal = match part {
@@ -174,6 +184,7 @@ fn write(case: &Case, table: &Table, mut stages: Stages) -> Result<Values> {
         _ => Style::Multipath,
     };
     let mut writer = Writer::new(style, table.prefixes(), case.sizes.senders)?;
+    stages.prepare()?;
     stages.begin(Part::Install);
     writer.install()?;
     stages.wait()?;

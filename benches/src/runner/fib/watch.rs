@@ -6,7 +6,7 @@
 //! (`RTM_GETROUTE` with `RTM_F_FIB_MATCH`), as follows:
 //!
 //! ```text
-//!            +---- not yet: wait 0.5 ms ----+
+//!            +---- not yet: a pause --------+
 //!            v                              |
 //!   one prefix: is it as wanted? -----------+
 //!            | yes
@@ -19,6 +19,9 @@
 //!            v
 //!   the noted time is the result
 //! ```
+//!
+//! The pause is a thousandth of the time that has passed, so that the questions
+//! neither slow the daemon down nor make short times inexact.
 //!
 //! A route through a nexthop object counts with the next hops that the object
 //! has at that moment.
@@ -36,9 +39,9 @@ use super::sample::Sample;
 use crate::load::{Prefix, PrefixIndex};
 use crate::runner::error::{Error, Result, io};
 
-/// The pause after an answer that is not as wanted.
-const PAUSE: Duration = Duration::from_micros(500);
-/// The same where only a look at all routes can tell.
+/// The shortest pause after an answer that is not as wanted.
+const SHORT_PAUSE: Duration = Duration::from_micros(500);
+/// The longest one, and the one where only a look at all routes can tell.
 const LONG_PAUSE: Duration = Duration::from_millis(20);
 /// How many prefixes are asked for at a time.
 const BATCH: usize = 128;
@@ -78,6 +81,7 @@ pub(super) struct Seen {
 #[derive(Clone, Copy, Debug)]
 struct Order {
     goal: Goal,
+    begin: Instant,
     deadline: Instant,
 }
 
@@ -119,7 +123,11 @@ impl Watch {
     /// Begins to wait for `goal`.
     pub(super) fn begin(&self, goal: Goal, deadline: Instant) {
         // If nobody is there, `poll` will say so.
-        let _ = self.orders.send(Order { goal, deadline });
+        let _ = self.orders.send(Order {
+            goal,
+            begin: Instant::now(),
+            deadline,
+        });
     }
 
     /// What came out of the wait, once it is over.
@@ -203,7 +211,7 @@ impl<'a> Kernel<'a> {
             let positions = self.sample.positions().to_vec();
             let one = positions.get(straggler..=straggler).unwrap_or_default();
             if self.first_bad(one, goal)?.is_some() {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(pause(order.begin.elapsed()));
                 continue;
             }
             if let Some(bad) = self.first_bad(&positions, goal)? {
@@ -317,6 +325,11 @@ impl<'a> Kernel<'a> {
     }
 }
 
+/// The pause between questions when so much time has passed.
+fn pause(passed: Duration) -> Duration {
+    (passed / 1000).clamp(SHORT_PAUSE, LONG_PAUSE)
+}
+
 /// The error of a request to the kernel.
 pub(super) fn of_kernel(error: Errno) -> Error {
     io("netlink")(error.into())
@@ -337,6 +350,13 @@ mod tests {
         assert!(!goal.is_met(None, &none));
         assert!(Goal::Gone.is_met(None, &none));
         assert!(!Goal::Gone.is_met(Some(Way::Hops(Hops::first(2))), &none));
+    }
+
+    #[test]
+    fn a_pause_is_a_thousandth_of_the_time() {
+        assert_eq!(pause(Duration::ZERO), SHORT_PAUSE);
+        assert_eq!(pause(Duration::from_secs(3)), Duration::from_millis(3));
+        assert_eq!(pause(Duration::from_secs(300)), LONG_PAUSE);
     }
 
     #[test]
