@@ -43,6 +43,8 @@ pub enum GlobalChange {
     Ipv6Forwarding,
     /// `service integrated-vtysh-config`.
     IntegratedVtysh,
+    /// `bgp suppress-fib-pending` of all instances.
+    SuppressFibPending,
     /// Where the API listens.
     Api,
 }
@@ -97,6 +99,8 @@ pub enum Effect {
     NextSession,
     /// `network` statements are checked again.
     CheckNetworks,
+    /// What was learned is announced or withdrawn by what the kernel has.
+    AskKernel,
     /// Best paths are chosen again.
     Decide,
     /// Routes of external peers are filtered again, both ways.
@@ -221,6 +225,7 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         ip_forwarding,
         ipv6_forwarding,
         integrated_vtysh,
+        suppress_fib_pending,
         api,
         bgp: _,
         views: _,
@@ -241,6 +246,10 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         (
             *integrated_vtysh != new.integrated_vtysh,
             GlobalChange::IntegratedVtysh,
+        ),
+        (
+            *suppress_fib_pending != new.suppress_fib_pending,
+            GlobalChange::SuppressFibPending,
         ),
         (*api != new.api, GlobalChange::Api),
     ]
@@ -296,6 +305,7 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         bestpath_as_path_confed,
         bestpath_peer_type_multipath_relax,
         bestpath_aigp,
+        suppress_fib_pending,
         fast_external_failover,
         client_to_client_reflection,
         confederation_identifier,
@@ -400,6 +410,11 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
             "bestpath-aigp",
             Effect::Decide,
             *bestpath_aigp != new.bestpath_aigp,
+        ),
+        (
+            "suppress-fib-pending",
+            Effect::AskKernel,
+            *suppress_fib_pending != new.suppress_fib_pending,
         ),
         (
             "fast-external-failover",
@@ -649,6 +664,7 @@ impl GlobalChange {
             Self::IpForwarding => "ip-forwarding",
             Self::Ipv6Forwarding => "ipv6-forwarding",
             Self::IntegratedVtysh => "integrated-vtysh",
+            Self::SuppressFibPending => "bgp-suppress-fib-pending",
             Self::Api => "api",
         }
     }
@@ -661,6 +677,7 @@ impl fmt::Display for InstanceDiff {
                 Effect::Nothing => "takes effect quietly",
                 Effect::NextSession => "offered by new sessions",
                 Effect::CheckNetworks => "networks are checked again",
+                Effect::AskKernel => "routes are announced by what the kernel has",
                 Effect::Decide => "best paths are chosen again",
                 Effect::RefreshExternal => "routes of external peers are filtered again",
                 Effect::ResetAll => "all sessions are reset",

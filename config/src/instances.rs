@@ -122,6 +122,7 @@ impl Config {
             ip_forwarding: self.ip_forwarding,
             ipv6_forwarding: self.ipv6_forwarding,
             integrated_vtysh: self.integrated_vtysh,
+            suppress_fib_pending: self.suppress_fib_pending,
             api: self.api.clone(),
             bgp: self.instance(name).cloned(),
             views: std::collections::BTreeMap::new(),

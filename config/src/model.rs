@@ -54,6 +54,8 @@ pub struct Config {
     pub ipv6_forwarding: Option<bool>,
     /// `service integrated-vtysh-config`: all daemons share one file.
     pub integrated_vtysh: bool,
+    /// `bgp suppress-fib-pending` of all instances.
+    pub suppress_fib_pending: bool,
     /// Where the API listens.
     pub api: Api,
     /// The default BGP instance, if it is configured.
@@ -300,6 +302,8 @@ pub struct Bgp {
     pub bestpath_peer_type_multipath_relax: bool,
     /// Compare AIGP before the AS path (RFC 7311 section 4.1).
     pub bestpath_aigp: bool,
+    /// Routes of peers are announced while the kernel has them.
+    pub suppress_fib_pending: bool,
     /// A session goes down with the link of a peer on a connected network.
     pub fast_external_failover: bool,
     /// Reflect routes between clients of this route reflector.
@@ -347,6 +351,7 @@ impl Bgp {
             bestpath_as_path_confed: false,
             bestpath_peer_type_multipath_relax: false,
             bestpath_aigp: false,
+            suppress_fib_pending: false,
             fast_external_failover: true,
             client_to_client_reflection: true,
             confederation_identifier: None,

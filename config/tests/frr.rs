@@ -38,10 +38,12 @@ log timestamp precision 6
 ip forwarding
 no ipv6 forwarding
 service integrated-vtysh-config
+bgp suppress-fib-pending
 !
 router bgp 65001
  no bgp fast-external-failover
  bgp router-id 1.1.1.1
+ bgp suppress-fib-pending
  bgp log-neighbor-changes
  bgp always-compare-med
  no bgp ebgp-requires-policy

@@ -152,7 +152,10 @@ fn for_frr(config: Config) -> Option<Config> {
         ..Config::default()
     };
     for (name, bgp) in config.instances() {
-        plain.set_instance(&name, Some(instance_for_frr(bgp.clone())?));
+        let mut bgp = instance_for_frr(bgp.clone())?;
+        // A view puts nothing into the kernel: FRR forgets the line.
+        bgp.suppress_fib_pending &= !name.is_view();
+        plain.set_instance(&name, Some(bgp));
     }
     plain.normalize();
     plain.instances().next()?;

@@ -54,6 +54,16 @@ impl Core {
         if rib != *self.rib.config() {
             self.rib.set_config(rib);
         }
+        let waits = self.waits_for_kernel();
+        self.rib.set_fib_gate(waits);
+    }
+
+    /// Whether routes of peers are announced while the kernel has them. A view
+    /// puts nothing into it.
+    pub(super) fn waits_for_kernel(&self) -> bool {
+        let of_instance = |bgp: &Bgp| bgp.suppress_fib_pending;
+        let asked = self.config.bgp.as_ref().is_some_and(of_instance);
+        self.options.kernel && (asked || self.config.suppress_fib_pending)
     }
 
     /// The kernel's switches, where the configuration names them.

@@ -7,8 +7,8 @@ use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes,
 use holdfast_api::v1;
 use holdfast_config::model::{Config, InstanceName, NextHopSelf, PeerKind, RemoteAs, Shutdown};
 use holdfast_rib::{
-    AdvertisedRoute, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView, ReceivedRoute,
-    Rejection, Rib, TableSummary,
+    AdvertisedRoute, Forwarding, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView,
+    ReceivedRoute, Rejection, Rib, TableSummary,
 };
 use ipnet::IpNet;
 
@@ -373,6 +373,13 @@ fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
         accessible: path.invalid.is_none(),
         last_update_ms: path.last_update * 1000,
         path_id: path.path_id,
+        rib_failure: path.best && view.rib_failure,
+        fib_installed: path.best && view.forwarding == Some(Forwarding::Installed),
+        fib_pending: path.best
+            && matches!(
+                view.forwarding,
+                Some(Forwarding::Awaited | Forwarding::Absent)
+            ),
         attributes: Some(path_attributes(&path.attributes.decode(), &view.prefix)),
         ..shown.map(|shown| shown.path.clone()).unwrap_or_default()
     }

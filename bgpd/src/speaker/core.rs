@@ -22,6 +22,7 @@ use holdfast_rib::{
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::answers::{Answers, all_answered};
 use super::exports::Exports;
 use super::peers::{Peer, Policies};
 use super::request::Request;
@@ -276,6 +277,10 @@ impl Core {
     }
 
     fn fib_event(&mut self, event: fib::Event, failures: &mut Failures) {
+        if let Some(answer) = event.answer() {
+            let taken = answer.taken.unwrap_or_else(|| self.rib.fib_batch());
+            self.rib.fib_answered(answer.prefix, answer.answer, taken);
+        }
         match event {
             fib::Event::NextHopChanged { key, resolution } => {
                 let state = resolution.map(|r| NextHopState {
@@ -336,7 +341,10 @@ impl Core {
             self.pump_sweep();
             return;
         }
-        let changes = self.fib_routes(changes);
+        let mut changes = self.fib_routes(changes);
+        if self.waits_for_kernel() {
+            changes = all_answered(changes);
+        }
         let (mut track, mut untrack) = (Vec::new(), Vec::new());
         for event in tracking {
             match event {

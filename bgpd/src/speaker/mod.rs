@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod answers;
 mod configure;
 mod convert;
 mod core;

@@ -109,6 +109,18 @@ pub(super) const ROWS: &[Row] = &[
         }),
     ),
     Row::new(
+        "bgp suppress-fib-pending",
+        "no bgp suppress-fib-pending",
+        Apply::Config(|config, args| {
+            config.suppress_fib_pending = args.on;
+            Ok(())
+        }),
+        Print::Config(|config| {
+            let on = config.suppress_fib_pending.then_some(());
+            each(&on, |()| "bgp suppress-fib-pending".to_owned())
+        }),
+    ),
+    Row::new(
         "api socket PATH$path",
         "no api socket [PATH]",
         Apply::Config(api_socket),

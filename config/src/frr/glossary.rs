@@ -153,6 +153,10 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "Compare accumulated IGP metrics before AS paths (RFC 7311)",
     ),
     (
+        "suppress-fib-pending",
+        "Announce routes of neighbors only while the kernel has them",
+    ),
+    (
         "fast-external-failover",
         "A session goes down with the link of a connected peer",
     ),

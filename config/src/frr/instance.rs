@@ -38,6 +38,11 @@ pub(super) const ROWS: &[Row] = &[
         Print::Bgp(|bgp, _| said(bgp.router_id, |id| format!("bgp router-id {id}"))),
     ),
     flag!(
+        "bgp suppress-fib-pending",
+        "no bgp suppress-fib-pending",
+        suppress_fib_pending
+    ),
+    flag!(
         "bgp log-neighbor-changes",
         "no bgp log-neighbor-changes",
         log_neighbor_changes

@@ -53,6 +53,12 @@ pub(super) const KEYS: &[Key<Config>] = &[
         write: |config| Some(config.integrated_vtysh.to_string()),
     },
     Key {
+        name: "bgp-suppress-fib-pending",
+        doc: "`suppress-fib-pending` of all instances: true or false.",
+        read: |config, item| put(&mut config.suppress_fib_pending, item.boolean()),
+        write: |config| Some(config.suppress_fib_pending.to_string()),
+    },
+    Key {
         name: "log",
         doc: "Where log lines go: a table, see `log`.",
         read: |config, item| read_table(LOG, &mut config.log, item),

@@ -119,6 +119,11 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         "Compare accumulated IGP metrics before AS paths (RFC 7311)"
     ),
     switch!(
+        "suppress-fib-pending",
+        suppress_fib_pending,
+        "Announce routes of neighbors only while the kernel has them"
+    ),
+    switch!(
         "fast-external-failover",
         fast_external_failover,
         "A session goes down with the link of a peer on a connected network"

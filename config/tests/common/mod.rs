@@ -228,7 +228,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
         ),
         btree_map(address(), neighbor(), 0..6),
     );
-    let flags = any::<[bool; 16]>();
+    let flags = any::<[bool; 17]>();
     let confederation = (
         option::of(1..=u32::MAX),
         btree_set(4_u32..=6, 0..3),
@@ -260,6 +260,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
                 fast_external_failover: flags[13],
                 client_to_client_reflection: flags[14],
                 bestpath_aigp: flags[15],
+                suppress_fib_pending: flags[16],
                 confederation_identifier: more.0,
                 confederation_peers: more.1,
                 coalesce_time_ms: more.2,
@@ -343,6 +344,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(any::<bool>()),
         option::of(any::<bool>()),
         any::<bool>(),
+        any::<bool>(),
     );
     let views = prop_oneof![
         2 => Just(BTreeMap::new()),
@@ -362,6 +364,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             ip_forwarding: flags.1,
             ipv6_forwarding: flags.2,
             integrated_vtysh: flags.3,
+            suppress_fib_pending: flags.4,
             api: Api {
                 socket: names.2,
                 group: names.3,

@@ -197,6 +197,7 @@ fn qualities(view: View<'_>, path: &v1::Path, attributes: &v1::Attributes) -> St
     flag(path.local, "local");
     flag(attributes.atomic_aggregate, "atomic-aggregate");
     flag(path.multipath, "multipath");
+    flag(path.rib_failure, "rib-failure");
     if path.best {
         let reason = &path.selection_reason;
         let reason = if reason.is_empty() {
@@ -346,9 +347,18 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
     if let Some(seconds) = stale_secs(view, path) {
         put("gracefulRestartSecondsRemaining", json!(seconds));
     }
-    if route.paths.iter().any(is_redistributed) {
-        put("fibInstalled", json!(true));
-    }
+    let any = |is: fn(&v1::Path) -> bool| route.paths.iter().any(is);
+    flags(
+        &mut put,
+        &[
+            (
+                any(|path| is_redistributed(path) || path.fib_installed),
+                "fibInstalled",
+            ),
+            (any(|path| path.fib_pending), "fibPending"),
+            (path.rib_failure, "ribFailure"),
+        ],
+    );
     put("nexthops", next_hops(view, path, attributes, true));
     put("peer", peer_json(view, path, attributes));
     Value::Object(entry)

@@ -241,6 +241,9 @@ impl<'a> RouteTable<'a> {
         if path.valid {
             put("valid", json!(true));
         }
+        if path.rib_failure {
+            put("ribFailure", json!(true));
+        }
         if path.best {
             put("bestpath", json!(true));
             if !path.selection_reason.is_empty() {
