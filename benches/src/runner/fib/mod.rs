@@ -130,8 +130,12 @@ impl Stages {
         if let Some((part, start)) = self.running.take() {
             let seconds = seen.at.saturating_duration_since(start).as_secs_f64();
             self.values.insert(part.key().to_owned(), seconds);
-            let looks = format!("{}_looks", part.key().trim_end_matches("_s"));
-            self.values.insert(looks, f64::from(seen.looks));
+            for (key, value) in [
+                ("observer_cpu_s", seen.cpu_seconds),
+                ("looks", f64::from(seen.looks)),
+            ] {
+                *self.values.entry(key.to_owned()).or_default() += value;
+            }
         }
     }
 }
@@ -151,12 +155,7 @@ pub(super) fn measure(
     let stages = Stages::new(watch, case.sizes.senders, deadline);
     std::thread::scope(|scope| {
         let prefixes = table.prefixes();
-        let observing = scope.spawn(move || {
-            arena.in_daemon(|| {
-                observer.run(prefixes)?;
-                Ok(thread_cpu_seconds())
-            })
-        });
+        let observing = scope.spawn(move || arena.in_daemon(|| observer.run(prefixes)));
         let result = match pid {
             Some(pid) => arena.in_load(|| {
                 let mut stages = stages;
@@ -170,8 +169,9 @@ pub(super) fn measure(
         let observed = observing
             .join()
             .unwrap_or_else(|_| Err(Error::Load("the observer panicked".to_owned())));
-        let mut values = result?;
-        values.insert("observer_cpu_s".to_owned(), observed?);
+        // If there is no observer, that is why there is no result.
+        observed?;
+        let values = result?;
         let notes = Vec::new();
         Ok(Measured { values, notes })
     })

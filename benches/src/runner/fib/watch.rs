@@ -36,6 +36,7 @@ use nix::errno::Errno;
 use super::netlink::{Batch, GETROUTE, INET, Socket};
 use super::routes::{Hops, Objects, RTA_DST, Route, Way};
 use super::sample::Sample;
+use crate::load::scenario::bench::thread_cpu_seconds;
 use crate::load::{Prefix, PrefixIndex};
 use crate::runner::error::{Error, Result, io};
 
@@ -75,6 +76,8 @@ pub(super) struct Seen {
     pub(super) at: Instant,
     /// How many looks at all routes it took.
     pub(super) looks: u32,
+    /// What the observer used of a processor until then, seconds.
+    pub(super) cpu_seconds: f64,
 }
 
 /// What is to be waited for, and until when.
@@ -203,6 +206,7 @@ impl<'a> Kernel<'a> {
     fn wait(&mut self, order: Order, given_up: &AtomicBool) -> Result<Seen> {
         let mut straggler = 0;
         let mut looks = 0;
+        let cpu = thread_cpu_seconds();
         let goal = order.goal;
         while !given_up.load(Ordering::Relaxed) {
             if Instant::now() > order.deadline {
@@ -219,10 +223,15 @@ impl<'a> Kernel<'a> {
                 continue;
             }
             let at = Instant::now();
+            let cpu_seconds = thread_cpu_seconds() - cpu;
             looks += 1;
             let stragglers = self.stragglers(goal)?;
             if stragglers.is_empty() {
-                return Ok(Seen { at, looks });
+                return Ok(Seen {
+                    at,
+                    looks,
+                    cpu_seconds,
+                });
             }
             if self.sample.extend(&stragglers) == 0 {
                 std::thread::sleep(LONG_PAUSE);
