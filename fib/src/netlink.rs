@@ -12,6 +12,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{SockFilter, SockRef};
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
@@ -77,7 +78,7 @@ fn enter(netns: &str) -> io::Result<()> {
 fn open_here(buffer: usize) -> Result<RawSockets, FibError> {
     let fail = |what| move |source| FibError::Socket { what, source };
     let mut requests = Socket::new(NETLINK_ROUTE).map_err(fail("open the request socket"))?;
-    requests
+    let own = requests
         .bind_auto()
         .map_err(fail("bind the request socket"))?;
     requests
@@ -96,6 +97,7 @@ fn open_here(buffer: usize) -> Result<RawSockets, FibError> {
         .set_non_blocking(true)
         .map_err(fail("monitoring socket: non-blocking"))?;
     enlarge(&monitor, buffer);
+    leave_out_own(&monitor, own.port_number()).map_err(fail("filter the monitoring socket"))?;
     for group in GROUPS {
         monitor
             .add_membership(group)
@@ -108,6 +110,33 @@ fn open_here(buffer: usize) -> Result<RawSockets, FibError> {
         monitor,
         objects,
     })
+}
+
+/// Keeps the kernel from telling what `own`, the request socket, did to routes and nexthop
+/// objects: that is known from the answers, and at a full table it would be most of the work.
+fn leave_out_own(monitor: &Socket, own: u32) -> io::Result<()> {
+    const LOAD_WORD: u16 = 0x20;
+    const LOAD_HALF: u16 = 0x28;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    /// `RTM_NEWROUTE`, `RTM_DELROUTE`, `RTM_NEWNEXTHOP`, `RTM_DELNEXTHOP`.
+    const KINDS: [u16; 4] = [24, 25, 104, 105];
+    let step = |code, yes, no, value| SockFilter::new(code, yes, no, value);
+    // The filter reads in network order what is in the host's.
+    let own = u32::from_be_bytes(own.to_ne_bytes());
+    let kind = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
+    let [a, b, c, d] = KINDS.map(kind);
+    SockRef::from(monitor).attach_filter(&[
+        step(LOAD_WORD, 0, 0, 12),
+        step(JUMP_IF_EQUAL, 0, 5, own),
+        step(LOAD_HALF, 0, 0, 4),
+        step(JUMP_IF_EQUAL, 4, 0, a),
+        step(JUMP_IF_EQUAL, 3, 0, b),
+        step(JUMP_IF_EQUAL, 2, 0, c),
+        step(JUMP_IF_EQUAL, 1, 0, d),
+        step(RETURN, 0, 0, u32::MAX),
+        step(RETURN, 0, 0, 0),
+    ])
 }
 
 /// Past the system's limit where that is allowed, up to it otherwise.

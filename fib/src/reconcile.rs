@@ -198,6 +198,8 @@ struct Entry {
     adopted: bool,
     /// The owner was told that the present form is installed.
     told: bool,
+    /// The kernel had something where we wanted to create.
+    doubted: bool,
 }
 
 /// One row of [`Reconciler::status`].
@@ -600,6 +602,22 @@ impl<P: Prefix> Reconciler<P> {
                 );
                 entry.since = now;
                 entry.told = false;
+                entry.doubted = false;
+            }
+            // Somebody's was there first, of which the notification is on its way; or it is our
+            // own after all, when others deleted it and we had written it anew before hearing of
+            // that. The next look tells.
+            (Verb::Create(route), Err(Errno::EEXIST)) if !entry.doubted => {
+                let epoch = self.epoch;
+                entry.doubted = true;
+                entry.actual.set(
+                    &mut self.uses,
+                    Installed {
+                        route: route.clone(),
+                        tainted: true,
+                        epoch,
+                    },
+                );
             }
             (Verb::Delete { metric }, Ok(()) | Err(Errno::ESRCH)) => {
                 entry.actual.retain(&mut self.uses, |installed| {

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Each turn of its loop: listen until the kernel has said all, digest what that means for next
-//! hops, write a batch per family, and listen again. The kernel queues the notification of a
-//! write before the write returns, so after listening the picture includes all own writes, and
-//! what the notifications say last about a prefix is true.
+//! hops, write nexthop objects and then a batch of routes per family, and listen again. What was
+//! written is known from the answers; the notifications are about what others do, and about what
+//! the kernel does by itself. Whatever they touch of ours is looked at again, so it does not
+//! matter whether it happened before or after a write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -414,7 +415,7 @@ impl Task {
         if self.timers.resync.is_none() {
             self.write().await;
         }
-        // What was written comes back as notifications; take them in before judging again.
+        // What happened meanwhile, before judging again.
         let more = self.listen() || more;
         self.digest();
         self.report();

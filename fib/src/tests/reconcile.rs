@@ -114,10 +114,21 @@ struct Kernel {
     lost: bool,
     /// A foreign route was written over or deleted by us.
     harm: bool,
+    /// What the daemon does itself is not told back to it.
+    deaf: bool,
 }
 
 impl Kernel {
     fn execute(&mut self, operation: &Operation<Ipv4Net>) -> Result<(), Errno> {
+        let told = self.notes.len();
+        let result = self.carry_out(operation);
+        if self.deaf {
+            self.notes.truncate(told);
+        }
+        result
+    }
+
+    fn carry_out(&mut self, operation: &Operation<Ipv4Net>) -> Result<(), Errno> {
         let prefix = operation.prefix;
         match &operation.verb {
             Verb::Create(route) => {
@@ -142,6 +153,15 @@ impl Kernel {
     }
 
     fn execute_object(&mut self, operation: &ObjectOperation) -> Result<(), Errno> {
+        let told = self.notes.len();
+        let result = self.carry_out_object(operation);
+        if self.deaf {
+            self.notes.truncate(told);
+        }
+        result
+    }
+
+    fn carry_out_object(&mut self, operation: &ObjectOperation) -> Result<(), Errno> {
         let id = operation.id;
         match &operation.verb {
             ObjectVerb::Set(object) => {
@@ -353,6 +373,8 @@ enum Action {
     Restart(bool),
     /// Write up to so many, of which the one at this place fails for no reason.
     Write(usize, Option<usize>),
+    /// The same, while someone deletes a route that was not heard of before.
+    Race(usize, u8, u32),
     Listen(usize),
     Overflow,
     Retry,
@@ -372,11 +394,14 @@ struct World {
 }
 
 impl World {
-    fn new(keep: bool, objects: bool) -> Self {
+    fn new(keep: bool, objects: bool, deaf: bool) -> Self {
         Self {
             fib: Tables::new(keep, objects),
             objects,
-            kernel: Kernel::default(),
+            kernel: Kernel {
+                deaf,
+                ..Kernel::default()
+            },
             heard: Links::default(),
             wanted: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -412,6 +437,11 @@ impl World {
             }
             Action::Restart(keep) => self.restart(keep),
             Action::Write(count, fault) => self.write(count, fault),
+            Action::Race(count, n, metric) => {
+                self.listen(usize::MAX);
+                self.kernel.meddle(prefix(n), metric, None);
+                self.write_deaf(count, None);
+            }
             Action::Listen(count) => self.listen(count),
             Action::Overflow => {
                 self.kernel.notes.clear();
@@ -464,6 +494,10 @@ impl World {
         if std::mem::take(&mut self.kernel.lost) {
             self.dump();
         }
+        self.write_deaf(count, fault);
+    }
+
+    fn write_deaf(&mut self, count: usize, fault: Option<usize>) {
         self.write_objects();
         let mut batch = Vec::new();
         let Tables { v4, sets, .. } = &mut self.fib;
@@ -647,6 +681,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => any::<bool>().prop_map(Action::Restart),
         6 => (1..4usize, prop::option::of(0..6usize)).prop_map(|(c, f)| Action::Write(c, f)),
         3 => (1..4usize).prop_map(Action::Listen),
+        2 => (1..4usize, n(), metric()).prop_map(|(c, n, m)| Action::Race(c, n, m)),
         1 => Just(Action::Overflow),
         1 => Just(Action::Retry),
         1 => Just(Action::Sweep),
@@ -660,9 +695,10 @@ proptest! {
     fn ends_as_wanted_whatever_happens(
         keep in any::<bool>(),
         objects in any::<bool>(),
+        deaf in any::<bool>(),
         actions in prop::collection::vec(action(), 0..80),
     ) {
-        let mut world = World::new(keep, objects);
+        let mut world = World::new(keep, objects, deaf);
         for action in actions {
             world.act(action);
         }
@@ -682,7 +718,7 @@ proptest! {
         actions in prop::collection::vec(action(), 0..60),
     ) {
         let run = || {
-            let mut world = World::new(false, true);
+            let mut world = World::new(false, true, true);
             let mut trace = Vec::new();
             for action in actions.clone() {
                 world.act(action);
