@@ -304,12 +304,17 @@ impl Group {
     pub(crate) fn release(&mut self, slot: u32) {
         if self.let_go(slot) {
             self.pending.insert(slot);
+            if self.initial || self.refresh {
+                // The mark at the end of this round says that it was sent.
+                self.cursor = self.cursor.min(slot);
+            }
         }
     }
 
     /// Nothing waits any more.
     pub(crate) fn release_all(&mut self) {
         self.pending.unite(&core::mem::take(&mut self.held));
+        self.cursor = 0;
         self.resume();
     }
 
