@@ -100,6 +100,9 @@ pub(super) struct Core {
     /// Next hops that the FIB was asked to track and has not answered yet.
     pub(super) unanswered: HashSet<IpAddr>,
     pub(super) in_flight: Option<InFlight>,
+    /// Next hops of sessions that ended, which the FIB does without until it
+    /// has the routes that follow from that.
+    pub(super) suspended: Vec<TrackKey>,
     /// The FIB's task has ended.
     fib_gone: bool,
     pub(super) more: bool,
@@ -193,6 +196,7 @@ impl Core {
             sweep: false,
             unanswered: HashSet::new(),
             in_flight: None,
+            suspended: Vec::new(),
             fib_gone: false,
             more: false,
             rest_at: None,
@@ -337,7 +341,12 @@ impl Core {
             Some(_) => Vec::new(),
             None => self.rib.take_fib_changes(FIB_BUDGET),
         };
-        if tracking.is_empty() && changes.is_empty() {
+        let last = changes.len() < FIB_BUDGET;
+        let resume = match last {
+            true => std::mem::take(&mut self.suspended),
+            false => Vec::new(),
+        };
+        if tracking.is_empty() && changes.is_empty() && resume.is_empty() {
             self.pump_sweep();
             return;
         }
@@ -371,8 +380,22 @@ impl Core {
             if !changes.is_empty() {
                 fib.apply(changes).await?;
             }
+            if !resume.is_empty() {
+                fib.resume(resume).await?;
+            }
             Ok(())
         }));
+    }
+
+    /// The session with this neighbor ended: what goes by it alone will be
+    /// withdrawn, which takes its time; what has other ways goes there at once.
+    pub(super) fn suspend(&mut self, neighbor: IpAddr, ifindex: Option<u32>) {
+        let key = TrackKey {
+            address: neighbor,
+            ifindex: ifindex.filter(|_| is_link_local(neighbor)),
+        };
+        self.fib.suspend([key]);
+        self.suspended.push(key);
     }
 
     fn track_key(&self, address: IpAddr) -> TrackKey {

@@ -224,6 +224,7 @@ impl Core {
             if peer.up.is_some() && self.logs_changes() {
                 tracing::info!(neighbor = %address, from = "Established", to = "removed", "session");
             }
+            self.suspend(address, peer.shared_ifindex());
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
@@ -680,6 +681,9 @@ impl Core {
         };
         peer.stale = keep;
         self.stale.retain(|(_, of, _)| *of != id);
+        if keep.is_empty() {
+            self.suspend(address, up.link.ifindex);
+        }
         self.rib.peer_down(id, keep);
         if !keep.is_empty() {
             let secs = restart.map_or(0, |r| r.restart_time_secs);
