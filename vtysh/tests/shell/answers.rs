@@ -107,6 +107,50 @@ async fn stale_paths_are_marked_as_frr_marks_them() {
     compare(recorded::stale(), "stale").await;
 }
 
+/// FRR 8.4.4 has a word for what waits for the kernel, and explains the mark of
+/// what it refused.
+#[tokio::test]
+async fn what_the_kernel_has_is_told() {
+    for (failure, installed, marks, words) in [
+        (
+            true,
+            false,
+            "r>",
+            ["\"fibPending\":true", "\"ribFailure\":true"],
+        ),
+        (
+            false,
+            true,
+            "*>",
+            ["\"fibInstalled\":true", "\"valid\":true"],
+        ),
+    ] {
+        let mut recorded = recorded::r1();
+        let tables = recorded.tables.iter_mut();
+        let v4 = v1::Family::Ipv4Unicast;
+        let mut v4 = tables.filter(|(f, t, _, _)| *f == v4 && *t == v1::Table::LocRib);
+        let (_, _, _, routes) = v4.next().expect("a table");
+        let mut learned = routes.iter_mut().filter(|route| !route.paths[0].sourced);
+        let route = learned.next().expect("a learned route");
+        let path = &mut route.paths[0];
+        assert!(path.best);
+        path.rib_failure = failure;
+        path.fib_installed = installed;
+        path.fib_pending = !installed;
+        let prefix = route.prefix.clone();
+        let daemon = Daemon::start(recorded);
+        let (_, text) = answer(&daemon, 0, "show bgp ipv4 unicast").await;
+        let line = text.lines().find(|line| line.contains(&prefix));
+        assert!(line.is_some_and(|line| line.starts_with(marks)), "{text}");
+        let (_, json) = answer(&daemon, 0, &format!("show bgp ipv4 unicast {prefix} json")).await;
+        for word in words {
+            assert!(json.contains(word), "{json}");
+        }
+        let (_, table) = answer(&daemon, 0, "show bgp ipv4 unicast json").await;
+        assert_eq!(table.contains("\"ribFailure\":true"), failure, "{table}");
+    }
+}
+
 /// FRR 8.4.4 shows the IPv6 groups where nothing says otherwise; its numbers of
 /// events inside of a group have no counterpart.
 #[tokio::test]
