@@ -51,6 +51,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TABLE", default_value_t = holdfast_fib::MAIN_TABLE,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) table: u32,
+    /// Write next hops into each route instead of sharing them as nexthop objects
+    #[arg(long)]
+    pub(crate) no_nexthop_objects: bool,
     /// error, warn, info, debug, trace, or a filter such as `bgpd::session=debug`
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,

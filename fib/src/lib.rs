@@ -11,7 +11,8 @@
 //! | `route`, `view` | the types both sides share |
 //! | `reconcile`, `class` | wanted against present, pure |
 //! | `kernel`, `resolve` | mirror of links, addresses and routes of others; next hops, pure |
-//! | `codec` | netlink messages to bytes and back, pure |
+//! | `sets`, `objects` | sets of next hops, and the nexthop objects that stand for them, pure |
+//! | `codec`, `nexthop` | netlink messages to bytes and back, pure |
 //! | `netlink`, `task`, `outbox`, `tables` | sockets, and the task that owns all of the above |
 //!
 //! What holds:
@@ -22,10 +23,8 @@
 //! - One table has one owner: routes with `proto bgp` that nobody applied are deleted.
 //!
 //! What to know:
-//! - Next-hop sets are written with each route (`RTA_MULTIPATH`), not as nexthop objects. They
-//!   are resolved and kept once per set, in `class`, which is where an object's number would go.
-//! - A route of others that names a nexthop object and nothing else (as with
-//!   `net.ipv4.nexthop_compat_mode=0`) resolves nothing.
+//! - Next-hop sets are nexthop objects, which all prefixes of a set share. One that is lost is a
+//!   single message. Kernels before 5.3 get the next hops with each route (`RTA_MULTIPATH`).
 //! - Deleting is the kernel's slowest operation on a full table; `net.ipv4.fib_sync_mem` says
 //!   how often it has to stop and free memory on the way.
 #![cfg_attr(

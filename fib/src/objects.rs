@@ -15,15 +15,12 @@ use crate::codec::PROTOCOL_BGP;
 use crate::object::{Group, GroupMember, Object, ObjectNotice, ObjectOperation, ObjectVerb};
 use crate::route::KernelHop;
 
-/// The first number of ours. Far from where zebra and the kernel begin to count.
-pub(crate) const FIRST_ID: u32 = 1_000_000_000;
-/// How many numbers are ours.
-pub(crate) const IDS: u32 = 100_000_000;
-
-/// Whether the number is one of ours.
-pub(crate) fn is_ours(id: u32) -> bool {
-    (FIRST_ID..FIRST_ID + IDS).contains(&id)
-}
+/// The first number of all. Far from where zebra and the kernel begin to count.
+const FIRST_ID: u32 = 1_000_000_000;
+/// How many numbers each table has.
+const IDS: u32 = 1_000_000;
+/// How many tables have numbers of their own, so that daemons for several can run side by side.
+const TABLES: u32 = 3_000;
 
 /// What an object is for. A next hop that is in groups has an object for that alone: deleting it
 /// takes it out of all groups with one message, and must not take routes along.
@@ -55,6 +52,8 @@ pub(crate) struct Objects {
     dirty: BTreeSet<u32>,
     /// Numbers that may have no users any more.
     idle: BTreeSet<u32>,
+    /// The first of our numbers.
+    first: u32,
     /// Where to look for a free number.
     next: u32,
     /// Objects of an earlier run stay.
@@ -62,17 +61,25 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// With `keep`, objects of an earlier run stay until [`sweep`](Self::sweep).
-    pub(crate) fn new(keep: bool) -> Self {
+    /// For the routes of `table`. With `keep`, objects of an earlier run stay until
+    /// [`sweep`](Self::sweep).
+    pub(crate) fn new(table: u32, keep: bool) -> Self {
+        let first = FIRST_ID + table % TABLES * IDS;
         Self {
             wanted: BTreeMap::new(),
             by_object: HashMap::new(),
             kernel: BTreeMap::new(),
             dirty: BTreeSet::new(),
             idle: BTreeSet::new(),
-            next: FIRST_ID,
+            first,
+            next: first,
             keep,
         }
+    }
+
+    /// Whether the number is one of ours.
+    pub(crate) fn is_ours(&self, id: u32) -> bool {
+        (self.first..self.first + IDS).contains(&id)
     }
 
     // ===== What is wanted =====
@@ -146,7 +153,7 @@ impl Objects {
         loop {
             let id = self.next;
             self.next = match id + 1 {
-                end if end == FIRST_ID + IDS => FIRST_ID,
+                end if end == self.first + IDS => self.first,
                 next => next,
             };
             if !self.wanted.contains_key(&id) && !self.kernel.contains_key(&id) {
@@ -373,7 +380,7 @@ impl Objects {
 
     /// The kernel has the object, or no longer. Returns the objects that vanished with it.
     pub(crate) fn heard(&mut self, notice: &ObjectNotice) -> BTreeSet<u32> {
-        if !is_ours(notice.id) {
+        if !self.is_ours(notice.id) {
             return BTreeSet::new();
         }
         self.dirty.insert(notice.id);

@@ -28,12 +28,12 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// With `objects`, routes are written by way of nexthop objects.
-    pub(crate) fn new(keep_adopted: bool, objects: bool) -> Self {
+    /// With `objects`, routes of the table are written by way of nexthop objects.
+    pub(crate) fn new(table: u32, keep_adopted: bool, objects: bool) -> Self {
         Self {
             v4: Reconciler::new(keep_adopted),
             v6: Reconciler::new(keep_adopted),
-            sets: Sets::new(Objects::new(keep_adopted), objects),
+            sets: Sets::new(Objects::new(table, keep_adopted), objects),
         }
     }
 

@@ -31,7 +31,6 @@ use crate::handle::{
 use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::object::Object;
-use crate::objects::is_ours;
 use crate::outbox::Outbox;
 use crate::reconcile::{Operation, Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, Resolve};
@@ -130,7 +129,7 @@ pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(),
     };
     let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
     let mut task = Task::new(&options, channels, io);
-    task.state.tables = Tables::new(options.stale != Stale::Sweep, objects);
+    task.state.tables = Tables::new(options.table, options.stale != Stale::Sweep, objects);
     task.first_dump().await?;
     tokio::spawn(task.run());
     Ok(())
@@ -157,7 +156,9 @@ impl State {
     fn hear(&mut self, notice: Notice) {
         match notice {
             Notice::Route(route) => self.hear_route(route),
-            Notice::Nexthop(object) if is_ours(object.id) => self.tables.object(&object),
+            Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
+                self.tables.object(&object)
+            }
             notice => self.mirror.update(&notice, &mut self.effects),
         }
         // At once, since the next notification may be about a route that came after the loss.
@@ -238,7 +239,9 @@ impl State {
     /// One message of a dump.
     fn hear_dump(&mut self, notice: Notice) {
         match notice {
-            Notice::Nexthop(object) if is_ours(object.id) => self.tables.object(&object),
+            Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
+                self.tables.object(&object)
+            }
             Notice::Route(route) if route.protocol == PROTOCOL_BGP => {
                 if route.table == self.table {
                     self.tables.own(route);
@@ -316,7 +319,7 @@ impl Task {
                 kernel: options.kernel,
                 mirror: Mirror::default(),
                 neighbours: ForeignTables::default(),
-                tables: Tables::new(keep, false),
+                tables: Tables::new(options.table, keep, false),
                 effects: Effects::default(),
             },
             io,

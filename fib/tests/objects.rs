@@ -331,3 +331,22 @@ async fn a_next_hop_that_the_kernel_refuses_is_left_out() {
     fib.settled().await.unwrap();
     assert_eq!(objects(&ns), (vec![], vec![]));
 }
+
+#[tokio::test]
+async fn daemons_of_two_tables_leave_each_others_objects_alone() {
+    let Some(ns) = Net::with_links("tables", 2) else {
+        return;
+    };
+    let both = via(&["10.0.1.2", "10.0.2.2"]);
+    let (one, _events) = ns.fib().await;
+    apply(&one, &prefixes(3), &both).await;
+    let (other, _events) = ns.fib_with(|options| options.table = 1000).await;
+    apply(&other, &prefixes(3), &both).await;
+    let (groups, hops) = objects(&ns);
+    assert_eq!((groups.len(), hops.len()), (2, 4));
+    other.shutdown(OnShutdown::Withdraw).await.unwrap();
+    one.settled().await.unwrap();
+    assert_eq!(routers(&ns, "198.18.1.0/24"), ["10.0.1.2", "10.0.2.2"]);
+    let (groups, hops) = objects(&ns);
+    assert_eq!((groups.len(), hops.len()), (1, 2));
+}

@@ -113,6 +113,9 @@ pub struct SpeakerOptions {
     pub kernel: bool,
     /// The kernel's table.
     pub table: u32,
+    /// Whether routes share their next hops as nexthop objects of the kernel, where it has them;
+    /// else each route names its own.
+    pub nexthop_objects: bool,
     /// What peers are told as our own IPv4 next hop, in place of the session's
     /// address: for sessions over loopback or through address translation.
     pub next_hop_v4: Option<Ipv4Addr>,
@@ -134,6 +137,7 @@ impl Default for SpeakerOptions {
             listen: Vec::new(),
             kernel: false,
             table: fib::MAIN_TABLE,
+            nexthop_objects: true,
             next_hop_v4: None,
             next_hop_v6: None,
             adopt_stale: None,
@@ -486,6 +490,7 @@ fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {
             fib::Kernel::Off
         },
         table: options.table,
+        objects: options.nexthop_objects,
         stale: match options.adopt_stale {
             // The core says when; this is for a core that does not.
             Some(time) => fib::Stale::Keep(time + SWEEP_SLACK),
@@ -548,7 +553,7 @@ fn fib_route(row: &fib::RouteStatus, med: u32, table: u32, view: &fib::KernelVie
         table,
         since_ms: now_ms().saturating_sub(ago),
         next_hops: fib_next_hops(row, view),
-        nexthop_group: 0,
+        nexthop_group: row.object.unwrap_or(0),
     }
 }
 

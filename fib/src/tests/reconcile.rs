@@ -396,7 +396,7 @@ struct World {
 impl World {
     fn new(keep: bool, objects: bool, deaf: bool) -> Self {
         Self {
-            fib: Tables::new(keep, objects),
+            fib: Tables::new(254, keep, objects),
             objects,
             kernel: Kernel {
                 deaf,
@@ -460,7 +460,7 @@ impl World {
     }
 
     fn restart(&mut self, keep: bool) {
-        self.fib = Tables::new(keep, self.objects);
+        self.fib = Tables::new(254, keep, self.objects);
         self.told.clear();
         self.kernel.notes.clear();
         self.kernel.lost = false;
@@ -748,7 +748,7 @@ fn operations(fib: &mut Tables) -> Vec<Operation<Ipv4Net>> {
 
 #[test]
 fn a_new_metric_is_written_before_the_old_one_goes() {
-    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    let (mut fib, links) = (Tables::new(254, false, false), Links::default());
     fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     let batch = operations(&mut fib);
     fib.v4.completed(&batch[0], Ok(()), 0);
@@ -768,7 +768,7 @@ fn a_new_metric_is_written_before_the_old_one_goes() {
 
 #[test]
 fn a_route_that_stays_is_not_written_again() {
-    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    let (mut fib, links) = (Tables::new(254, false, false), Links::default());
     fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     let batch = operations(&mut fib);
     fib.v4.completed(&batch[0], Ok(()), 0);
@@ -786,7 +786,7 @@ fn a_route_that_stays_is_not_written_again() {
 
 #[test]
 fn a_refusal_that_repeats_is_told_once() {
-    let (mut fib, links) = (Tables::new(false, false), Links::default());
+    let (mut fib, links) = (Tables::new(254, false, false), Links::default());
     fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
     for _ in 0..3 {
         for operation in operations(&mut fib) {
@@ -801,7 +801,7 @@ fn a_refusal_that_repeats_is_told_once() {
 
 #[test]
 fn only_prefixes_of_a_changed_set_are_written_again() {
-    let (mut fib, mut links) = (Tables::new(false, false), Links::default());
+    let (mut fib, mut links) = (Tables::new(254, false, false), Links::default());
     let (one, two) = (route(20, &[1, 2]), route(20, &[2]));
     for n in 0..100 {
         fib.desire(
