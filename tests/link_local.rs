@@ -57,6 +57,8 @@ fn routes_of_a_link_local_peer_leave_by_its_interface() {
     two.wait_established(&[&near]);
     wait_until(SOON, "the route in the kernel, by its interface", || {
         let routes = left.ip("-6 route show proto bgp");
-        routes.contains(&format!("2001:db8:2::/48 via {far} dev eth1"))
+        let way = format!("via {far} dev eth1");
+        let mut lines = routes.lines();
+        lines.any(|line| line.starts_with("2001:db8:2::/48 ") && line.contains(&way))
     });
 }
