@@ -99,7 +99,11 @@ impl Lab {
     }
 
     fn announce(&self, prefix: &str) {
-        let attributes = [origin(0), as_path(&[EXTERNAL.1]), next_hop(EXTERNAL.0)];
+        self.announce_by(prefix, &[EXTERNAL.1]);
+    }
+
+    fn announce_by(&self, prefix: &str, path: &[u32]) {
+        let attributes = [origin(0), as_path(path), next_hop(EXTERNAL.0)];
         self.external
             .send(&wire::update(&[], &attributes, &[prefix]));
     }
@@ -268,13 +272,11 @@ fn a_change_is_announced_when_the_kernel_has_the_new_route() {
         .handshake(&Open::good(OBSERVER.1, OBSERVER.0))
         .expect("a session");
     let internal = dial(&lab.source, INTERNAL);
-    let mark = || {
-        lab.withdraw(MARK);
-        lab.announce(MARK);
-    };
+    // Another path each time, so that it is news.
+    let mark = |number: u32| lab.announce_by(MARK, &[EXTERNAL.1, number]);
     lab.announce(PREFIX);
     lab.wait_shown("fibInstalled", "*>");
-    mark();
+    mark(1);
     assert_eq!(told(&observer), [path(&[65000, EXTERNAL.1])]);
 
     // The other path is better, and the kernel does not take it: nobody hears
@@ -288,12 +290,12 @@ fn a_change_is_announced_when_the_kernel_has_the_new_route() {
     ];
     internal.send(&wire::update(&[], &preferred, &[PREFIX]));
     lab.wait_shown("fibPending", "r>i");
-    mark();
+    mark(2);
     assert_eq!(told(&observer), [None]);
 
     lab.unblock(200);
     lab.wait_shown("fibInstalled", "*>i");
-    mark();
+    mark(3);
     assert_eq!(told(&observer), [path(&[65000, 65400])]);
 
     // Back again: one change, no withdrawal between.
@@ -302,6 +304,6 @@ fn a_change_is_announced_when_the_kernel_has_the_new_route() {
         let paths = lab.router.paths(PREFIX);
         paths.len() == 1 && paths[0]["fibInstalled"] == true
     });
-    mark();
+    mark(4);
     assert_eq!(told(&observer), [path(&[65000, EXTERNAL.1])]);
 }
