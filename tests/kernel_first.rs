@@ -55,6 +55,10 @@ struct Lab {
 
 impl Lab {
     fn up() -> Self {
+        Self::with(CONFIG, &Open::good(EXTERNAL.1, EXTERNAL.0))
+    }
+
+    fn with(config: &str, open: &Open) -> Self {
         let topology = Topology::new();
         let (source, middle, observer) = (
             topology.namespace("source"),
@@ -69,8 +73,8 @@ impl Lab {
             observer.end("eth0", "10.2.0.2/24"),
             middle.end("eth2", "10.2.0.1/24"),
         );
-        let router = Holdfast::start(&topology, &middle, CONFIG);
-        let external = dial(&source, EXTERNAL);
+        let router = Holdfast::start(&topology, &middle, config);
+        let external = Scripted::establish(&source, EXTERNAL.0, ROUTER, open);
         Self {
             external,
             router,
@@ -306,4 +310,58 @@ fn a_change_is_announced_when_the_kernel_has_the_new_route() {
     });
     mark(4);
     assert_eq!(told(&observer), [path(&[65000, EXTERNAL.1])]);
+}
+
+/// IPv4 unicast only, with graceful restart (RFC 4724).
+fn restarting(asn: u32, id: &str) -> Open {
+    let mut capabilities = wire::capability(1, &[0, 1, 0, 1]);
+    capabilities.extend(wire::capability(64, &[0, 120, 0, 1, 1, 0x80]));
+    capabilities.extend(wire::capability(65, &asn.to_be_bytes()));
+    Open {
+        parameters: wire::parameter(2, &capabilities),
+        ..Open::good(asn, id)
+    }
+}
+
+#[test]
+fn after_a_restart_the_end_of_rib_comes_behind_what_the_kernel_kept() {
+    need!();
+    let config = CONFIG.replace(
+        " neighbor 10.1.0.3 passive",
+        " neighbor 10.1.0.3 shutdown\n bgp graceful-restart",
+    );
+    let end_of_rib = wire::update(&[], &[], &[]);
+    let source = restarting(EXTERNAL.1, EXTERNAL.0);
+    let mut lab = Lab::with(&config, &source);
+    let listener = harness::scripted::Listener::bind(&lab.observer, OBSERVER.0);
+    let observe = |listener: &harness::scripted::Listener| {
+        let mut observer = listener.accept(SOON);
+        let open = restarting(OBSERVER.1, OBSERVER.0);
+        observer.handshake(&open).expect("a session");
+        observer.send(&end_of_rib);
+        observer
+    };
+    let observer = observe(&listener);
+    lab.announce(PREFIX);
+    lab.external.send(&end_of_rib);
+    lab.wait_shown("fibInstalled", "*>");
+    assert!(lab.router.stop().success());
+    drop(observer);
+    assert_eq!(lab.middle.routes_to(PREFIX).len(), 1, "it is kept");
+
+    lab.router.restart();
+    lab.external = Scripted::establish(&lab.source, EXTERNAL.0, ROUTER, &source);
+    let observer = observe(&listener);
+    lab.announce(PREFIX);
+    lab.external.send(&end_of_rib);
+    let mut announced = Vec::new();
+    let end = observer.wait_match(SOON, |event| {
+        let Event::Message(2, body) = event else {
+            return None;
+        };
+        announced.extend(Update::parse(body).announced);
+        (body.as_slice() == [0; 4]).then_some(())
+    });
+    end.expect("an End-of-RIB");
+    assert_eq!(announced, [PREFIX]);
 }
