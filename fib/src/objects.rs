@@ -104,6 +104,19 @@ impl Objects {
         id
     }
 
+    /// Whether there is a group with this next hop alone.
+    pub(crate) fn has_group_of(&self, hop: KernelHop) -> bool {
+        let hop = Object::Hop(KernelHop { weight: 1, ..hop });
+        let Some(&id) = self.by_object.get(&(hop, Role::ForGroups)) else {
+            return false;
+        };
+        let group = Object::Group(Group {
+            members: vec![GroupMember { id, weight: 1 }],
+            resilient: None,
+        });
+        self.by_object.contains_key(&(group, Role::ForRoutes))
+    }
+
     /// A group with its members, each with one more user.
     fn group_of(&mut self, hops: &[KernelHop]) -> Object {
         let member = |hop: &KernelHop| GroupMember {

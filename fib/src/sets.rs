@@ -154,7 +154,10 @@ impl Sets {
             return;
         };
         let object = match resolved.hops.as_slice() {
-            [only] if resolved.direct => self.objects.acquire_hop(*only),
+            // Unless a group has shrunk to it: its prefixes are about to want just that.
+            [only] if resolved.direct && !self.objects.has_group_of(*only) => {
+                self.objects.acquire_hop(*only)
+            }
             hops => {
                 let group = self.objects.acquire_group(hops);
                 self.bound.entry(group).or_default().insert(id);

@@ -438,7 +438,7 @@ impl World {
             Action::Restart(keep) => self.restart(keep),
             Action::Write(count, fault) => self.write(count, fault),
             Action::Race(count, n, metric) => {
-                self.listen(usize::MAX);
+                self.catch_up();
                 self.kernel.meddle(prefix(n), metric, None);
                 self.write_deaf(count, None);
             }
@@ -490,11 +490,15 @@ impl World {
 
     /// As the task does: hear everything first, and read anew when something was lost.
     fn write(&mut self, count: usize, fault: Option<usize>) {
+        self.catch_up();
+        self.write_deaf(count, fault);
+    }
+
+    fn catch_up(&mut self) {
         self.listen(usize::MAX);
         if std::mem::take(&mut self.kernel.lost) {
             self.dump();
         }
-        self.write_deaf(count, fault);
     }
 
     fn write_deaf(&mut self, count: usize, fault: Option<usize>) {

@@ -1,0 +1,93 @@
+//! A neighbor that is lost takes its next hop out of the kernel's groups with
+//! one message; the routes that use them are not written.
+
+mod harness;
+
+use harness::process::Process;
+use harness::{Bird, Holdfast, Namespace, Router, SOON, Topology, need, wait_until};
+
+const ROUTES: usize = 300;
+
+const CONFIG: &str = "router bgp 65000
+ bgp router-id 10.0.0.1
+ no bgp ebgp-requires-policy
+ neighbor 10.1.0.2 remote-as 65100
+ neighbor 10.1.0.2 timers connect 1
+ neighbor 10.2.0.2 remote-as 65100
+ neighbor 10.2.0.2 timers connect 1
+ address-family ipv4 unicast
+  maximum-paths 4
+ exit-address-family
+exit
+";
+
+fn bird(network: u8) -> String {
+    let routes = |n: usize| format!("  route 198.18.{}.{}/32 blackhole;\n", n / 256, n % 256);
+    let routes: String = (0..ROUTES).map(routes).collect();
+    format!(
+        "router id 10.{network}.0.2;
+protocol static {{
+  ipv4;
+{routes}}}
+protocol bgp upstream {{
+  local 10.{network}.0.2 as 65100;
+  neighbor 10.{network}.0.1 as 65000;
+  connect delay time 1;
+  connect retry time 2;
+  error wait time 1, 2;
+  ipv4 {{ import none; export all; next hop self; }};
+}}
+"
+    )
+}
+
+/// How many routes of BGP there are, if all have `next_hops`.
+fn routes(router: &Namespace, next_hops: &[&str]) -> Option<usize> {
+    let routes = router.routes(harness::Family::V4);
+    let ours = routes.iter().filter(|route| route.protocol == "bgp");
+    let ours: Vec<_> = ours.collect();
+    let same = |route: &&&harness::KernelRoute| {
+        let mut gateways = route.gateways();
+        gateways.sort_unstable();
+        gateways == next_hops
+    };
+    (ours.iter().filter(same).count() == ours.len()).then_some(ours.len())
+}
+
+#[test]
+fn its_next_hop_leaves_the_kernel_and_no_route_is_written() {
+    need!("bird");
+    let topology = Topology::new();
+    let (one, router, two) = topology.three_in_a_row();
+    let holdfast = Holdfast::start(&topology, &router, CONFIG);
+    let _stays = Bird::start(&topology, &one, &bird(1));
+    let mut goes = Bird::start(&topology, &two, &bird(2));
+    holdfast.wait_established(&["10.1.0.2", "10.2.0.2"]);
+    wait_until(SOON, "all routes by both neighbors", || {
+        routes(&router, &["10.1.0.2", "10.2.0.2"]) == Some(ROUTES)
+    });
+
+    let log = topology.daemon_directory("monitor").join("routes");
+    topology.add_log("route notifications", &log);
+    let mut command = router.command("ip");
+    command.args(["-o", "-4", "monitor", "route"]);
+    let monitor = Process::start("ip monitor", command, &log);
+    // It listens once it tells of something.
+    let mut sign = 0..;
+    wait_until(SOON, "the monitor listens", || {
+        let route = format!("192.0.2.{}/32", sign.next().unwrap_or(0) % 256);
+        router.ip(&format!("route replace blackhole {route} proto static"));
+        monitor.log().contains("192.0.2.")
+    });
+
+    goes.kill();
+    wait_until(SOON, "all routes by the neighbor that is left", || {
+        routes(&router, &["10.1.0.2"]) == Some(ROUTES)
+    });
+    wait_until(SOON, "the table without the lost neighbor's paths", || {
+        holdfast.paths("198.18.0.7/32").len() == 1
+    });
+    let log = monitor.log();
+    let told = log.lines().filter(|line| line.contains("198.18."));
+    assert_eq!(told.count(), 0, "routes were written");
+}
