@@ -151,13 +151,21 @@ pub enum Event {
         resolution: Option<Arc<Resolution>>,
     },
     /// The kernel has the route in its present form.
-    RouteInstalled(IpNet),
+    RouteInstalled {
+        /// Its prefix.
+        prefix: IpNet,
+        /// How many [`apply`](FibHandle::apply) had been taken in by then: what was applied
+        /// later is not known yet.
+        taken: u64,
+    },
     /// The route is wanted and not in the kernel.
     RouteFailed {
         /// Its prefix.
         prefix: IpNet,
         /// The reason.
         error: RouteError,
+        /// As with [`RouteInstalled`](Self::RouteInstalled).
+        taken: u64,
     },
     /// The kernel no longer has a route of ours for this prefix, as asked for.
     RouteRemoved(IpNet),
@@ -291,7 +299,9 @@ impl FibHandle {
         rx.await.map_err(|_| FibError::Closed)
     }
 
-    /// Sets and withdraws routes. The last word on a prefix wins. Waits while the task is busy,
+    /// Sets and withdraws routes. The last word on a prefix wins, and is answered by
+    /// [`Event::RouteInstalled`], [`Event::RouteFailed`] or [`Event::RouteRemoved`], though it
+    /// may be the same as before. Waits while the task is busy,
     /// so that memory stays bounded; returns before the kernel has them.
     ///
     /// # Errors

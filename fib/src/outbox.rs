@@ -22,7 +22,7 @@ impl Subject {
     fn of(event: &Event) -> Self {
         match event {
             Event::NextHopChanged { key, .. } => Self::NextHop(*key),
-            Event::RouteInstalled(prefix)
+            Event::RouteInstalled { prefix, .. }
             | Event::RouteRemoved(prefix)
             | Event::RouteFailed { prefix, .. } => Self::Route(*prefix),
             Event::KernelRoute { prefix, source, .. } => Self::KernelRoute(*prefix, *source),

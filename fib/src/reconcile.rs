@@ -269,12 +269,16 @@ impl<P: Prefix> Reconciler<P> {
         let entry = self.entries.entry(prefix).or_default();
         let old = std::mem::replace(&mut entry.desired, class);
         entry.adopted = false;
-        // The same again is no news, and does not restart the clock or repeat the answer.
+        // The same again is no news and does not restart the clock, but it is answered.
         if old != class || class.is_none() {
             entry.trouble = Trouble::None;
             entry.told = false;
             entry.since = now;
             enqueue(&mut self.queue, prefix, entry);
+        } else if entry.told {
+            self.outcomes.push(Outcome::Installed(prefix));
+        } else if let Some(error) = entry.trouble.error() {
+            self.outcomes.push(Outcome::Failed(prefix, error));
         }
         if let Some(old) = old {
             self.classes.release(old, sets);

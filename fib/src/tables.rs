@@ -180,10 +180,12 @@ impl Tables {
         self.v4.is_settled() && self.v6.is_settled() && self.sets.objects.is_settled()
     }
 
-    /// What the owners are to be told.
-    pub(crate) fn take_events(&mut self) -> impl Iterator<Item = Event> + use<> {
-        let v4 = self.v4.take_outcomes().into_iter().map(event);
-        v4.chain(self.v6.take_outcomes().into_iter().map(event))
+    /// What the owners are to be told, `taken` batches of theirs having been taken in.
+    pub(crate) fn take_events(&mut self, taken: u64) -> impl Iterator<Item = Event> + use<> {
+        let v4 = self.v4.take_outcomes().into_iter();
+        let v6 = self.v6.take_outcomes().into_iter();
+        v4.map(move |outcome| event(outcome, taken))
+            .chain(v6.map(move |outcome| event(outcome, taken)))
     }
 
     /// Every route of a family, in no order.
@@ -203,13 +205,17 @@ fn own<P: Prefix>(reconciler: &mut Reconciler<P>, prefix: P, notice: RouteNotice
     }
 }
 
-fn event<P: Prefix>(outcome: Outcome<P>) -> Event {
+fn event<P: Prefix>(outcome: Outcome<P>, taken: u64) -> Event {
     match outcome {
-        Outcome::Installed(prefix) => Event::RouteInstalled(prefix.into()),
+        Outcome::Installed(prefix) => Event::RouteInstalled {
+            prefix: prefix.into(),
+            taken,
+        },
         Outcome::Removed(prefix) => Event::RouteRemoved(prefix.into()),
         Outcome::Failed(prefix, error) => Event::RouteFailed {
             prefix: prefix.into(),
             error,
+            taken,
         },
     }
 }

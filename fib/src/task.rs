@@ -100,6 +100,8 @@ struct Task {
     waiting: Vec<oneshot::Sender<()>>,
     started: Instant,
     timers: Timers,
+    /// Batches of changes taken in.
+    taken: u64,
     statistics: Statistics,
 }
 
@@ -343,6 +345,7 @@ impl Task {
                 resync: None,
                 last_resync: now,
             },
+            taken: 0,
             statistics: Statistics::default(),
         }
     }
@@ -436,6 +439,7 @@ impl Task {
         match command {
             Command::Apply(changes) => {
                 let now = self.seconds();
+                self.taken += 1;
                 self.state.apply(changes, now);
             }
             Command::Track(keys) => keys.into_iter().for_each(|key| self.track(key)),
@@ -632,7 +636,7 @@ impl Task {
     }
 
     fn report(&mut self) {
-        for event in self.state.tables.take_events() {
+        for event in self.state.tables.take_events(self.taken) {
             if self.route_events || matches!(event, Event::RouteFailed { .. }) {
                 self.outbox.push(event);
             }

@@ -188,6 +188,7 @@ async fn foreign_routes_are_left_alone() {
                 Event::RouteFailed {
                     prefix,
                     error: RouteError::Foreign,
+                    ..
                 } => Some(prefix),
                 _ => None,
             })
@@ -265,8 +266,9 @@ async fn stale_routes_are_adopted_then_swept() {
         .await
         .unwrap();
     fib.settled().await.unwrap();
-    event("adopted", &mut events, |e| {
-        (e == Event::RouteInstalled(net("192.0.2.0/24"))).then_some(())
+    event("adopted", &mut events, |e| match e {
+        Event::RouteInstalled { prefix, .. } => (prefix == net("192.0.2.0/24")).then_some(()),
+        _ => None,
     })
     .await;
     assert_eq!(ns.count(), 3);
@@ -353,7 +355,7 @@ async fn a_refused_route_is_told_and_tried_again() {
     .await
     .unwrap();
     let (prefix, error) = event("a refusal", &mut events, |e| match e {
-        Event::RouteFailed { prefix, error } => Some((prefix, error)),
+        Event::RouteFailed { prefix, error, .. } => Some((prefix, error)),
         _ => None,
     })
     .await;
@@ -431,4 +433,36 @@ async fn a_hundred_thousand_routes_in_and_out() {
     assert_eq!(ns.ip("-4 -o route show proto 186").lines().count(), 0);
     println!("100,000 routes in {added:?}, out {deleted:?}");
     assert!(added.as_secs() < 60 && deleted.as_secs() < 60);
+}
+
+#[tokio::test]
+async fn every_change_is_answered_with_the_number_of_its_batch() {
+    let Some(ns) = Net::with_links("answers", 1) else {
+        return;
+    };
+    let (fib, mut events) = ns.fib().await;
+    let blocked = net("198.51.100.0/24");
+    ns.ip("route add blackhole 198.51.100.0/24 metric 20 proto static");
+    // The second batch is the same as the first.
+    for batch in 1..=2 {
+        let route = via(&["10.0.1.2"]);
+        fib.apply(set(&[
+            ("192.0.2.0/24", &route),
+            ("198.51.100.0/24", &route),
+        ]))
+        .await
+        .unwrap();
+        let mut answers = Vec::new();
+        while answers.len() < 2 {
+            let answer = event("an answer", &mut events, |e| match e {
+                Event::RouteInstalled { prefix, taken } => Some((prefix, true, taken)),
+                Event::RouteFailed { prefix, taken, .. } => Some((prefix, false, taken)),
+                _ => None,
+            });
+            answers.push(answer.await);
+        }
+        answers.sort();
+        let installed = (net("192.0.2.0/24"), true, batch);
+        assert_eq!(answers, [installed, (blocked, false, batch)]);
+    }
 }

@@ -9,9 +9,8 @@ use ipnet::IpNet;
 pub(super) struct Answer {
     pub(super) prefix: IpNet,
     pub(super) answer: FibAnswer,
-    /// How many batches of changes the FIB had taken when it said so; none
-    /// where it does not say, and is believed to know of all of them.
-    pub(super) taken: Option<u64>,
+    /// How many batches of changes the FIB had taken when it said so.
+    pub(super) taken: u64,
 }
 
 /// An event that may be an answer.
@@ -22,32 +21,20 @@ pub(super) trait Answers {
 
 impl Answers for fib::Event {
     fn answer(&self) -> Option<Answer> {
-        let (prefix, answer) = match self {
-            fib::Event::RouteInstalled(prefix) => (*prefix, FibAnswer::Installed),
+        let (prefix, answer, taken) = match self {
+            fib::Event::RouteInstalled { prefix, taken } => (prefix, FibAnswer::Installed, taken),
             fib::Event::RouteFailed {
                 prefix,
                 error: fib::RouteError::Foreign,
-            } => (*prefix, FibAnswer::Foreign),
-            fib::Event::RouteFailed { prefix, .. } => (*prefix, FibAnswer::Failed),
+                taken,
+            } => (prefix, FibAnswer::Foreign, taken),
+            fib::Event::RouteFailed { prefix, taken, .. } => (prefix, FibAnswer::Failed, taken),
             _ => return None,
         };
         Some(Answer {
-            prefix,
+            prefix: *prefix,
             answer,
-            taken: None,
+            taken: *taken,
         })
     }
-}
-
-/// The changes so that each route of them is answered, though it may be what
-/// the FIB has already and says nothing about when it is asked for again: a
-/// route that was not wanted for a moment is. The last word on a prefix wins,
-/// so the kernel notices nothing.
-pub(super) fn all_answered(changes: fib::Changes) -> fib::Changes {
-    let changes = changes.into_iter();
-    let asked = changes.flat_map(|(prefix, route)| {
-        let before = route.is_some().then_some((prefix, None));
-        before.into_iter().chain([(prefix, route)])
-    });
-    asked.collect()
 }

@@ -22,7 +22,7 @@ use holdfast_rib::{
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::answers::{Answers, all_answered};
+use super::answers::Answers;
 use super::exports::Exports;
 use super::peers::{Peer, Policies};
 use super::request::Request;
@@ -282,8 +282,8 @@ impl Core {
 
     fn fib_event(&mut self, event: fib::Event, failures: &mut Failures) {
         if let Some(answer) = event.answer() {
-            let taken = answer.taken.unwrap_or_else(|| self.rib.fib_batch());
-            self.rib.fib_answered(answer.prefix, answer.answer, taken);
+            self.rib
+                .fib_answered(answer.prefix, answer.answer, answer.taken);
         }
         match event {
             fib::Event::NextHopChanged { key, resolution } => {
@@ -305,11 +305,11 @@ impl Core {
                 };
                 self.originate_from(prefix, source);
             }
-            fib::Event::RouteFailed { prefix, error } => {
+            fib::Event::RouteFailed { prefix, error, .. } => {
                 self.watch_fib(prefix, Some(error.to_string()));
                 failures.add(prefix, error);
             }
-            fib::Event::RouteInstalled(prefix) => self.watch_fib(prefix, None),
+            fib::Event::RouteInstalled { prefix, .. } => self.watch_fib(prefix, None),
             fib::Event::RouteRemoved(prefix) => self.watch_fib_removed(prefix),
             fib::Event::InterfaceChanged(interface) if interface.up => {
                 self.interface_up(&interface);
@@ -350,10 +350,7 @@ impl Core {
             self.pump_sweep();
             return;
         }
-        let mut changes = self.fib_routes(changes);
-        if self.waits_for_kernel() {
-            changes = all_answered(changes);
-        }
+        let changes = self.fib_routes(changes);
         let (mut track, mut untrack) = (Vec::new(), Vec::new());
         for event in tracking {
             match event {
