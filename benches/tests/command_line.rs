@@ -57,13 +57,17 @@ fn no_run_that_ends_is_a_failure() {
 }
 
 #[test]
-fn a_variant_that_no_scenario_has_is_a_failure() {
+fn a_variant_that_no_scenario_has_is_told_with_those_that_there_are() {
     let directory = tempfile::tempdir().expect("a directory");
     let results = directory.path().join("results.jsonl");
-    let which = ["--scenarios", "fib", "--variants", "3"];
     let common = ["--quick", "--runs", "1", "--results", text(&results)];
-    let said = refused(BENCH, &[&common[..], &which].concat());
-    assert!(said.contains("none of the daemons takes part"), "{said}");
+    for (scenario, variant, known) in [("fib", "3", "1, 16, 4"), ("ipv6", "1", "none at all")] {
+        let which = ["--scenarios", scenario, "--variants", variant];
+        let said = refused(BENCH, &[&common[..], &which].concat());
+        let reason = format!("no variant \"{variant}\", but {known}");
+        assert!(said.contains(&reason), "{said}");
+    }
+    assert!(!results.exists());
 }
 
 #[test]
@@ -156,4 +160,17 @@ fn help_shows_how_a_dump_is_sent() {
     let output = run(BGPLOAD, &["send", "--help"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("bgpload send --mrt "), "{said}");
+}
+
+#[test]
+fn a_next_hop_of_the_other_family_is_refused() {
+    for (verb, address, family) in [
+        ("full-table", "2001:db8::1", "Ipv4"),
+        ("send", "2001:db8::1", "Ipv4"),
+        ("ipv6", "192.0.2.1", "Ipv6"),
+    ] {
+        let said = refused(BGPLOAD, &[verb, "--table", "10", "--next-hop", address]);
+        let reason = format!("{address} is no next hop for {family} routes");
+        assert!(said.contains(&reason), "{said}");
+    }
 }

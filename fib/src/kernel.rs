@@ -10,7 +10,7 @@ use prefix_trie::PrefixMap;
 use crate::codec::{Notice, RouteNotice};
 use crate::family::Prefix;
 use crate::handle::Source;
-use crate::object::{Object, ObjectNotice};
+use crate::object::{ObjectNotice, ObjectTable};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::{Address, Interface, KernelView, is_link_local};
 
@@ -290,7 +290,7 @@ pub(crate) struct Mirror {
     addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: ForeignTables,
     /// Nexthop objects of others.
-    objects: BTreeMap<u32, Object>,
+    objects: ObjectTable,
 }
 
 impl Mirror {
@@ -389,20 +389,9 @@ impl Mirror {
         effects.resolution = true;
     }
 
-    /// Takes nexthop objects out, out of their groups, groups that are empty then, and the
-    /// routes that use what is gone.
-    fn take_out(&mut self, mut gone: BTreeSet<u32>) {
-        gone.retain(|id| self.objects.remove(id).is_some());
-        self.objects.retain(|&id, object| {
-            let Object::Group(group) = object else {
-                return true;
-            };
-            group.members.retain(|member| !gone.contains(&member.id));
-            if group.members.is_empty() {
-                gone.insert(id);
-            }
-            !group.members.is_empty()
-        });
+    /// Takes nexthop objects out, with the routes that use what is gone.
+    fn take_out(&mut self, gone: BTreeSet<u32>) {
+        let (gone, _) = self.objects.take_out(gone);
         if !gone.is_empty() {
             let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
             self.routes.v4.lose(dead);
@@ -413,37 +402,14 @@ impl Mirror {
     /// The next hops of a route of others.
     pub(crate) fn hops(&self, route: &KernelRoute) -> Vec<KernelHop> {
         match route.kind {
-            KernelKind::Nexthop(id) => self.hops_of(id, 1),
+            KernelKind::Nexthop(id) => self.objects.hops(id),
             _ => route.hops().to_vec(),
-        }
-    }
-
-    fn hops_of(&self, object: u32, weight: u16) -> Vec<KernelHop> {
-        match self.objects.get(&object) {
-            Some(Object::Hop(hop)) => vec![KernelHop { weight, ..*hop }],
-            Some(Object::Group(group)) => {
-                let members = group.members.iter();
-                members
-                    .filter(|member| member.id != object)
-                    .flat_map(|member| {
-                        let weight = u16::try_from(member.weight).unwrap_or(u16::MAX);
-                        match self.objects.get(&member.id) {
-                            Some(Object::Hop(hop)) => Some(KernelHop { weight, ..*hop }),
-                            _ => None,
-                        }
-                    })
-                    .collect()
-            }
-            _ => Vec::new(),
         }
     }
 
     fn lose(&mut self, loss: Loss, effects: &mut Effects) {
         if let Loss::Link(ifindex) | Loss::Carrier(ifindex) = loss {
-            let on_link = |o: &Object| matches!(o, Object::Hop(hop) if hop.ifindex == ifindex);
-            let objects = self.objects.iter().filter(|(_, object)| on_link(object));
-            let gone = objects.map(|(&id, _)| id).collect();
-            self.take_out(gone);
+            self.take_out(self.objects.on_link(ifindex));
         }
         self.routes.lose(loss);
         effects.resolution = true;

@@ -12,7 +12,9 @@ use hashbrown::HashMap;
 use nix::errno::Errno;
 
 use crate::codec::PROTOCOL_BGP;
-use crate::object::{Group, GroupMember, Object, ObjectNotice, ObjectOperation, ObjectVerb};
+use crate::object::{
+    Group, GroupMember, Object, ObjectNotice, ObjectOperation, ObjectTable, ObjectVerb,
+};
 use crate::route::KernelHop;
 
 /// The first number of all. Far from where zebra and the kernel begin to count.
@@ -37,8 +39,6 @@ struct Wanted {
     role: Role,
     /// Sets that use it, and groups that it is in.
     users: u32,
-    /// Why the kernel did not take it.
-    refused: Option<Errno>,
 }
 
 /// See the [module](self).
@@ -47,7 +47,9 @@ pub(crate) struct Objects {
     wanted: BTreeMap<u32, Wanted>,
     by_object: HashMap<(Object, Role), u32>,
     /// What the kernel has under our numbers.
-    kernel: BTreeMap<u32, Object>,
+    kernel: ObjectTable,
+    /// What the kernel did not take, and why.
+    refused: BTreeMap<u32, Errno>,
     /// Numbers that may differ between the two.
     dirty: BTreeSet<u32>,
     /// Numbers that may have no users any more.
@@ -68,7 +70,8 @@ impl Objects {
         Self {
             wanted: BTreeMap::new(),
             by_object: HashMap::new(),
-            kernel: BTreeMap::new(),
+            kernel: ObjectTable::default(),
+            refused: BTreeMap::new(),
             dirty: BTreeSet::new(),
             idle: BTreeSet::new(),
             first,
@@ -157,9 +160,14 @@ impl Objects {
             object,
             role,
             users: 0,
-            refused: None,
         };
         self.wanted.insert(id, wanted);
+    }
+
+    /// Whether there are numbers for a group of so many members.
+    pub(crate) fn has_room(&self, members: usize) -> bool {
+        let taken = self.wanted.len() + self.kernel.len();
+        taken + members < IDS as usize / 2
     }
 
     fn free_id(&mut self) -> u32 {
@@ -169,7 +177,7 @@ impl Objects {
                 end if end == self.first + IDS => self.first,
                 next => next,
             };
-            if !self.wanted.contains_key(&id) && !self.kernel.contains_key(&id) {
+            if !self.wanted.contains_key(&id) && self.kernel.get(id).is_none() {
                 return id;
             }
         }
@@ -181,7 +189,7 @@ impl Objects {
         let Some(wanted) = self.wanted.get_mut(&id) else {
             return;
         };
-        wanted.refused = None;
+        self.refused.remove(&id);
         let old = std::mem::replace(&mut wanted.object, new.clone());
         let role = wanted.role;
         self.unindex(&old, role, id);
@@ -225,6 +233,7 @@ impl Objects {
                 continue;
             };
             self.unindex(&wanted.object, wanted.role, id);
+            self.refused.remove(&id);
             self.dirty.insert(id);
             for member in member_ids(&wanted.object) {
                 self.release(member);
@@ -238,9 +247,9 @@ impl Objects {
         self.keep = false;
     }
 
-    /// What the object is to be.
-    pub(crate) fn object(&self, id: u32) -> Option<&Object> {
-        self.wanted.get(&id).map(|wanted| &wanted.object)
+    /// The next hops that an object stands for in the kernel.
+    pub(crate) fn hops(&self, id: u32) -> Vec<KernelHop> {
+        self.kernel.hops(id)
     }
 
     /// Whether routes may use the object now.
@@ -248,9 +257,9 @@ impl Objects {
     /// # Errors
     /// Why the kernel did not take it.
     pub(crate) fn ready(&self, id: u32) -> Result<(), Errno> {
-        match self.wanted.get(&id).and_then(|wanted| wanted.refused) {
-            Some(errno) => Err(errno),
-            None if self.kernel.contains_key(&id) => Ok(()),
+        match self.refused.get(&id) {
+            Some(errno) => Err(*errno),
+            None if self.kernel.get(id).is_some() => Ok(()),
             None => Err(Errno::ENOENT),
         }
     }
@@ -267,14 +276,13 @@ impl Objects {
     pub(crate) fn next_operations(&mut self) -> Vec<ObjectOperation> {
         let dirty = std::mem::take(&mut self.dirty);
         let mut operations = Vec::new();
-        let mut after: BTreeMap<u32, Object> = BTreeMap::new();
         let (mut groups, mut surplus) = (Vec::new(), BTreeSet::new());
         for id in dirty {
             match self.wanted.get(&id).map(|wanted| &wanted.object) {
-                Some(object) if self.kernel.get(&id) == Some(object) => {}
+                Some(object) if self.kernel.get(id) == Some(object) => {}
                 Some(Object::Group(group)) => groups.push((id, group)),
                 Some(object) => operations.push(set(id, object.clone())),
-                None if self.kernel.contains_key(&id) => {
+                None if self.kernel.get(id).is_some() => {
                     surplus.insert(id);
                 }
                 None => {}
@@ -286,19 +294,17 @@ impl Objects {
         for &id in &leave {
             operations.push(delete(id));
         }
-        for id in self.groups_of(&leave) {
-            if let Some(Object::Group(group)) = self.kernel.get(&id) {
-                after.insert(id, Object::Group(without(group, &leave)));
-            }
-        }
         for (id, group) in groups {
-            let object = Object::Group(group.clone());
-            if after.get(&id).or(self.kernel.get(&id)) != Some(&object) {
-                operations.push(set(id, object));
+            let left = match self.kernel.get(id) {
+                Some(Object::Group(present)) => Some(present.without(&leave)),
+                _ => None,
+            };
+            if left.as_ref() != Some(group) {
+                operations.push(set(id, Object::Group(group.clone())));
             }
         }
         for id in wait {
-            match self.kernel.get(&id) {
+            match self.kernel.get(id) {
                 Some(Object::Group(_)) => operations.push(delete(id)),
                 // Once the groups are changed.
                 _ if operations.is_empty() => operations.push(delete(id)),
@@ -312,32 +318,18 @@ impl Objects {
 
     /// Next hops that may leave their groups at once, and everything else.
     fn split_surplus(&self, surplus: &BTreeSet<u32>) -> (BTreeSet<u32>, BTreeSet<u32>) {
-        let is_hop = |id: &u32| matches!(self.kernel.get(id), Some(Object::Hop(_)));
+        let is_hop = |id: &u32| matches!(self.kernel.get(*id), Some(Object::Hop(_)));
         let hops: BTreeSet<u32> = surplus.iter().copied().filter(is_hop).collect();
-        let lonely = self
+        let lonely: BTreeSet<u32> = self
             .kernel
-            .iter()
+            .groups()
             .filter(|(id, _)| !surplus.contains(id))
-            .filter_map(|(_, object)| match object {
-                Object::Group(group) => Some(group),
-                _ => None,
-            })
-            .filter(|group| group.members.iter().all(|m| hops.contains(&m.id)))
-            .flat_map(|group| group.members.iter().map(|m| m.id))
-            .collect::<BTreeSet<u32>>();
+            .filter(|(_, group)| group.members.iter().all(|m| hops.contains(&m.id)))
+            .flat_map(|(_, group)| group.members.iter().map(|m| m.id))
+            .collect();
         let leave: BTreeSet<u32> = hops.difference(&lonely).copied().collect();
         let wait = surplus.difference(&leave).copied().collect();
         (leave, wait)
-    }
-
-    /// Groups in the kernel with one of `members`.
-    fn groups_of(&self, members: &BTreeSet<u32>) -> Vec<u32> {
-        let has = |object: &Object| match object {
-            Object::Group(group) => group.members.iter().any(|m| members.contains(&m.id)),
-            _ => false,
-        };
-        let groups = self.kernel.iter().filter(|(_, object)| has(object));
-        groups.map(|(&id, _)| id).collect()
     }
 
     /// How an operation went. Returns the objects that vanished with it.
@@ -354,8 +346,8 @@ impl Objects {
             }
             (ObjectVerb::Delete, Ok(()) | Err(Errno::ENOENT)) => self.take_out([id].into()),
             (ObjectVerb::Set(_), Err(errno)) => {
-                if let Some(wanted) = self.wanted.get_mut(&id) {
-                    wanted.refused = Some(errno);
+                if self.wanted.contains_key(&id) {
+                    self.refused.insert(id, errno);
                 }
                 BTreeSet::new()
             }
@@ -363,30 +355,24 @@ impl Objects {
         }
     }
 
-    /// Next hops that the kernel did not take, with the reason.
-    pub(crate) fn refused_hops(&self) -> impl Iterator<Item = (KernelHop, Errno)> + '_ {
-        self.wanted.values().filter_map(|wanted| {
-            let Object::Hop(hop) = wanted.object else {
-                return None;
-            };
-            Some((hop, wanted.refused?))
+    /// Next hops that the kernel did not take.
+    pub(crate) fn refused_hops(&self) -> impl Iterator<Item = KernelHop> + '_ {
+        let refused = self.refused.keys().filter_map(|id| self.wanted.get(id));
+        refused.filter_map(|wanted| match wanted.object {
+            Object::Hop(hop) => Some(hop),
+            _ => None,
         })
     }
 
     /// Tries again what the kernel refused. Returns whether there was any.
     pub(crate) fn retry(&mut self) -> bool {
-        let mut any = false;
-        for (&id, wanted) in &mut self.wanted {
-            if wanted.refused.take().is_some() {
-                self.dirty.insert(id);
-                any = true;
-            }
-        }
-        any
+        let refused = std::mem::take(&mut self.refused);
+        self.dirty.extend(refused.keys());
+        !refused.is_empty()
     }
 
     pub(crate) fn has_refused(&self) -> bool {
-        self.wanted.values().any(|wanted| wanted.refused.is_some())
+        !self.refused.is_empty()
     }
 
     // ===== What the kernel says =====
@@ -410,54 +396,36 @@ impl Objects {
 
     /// The link went down: its objects are gone, without a word.
     pub(crate) fn lose_link(&mut self, ifindex: u32) -> BTreeSet<u32> {
-        let on_link = |object: &Object| matches!(object, Object::Hop(h) if h.ifindex == ifindex);
-        let objects = self.kernel.iter().filter(|(_, object)| on_link(object));
-        let gone = objects.map(|(&id, _)| id).collect();
-        self.take_out(gone)
+        self.take_out(self.kernel.on_link(ifindex))
     }
 
-    /// Takes `gone` out of the picture of the kernel, out of their groups, and groups that are
-    /// empty then. Returns all that went.
-    fn take_out(&mut self, mut gone: BTreeSet<u32>) -> BTreeSet<u32> {
-        gone.retain(|id| self.kernel.remove(id).is_some());
-        for id in self.groups_of(&gone) {
-            let Some(Object::Group(group)) = self.kernel.get(&id) else {
-                continue;
-            };
-            let rest = without(group, &gone);
-            self.dirty.insert(id);
-            if rest.members.is_empty() {
-                self.kernel.remove(&id);
-                gone.insert(id);
-            } else {
-                self.kernel.insert(id, Object::Group(rest));
-            }
-        }
-        self.dirty.extend(&gone);
+    fn take_out(&mut self, gone: BTreeSet<u32>) -> BTreeSet<u32> {
+        let (gone, smaller) = self.kernel.take_out(gone);
+        self.dirty.extend(gone.iter().chain(&smaller));
         gone
     }
 
     /// A dump begins: every object follows as [`heard`](Self::heard). Returns what was known, for
     /// [`restore`](Self::restore).
-    pub(crate) fn begin_dump(&mut self) -> BTreeMap<u32, Object> {
+    pub(crate) fn begin_dump(&mut self) -> ObjectTable {
         std::mem::take(&mut self.kernel)
     }
 
     /// The dump broke off.
-    pub(crate) fn restore(&mut self, old: BTreeMap<u32, Object>) {
+    pub(crate) fn restore(&mut self, old: ObjectTable) {
         self.kernel = old;
     }
 
     /// The dump is complete. What an earlier run left is ours from now on.
     pub(crate) fn end_dump(&mut self) {
-        self.dirty
-            .extend(self.wanted.keys().chain(self.kernel.keys()));
+        self.dirty.extend(self.wanted.keys());
+        self.dirty.extend(self.kernel.iter().map(|(id, _)| id));
         let known = |id: &u32| self.wanted.contains_key(id);
         let mut found: Vec<(u32, Object)> = self
             .kernel
             .iter()
             .filter(|(id, _)| !known(id))
-            .map(|(&id, object)| (id, object.clone()))
+            .map(|(id, object)| (id, object.clone()))
             .collect();
         let in_groups: BTreeSet<u32> = found.iter().flat_map(|(_, o)| member_ids(o)).collect();
         // Members before their groups.
@@ -506,13 +474,5 @@ fn member_ids(object: &Object) -> Vec<u32> {
     match object {
         Object::Group(group) => group.members.iter().map(|member| member.id).collect(),
         _ => Vec::new(),
-    }
-}
-
-fn without(group: &Group, gone: &BTreeSet<u32>) -> Group {
-    let members = group.members.iter().filter(|m| !gone.contains(&m.id));
-    Group {
-        members: members.copied().collect(),
-        resilient: group.resilient,
     }
 }

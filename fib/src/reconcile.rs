@@ -69,25 +69,33 @@ enum Actual {
     Many(Box<Vec<Installed>>),
 }
 
-/// How many routes in the kernel use each nexthop object.
+/// How many routes in the kernel use what.
 #[derive(Debug, Default)]
-struct Uses(HashMap<u32, u32>);
+struct Uses {
+    objects: HashMap<u32, u32>,
+    /// Routes that name their next hops themselves.
+    plain: usize,
+}
 
 impl Uses {
     fn add(&mut self, route: &KernelRoute) {
-        if let KernelKind::Nexthop(id) = route.kind {
-            *self.0.entry(id).or_default() += 1;
+        match route.kind {
+            KernelKind::Nexthop(id) => *self.objects.entry(id).or_default() += 1,
+            KernelKind::Unicast(_) => self.plain += 1,
+            _ => {}
         }
     }
 
     fn remove(&mut self, route: &KernelRoute) {
-        let KernelKind::Nexthop(id) = route.kind else {
-            return;
+        let id = match route.kind {
+            KernelKind::Nexthop(id) => id,
+            KernelKind::Unicast(_) => return self.plain = self.plain.saturating_sub(1),
+            _ => return,
         };
-        if let Some(count) = self.0.get_mut(&id) {
+        if let Some(count) = self.objects.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
-                self.0.remove(&id);
+                self.objects.remove(&id);
             }
         }
     }
@@ -406,6 +414,10 @@ impl<P: Prefix> Reconciler<P> {
 
     /// The kernel dropped routes of ours, or parts of them, without telling each.
     pub(crate) fn lose(&mut self, loss: Loss) {
+        // Those that use objects are lost with them.
+        if self.uses.plain == 0 && !matches!(loss, Loss::Address(_)) {
+            return;
+        }
         let mut uses = std::mem::take(&mut self.uses);
         self.visit(|entry| {
             let mut hit = false;
@@ -446,7 +458,7 @@ impl<P: Prefix> Reconciler<P> {
 
     /// Whether a route in the kernel uses the nexthop object.
     pub(crate) fn uses(&self, object: u32) -> bool {
-        self.uses.0.contains_key(&object)
+        self.uses.objects.contains_key(&object)
     }
 
     /// Whether others have a route of this prefix and metric. `overwritten`: it took the place
@@ -468,6 +480,17 @@ impl<P: Prefix> Reconciler<P> {
         entry.trouble = Trouble::None;
         entry.told = false;
         enqueue(&mut self.queue, prefix, entry);
+    }
+
+    /// Takes `keys` as all routes of others.
+    pub(crate) fn restore_foreign(&mut self, keys: &HashSet<(P, u32)>) {
+        let gone = self.foreign.difference(keys).map(|key| (*key, false));
+        let new = keys.difference(&self.foreign).map(|key| (*key, true));
+        let mut changes: Vec<((P, u32), bool)> = gone.chain(new).collect();
+        changes.sort_unstable();
+        for ((prefix, metric), present) in changes {
+            self.set_foreign(prefix, metric, present, false);
+        }
     }
 
     /// A dump begins: every route of ours follows as [`kernel_added`](Self::kernel_added), and
@@ -697,7 +720,7 @@ fn with_hops(route: Arc<KernelRoute>, sets: &Sets) -> Arc<KernelRoute> {
         return route;
     };
     Arc::new(KernelRoute {
-        kind: KernelKind::Unicast(sets.hops_of(id)),
+        kind: KernelKind::Unicast(sets.objects.hops(id)),
         ..*route
     })
 }

@@ -11,7 +11,6 @@ use hashbrown::{HashMap, HashSet};
 use nix::errno::Errno;
 
 use crate::handle::TrackKey;
-use crate::object::Object;
 use crate::objects::Objects;
 use crate::resolve::{Resolve, Resolved};
 use crate::route::{KernelHop, KernelKind, NextHop};
@@ -150,7 +149,8 @@ impl Sets {
 
     fn bind(&mut self, id: SetId) {
         let resolved = self.get(id).and_then(|set| set.resolved.clone());
-        let Some(resolved) = resolved.filter(|r| self.enabled && representable(&r.hops)) else {
+        let fits = |r: &Resolved| representable(&r.hops) && self.objects.has_room(r.hops.len());
+        let Some(resolved) = resolved.filter(|r| self.enabled && fits(r)) else {
             return;
         };
         let object = match resolved.hops.as_slice() {
@@ -281,7 +281,7 @@ impl Sets {
 
     /// Takes note of what the kernel did not take. Returns whether that is news.
     pub(crate) fn note_refused(&mut self) -> bool {
-        let refused: HashSet<KernelHop> = self.objects.refused_hops().map(|(hop, _)| hop).collect();
+        let refused: HashSet<KernelHop> = self.objects.refused_hops().collect();
         let news = !refused.is_subset(&self.refused);
         self.refused.extend(refused);
         news
@@ -304,26 +304,6 @@ impl Sets {
         match kind {
             KernelKind::Nexthop(id) => self.objects.ready(*id).err(),
             _ => None,
-        }
-    }
-
-    /// The next hops of an object of ours.
-    pub(crate) fn hops_of(&self, object: u32) -> Vec<KernelHop> {
-        match self.objects.object(object) {
-            Some(Object::Hop(hop)) => vec![*hop],
-            Some(Object::Group(group)) => {
-                let member = |member: &crate::object::GroupMember| {
-                    let Some(Object::Hop(hop)) = self.objects.object(member.id) else {
-                        return None;
-                    };
-                    let weight = u16::try_from(member.weight).unwrap_or(u16::MAX);
-                    Some(KernelHop { weight, ..*hop })
-                };
-                let mut hops: Vec<KernelHop> = group.members.iter().filter_map(member).collect();
-                hops.sort_unstable();
-                hops
-            }
-            _ => Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Both families' reconcilers, and the way from a prefix to the right one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::codec::RouteNotice;
 use crate::family::Prefix;
 use crate::handle::{Event, Family, RouteStatus};
 use crate::kernel::{ForeignTables, Loss};
-use crate::object::{Object, ObjectNotice, ObjectOperation};
+use crate::object::{ObjectNotice, ObjectOperation, ObjectTable};
 use crate::objects::Objects;
 use crate::reconcile::{Outcome, Reconciler, Seconds};
 use crate::resolve::Resolve;
@@ -122,25 +122,21 @@ impl Tables {
     }
 
     /// Returns what was known of nexthop objects, for [`abort_dump`](Self::abort_dump).
-    pub(crate) fn begin_dump(&mut self) -> BTreeMap<u32, Object> {
+    pub(crate) fn begin_dump(&mut self) -> ObjectTable {
         self.v4.begin_dump();
         self.v6.begin_dump();
         self.sets.objects.begin_dump()
     }
 
     /// The dump broke off.
-    pub(crate) fn abort_dump(&mut self, objects: BTreeMap<u32, Object>) {
+    pub(crate) fn abort_dump(&mut self, objects: ObjectTable) {
         self.sets.objects.restore(objects);
     }
 
     /// Takes `foreign` as all routes of others in our table.
     pub(crate) fn restore_foreign(&mut self, foreign: &ForeignTables) {
-        for (prefix, metric) in foreign.v4.keys() {
-            self.v4.set_foreign(prefix, metric, true, false);
-        }
-        for (prefix, metric) in foreign.v6.keys() {
-            self.v6.set_foreign(prefix, metric, true, false);
-        }
+        self.v4.restore_foreign(&foreign.v4.keys().collect());
+        self.v6.restore_foreign(&foreign.v6.keys().collect());
     }
 
     /// The dump is complete: what it did not show is gone.

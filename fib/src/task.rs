@@ -30,7 +30,7 @@ use crate::handle::{
 };
 use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
-use crate::object::Object;
+use crate::object::ObjectTable;
 use crate::outbox::Outbox;
 use crate::reconcile::{Operation, Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, Resolve};
@@ -80,7 +80,7 @@ struct State {
 
 /// What was known before a dump.
 struct Before {
-    objects: BTreeMap<u32, Object>,
+    objects: ObjectTable,
     mirror: Mirror,
     neighbours: ForeignTables,
 }
@@ -129,9 +129,7 @@ pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(),
         Kernel::Off => None,
         Kernel::On => Some(connect(&options).await?),
     };
-    let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
     let mut task = Task::new(&options, channels, io);
-    task.state.tables = Tables::new(options.table, options.stale != Stale::Sweep, objects);
     task.first_dump().await?;
     tokio::spawn(task.run());
     Ok(())
@@ -156,6 +154,7 @@ async fn connect(options: &FibOptions) -> Result<Io, FibError> {
 impl State {
     /// Takes in one notification.
     fn hear(&mut self, notice: Notice) {
+        let vanished = matches!(&notice, Notice::Nexthop(object) if object.gone);
         match notice {
             Notice::Route(route) => self.hear_route(route),
             Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
@@ -164,9 +163,14 @@ impl State {
             notice => self.mirror.update(&notice, &mut self.effects),
         }
         // At once, since the next notification may be about a route that came after the loss.
-        for loss in std::mem::take(&mut self.effects.losses) {
+        let losses = std::mem::take(&mut self.effects.losses);
+        for &loss in &losses {
             self.tables.lose(loss);
             self.neighbours.lose(loss);
+        }
+        // Of others' routes that went with it the kernel says as little.
+        if !losses.is_empty() || vanished {
+            self.restore_foreign();
         }
     }
 
@@ -313,6 +317,7 @@ impl Task {
     fn new(options: &FibOptions, channels: Channels, io: Option<Io>) -> Self {
         let now = Instant::now();
         let keep = options.stale != Stale::Sweep;
+        let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
         Self {
             state: State {
                 table: options.table,
@@ -321,7 +326,7 @@ impl Task {
                 kernel: options.kernel,
                 mirror: Mirror::default(),
                 neighbours: ForeignTables::default(),
-                tables: Tables::new(options.table, keep, false),
+                tables: Tables::new(options.table, keep, objects),
                 effects: Effects::default(),
             },
             io,

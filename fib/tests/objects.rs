@@ -350,3 +350,34 @@ async fn daemons_of_two_tables_leave_each_others_objects_alone() {
     let (groups, hops) = objects(&ns);
     assert_eq!((groups.len(), hops.len()), (1, 2));
 }
+
+#[tokio::test]
+async fn a_foreign_route_that_goes_with_its_link_or_object_makes_room_for_ours() {
+    let Some(ns) = Net::with_links("room", 2) else {
+        return;
+    };
+    let (fib, _events) = ns.fib().await;
+    let (prefix, ours) = ("198.51.100.0/24", via(&["10.0.2.2"]));
+    ns.ip("nexthop add id 7 via 10.0.1.2 dev e1 proto static");
+    for (theirs, goes) in [
+        ("via 10.0.1.2", "link set e1 down"),
+        ("nhid 7", "nexthop del id 7"),
+    ] {
+        ns.ip(&format!(
+            "route add {prefix} {theirs} proto static metric 20"
+        ));
+        fib.apply(set(&[(prefix, &ours)])).await.unwrap();
+        fib.settled().await.unwrap();
+        assert!(ns.ours(prefix).is_empty(), "theirs was there first");
+        ns.ip(goes);
+        eventually("the route in place of theirs", || {
+            routers(&ns, prefix) == ["10.0.2.2"]
+        })
+        .await;
+        fib.apply(unset(&[prefix])).await.unwrap();
+        fib.settled().await.unwrap();
+        // The link's objects went with it.
+        ns.ip("link set e1 up");
+        ns.ip("nexthop replace id 7 via 10.0.1.2 dev e1 proto static");
+    }
+}

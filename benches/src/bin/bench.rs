@@ -131,6 +131,7 @@ fn check(cli: &Cli, plan: &Plan, results: &Results) -> Result<()> {
     if !cli.quick && !cli.no_page {
         report::check(&cli.page, &plan.scenarios)?;
     }
+    plan.check_variants()?;
     results.check_writable()
 }
 

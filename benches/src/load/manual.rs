@@ -183,7 +183,7 @@ fn received(hub: &Hub, id: SessionId, start: Instant) -> Outcome {
 /// numbers that are none.
 fn localized(params: &Params) -> Result<Params, Error> {
     let mut params = params.clone();
-    params.check_own_as(1)?;
+    params.check_session(1)?;
     if params.local.is_none() {
         let any = match params.to {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

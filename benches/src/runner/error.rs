@@ -46,6 +46,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A variant that none of the scenarios has.
+    #[error("the scenarios have no variant {name:?}, but {known}")]
+    Variant {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// No run came to its end.
     #[error("no run came to its end; {0}")]
     NoRun(String),

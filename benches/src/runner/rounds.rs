@@ -1,5 +1,6 @@
 //! Runs cases in turns and keeps what comes out.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -103,11 +104,42 @@ pub fn run(
     Ok(records)
 }
 
-fn cases(plan: &Plan, scenario: Scenario) -> Vec<(Case, Past)> {
+impl Plan {
+    /// Finds a variant that none of the scenarios has for any of the daemons.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Variant`]
+    pub fn check_variants(&self) -> Result<()> {
+        let known: BTreeSet<String> = self
+            .scenarios
+            .iter()
+            .flat_map(|scenario| all_cases(self, *scenario))
+            .map(|case| case.variant)
+            .filter(|variant| !variant.is_empty())
+            .collect();
+        match self.variants.iter().find(|name| !known.contains(*name)) {
+            Some(name) => Err(Error::Variant {
+                name: name.clone(),
+                known: match known.is_empty() {
+                    true => "none at all".to_owned(),
+                    false => Vec::from_iter(known).join(", "),
+                },
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn all_cases(plan: &Plan, scenario: Scenario) -> impl Iterator<Item = Case> {
     plan.daemons
         .iter()
-        .filter(|daemon| scenario.includes(**daemon))
-        .flat_map(|daemon| scenario.cases(*daemon, plan.scale))
+        .filter(move |daemon| scenario.includes(**daemon))
+        .flat_map(move |daemon| scenario.cases(*daemon, plan.scale))
+}
+
+fn cases(plan: &Plan, scenario: Scenario) -> Vec<(Case, Past)> {
+    all_cases(plan, scenario)
         .filter(|case| plan.variants.is_empty() || plan.variants.contains(&case.variant))
         .map(|case| (case, Past::default()))
         .collect()

@@ -1,40 +1,25 @@
 //! What the FIB says of routes, as the table takes it.
 
-use holdfast_fib as fib;
+use holdfast_fib::{Event, RouteError};
 use holdfast_rib::FibAnswer;
 use ipnet::IpNet;
 
-/// What became of a prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) prefix: IpNet,
-    pub(super) answer: FibAnswer,
-    /// How many batches of changes the FIB had taken when it said so.
-    pub(super) taken: u64,
-}
-
-/// An event that may be an answer.
-pub(super) trait Answers {
-    /// The answer; none where the event is about something else.
-    fn answer(&self) -> Option<Answer>;
-}
-
-impl Answers for fib::Event {
-    fn answer(&self) -> Option<Answer> {
-        let (prefix, answer, taken) = match self {
-            fib::Event::RouteInstalled { prefix, taken } => (prefix, FibAnswer::Installed, taken),
-            fib::Event::RouteFailed {
-                prefix,
-                error: fib::RouteError::Foreign,
-                taken,
-            } => (prefix, FibAnswer::Foreign, taken),
-            fib::Event::RouteFailed { prefix, taken, .. } => (prefix, FibAnswer::Failed, taken),
-            _ => return None,
-        };
-        Some(Answer {
-            prefix: *prefix,
-            answer,
-            taken: *taken,
-        })
+/// What became of a prefix, and how many batches of changes the FIB had taken
+/// when it said so; none where the event is about something else.
+pub(super) fn answer(event: &Event) -> Option<(IpNet, FibAnswer, u64)> {
+    match event {
+        Event::RouteInstalled { prefix, taken } => Some((*prefix, FibAnswer::Installed, *taken)),
+        Event::RouteFailed {
+            prefix,
+            error,
+            taken,
+        } => {
+            let answer = match error {
+                RouteError::Foreign => FibAnswer::Foreign,
+                _ => FibAnswer::Failed,
+            };
+            Some((*prefix, answer, *taken))
+        }
+        _ => None,
     }
 }

@@ -22,7 +22,7 @@ use holdfast_rib::{
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::answers::Answers;
+use super::answers::answer;
 use super::exports::Exports;
 use super::peers::{Peer, Policies};
 use super::request::Request;
@@ -281,9 +281,8 @@ impl Core {
     }
 
     fn fib_event(&mut self, event: fib::Event, failures: &mut Failures) {
-        if let Some(answer) = event.answer() {
-            self.rib
-                .fib_answered(answer.prefix, answer.answer, answer.taken);
+        if let Some((prefix, answer, taken)) = answer(&event) {
+            self.rib.fib_answered(prefix, answer, taken);
         }
         match event {
             fib::Event::NextHopChanged { key, resolution } => {

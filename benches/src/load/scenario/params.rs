@@ -372,7 +372,15 @@ impl Params {
 
     /// Refuses AS numbers that a session cannot have, 0 (RFC 7607 section 2)
     /// and what has more than 32 bits.
-    pub(crate) fn check_own_as(&self, sessions: usize) -> Result<(), Error> {
+    /// Also a next hop that routes of the family cannot have.
+    pub(crate) fn check_session(&self, sessions: usize) -> Result<(), Error> {
+        let family = self.clone().resolve().family.unwrap_or_default();
+        let wrong = |address: &IpAddr| address.is_ipv4() != (family == Family::Ipv4);
+        if let Some(address) = self.next_hop.filter(wrong) {
+            return Err(Error::Parameters(format!(
+                "{address} is no next hop for {family:?} routes"
+            )));
+        }
         let last = u64::from(self.first_as) + sessions.max(1) as u64 - 1;
         if self.first_as == 0 || self.daemon_as == 0 {
             return Err(Error::Parameters("AS 0 is no AS number".into()));
@@ -393,7 +401,7 @@ impl Params {
     /// [`Error::Parameters`]
     pub fn check(&self) -> Result<(), Error> {
         let sessions = self.peers().len();
-        self.check_own_as(sessions)?;
+        self.check_session(sessions)?;
         let last = self.first_as.saturating_add(sessions.max(1) as u32 - 1);
         match !self.ibgp() && (self.first_as..=last).contains(&self.daemon_as) {
             true => Err(Error::Parameters(format!(
