@@ -556,13 +556,14 @@ impl Core {
     }
 
     /// Peers on the link of an interface that came up need not wait for their
-    /// ConnectRetry time.
+    /// ConnectRetry time. Those that are up do not care (RFC 4271 section
+    /// 8.2.2); but one may only seem so, since it was told to stop a moment
+    /// ago when the link was down, and would wait for this forever.
     pub(super) fn interface_up(&mut self, interface: &Interface) {
         let on_link = |peer: &&Peer| {
             let address = peer.settings.address;
             let mut subnets = interface.addresses.iter().map(|a| a.subnet());
-            let waits = peer.up.is_none() && may_run(&peer.settings, &peer.config);
-            waits && subnets.any(|subnet| subnet.contains(&address))
+            may_run(&peer.settings, &peer.config) && subnets.any(|subnet| subnet.contains(&address))
         };
         for peer in self.peers.values().filter(on_link) {
             peer.session.tell(Command::Event(Event::AutomaticStart));
