@@ -91,3 +91,26 @@ fn its_next_hop_leaves_the_kernel_and_no_route_is_written() {
     let told = log.lines().filter(|line| line.contains("198.18."));
     assert_eq!(told.count(), 0, "routes were written");
 }
+
+#[test]
+fn a_link_that_flaps_within_a_moment_does_not_end_its_session_for_good() {
+    need!("bird");
+    let topology = Topology::new();
+    let (source, router, _) = topology.three_in_a_row();
+    let holdfast = Holdfast::start(&topology, &router, CONFIG);
+    let _bird = Bird::start(&topology, &source, &bird(1));
+    let batch = topology.daemon_directory("flap").join("batch");
+    std::fs::write(&batch, "link set eth1 down\nlink set eth1 up\n").expect("a file");
+    for _ in 0..3 {
+        holdfast.wait_established(&["10.1.0.2"]);
+        wait_until(SOON, "all routes", || {
+            routes(&router, &["10.1.0.2"]) == Some(ROUTES)
+        });
+        router.ip(&format!("-batch {}", batch.display()));
+        wait_until(SOON, "the session was reset", || {
+            routes(&router, &["10.1.0.2"]) != Some(ROUTES)
+                || holdfast.paths("198.18.0.7/32").is_empty()
+        });
+    }
+    holdfast.wait_established(&["10.1.0.2"]);
+}
