@@ -82,7 +82,7 @@ impl Outcome {
     const IN_LINE: u8 = 2;
 
     pub(crate) const fn new(multipath: bool, in_line: bool) -> Outcome {
-        Outcome(multipath as u8 * Outcome::MULTIPATH | in_line as u8 * Outcome::IN_LINE)
+        Outcome((multipath as u8 * Outcome::MULTIPATH) | (in_line as u8 * Outcome::IN_LINE))
     }
 
     /// Paths are used beside the best one.
