@@ -53,5 +53,5 @@ pub use model::{
     AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family,
     GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown,
-    Timers, UpdateSource,
+    Timers, UpdateSource, Vrf,
 };

@@ -36,7 +36,7 @@ impl Config {
         ] {
             *text = text.take().and_then(|text| single_spaced(&text));
         }
-        for bgp in self.bgp.iter_mut().chain(self.views.values_mut()) {
+        for bgp in self.instances_mut() {
             bgp.normalize();
         }
     }

@@ -105,6 +105,10 @@ impl<F: RibFamily> FamilyRib<F> {
             .collect();
         next_hops.sort_unstable();
         next_hops.dedup_by(|b, a| same_way(a, b));
+        if next_hops.is_empty() {
+            // Another table's own route: the packets do not end here.
+            return None;
+        }
         Some(FibRoute {
             kind,
             metric,
@@ -142,6 +146,7 @@ fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
     };
     Some(FibNextHop {
         next_hop: path.attributes(shared)?.next_hop()?,
+        elsewhere: shared.peer(peer)?.info.imported,
         peer,
         weight: 1,
     })
@@ -151,5 +156,6 @@ fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
 /// its interface.
 fn same_way(a: &FibNextHop, b: &FibNextHop) -> bool {
     a.next_hop == b.next_hop
+        && a.elsewhere == b.elsewhere
         && (a.peer == b.peer || !crate::import::is_link_local(a.next_hop.addr()))
 }

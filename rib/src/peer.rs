@@ -109,6 +109,11 @@ pub struct PeerInfo {
     /// An external peer is in our AIGP administrative domain: AIGP_SESSION
     /// (RFC 7311 section 3.3). All others are in any case.
     pub aigp: bool,
+    /// This is no peer of ours but one of another table, from which routes are
+    /// taken over: they were judged there, next hops included, and nothing is
+    /// announced back. What else is said here is that of the other table's peer.
+    /// A number of the caller's for where its next hops mean something.
+    pub imported: Option<u32>,
     /// What else tells peers apart that cannot read the same messages: a
     /// number of the caller's, equal for those whose sessions negotiated the
     /// same encoding.
@@ -142,6 +147,7 @@ impl PeerInfo {
             ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
             aigp: false,
+            imported: None,
             encoding: 0,
         }
     }
@@ -161,7 +167,7 @@ impl PeerInfo {
 
     /// Whether AIGP is accepted from the peer and sent to it.
     pub fn takes_aigp(&self) -> bool {
-        self.aigp || !self.is_external()
+        self.aigp || self.imported.is_some() || !self.is_external()
     }
 
     /// Whether the peer is in our AS; in a confederation, in our member AS.

@@ -43,6 +43,7 @@ pub(super) const fn state(state: State) -> v1::SessionState {
 pub(super) const fn instance_kind(name: &InstanceName) -> v1::InstanceKind {
     match name {
         InstanceName::Default => v1::InstanceKind::InstanceDefault,
+        InstanceName::Vrf(_) => v1::InstanceKind::InstanceVrf,
         InstanceName::View(_) => v1::InstanceKind::InstanceView,
     }
 }

@@ -258,7 +258,10 @@ impl Speaker {
     #[must_use]
     pub fn instance(&self, name: &str) -> Speaker {
         Speaker {
-            instance: InstanceName::from_word(name),
+            instance: match name {
+                "" | "default" => InstanceName::Default,
+                name => InstanceName::View(name.to_owned()),
+            },
             ..self.clone()
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
-    AfConfig, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource, Timers,
+    AfConfig, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource, Timers, Vrf,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
@@ -184,6 +184,14 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
     },
 ];
 
+pub(super) const VRF: &[Key<Vrf>] = &[Key {
+    name: "table",
+    doc: "The kernel's table, 1 to 4294967295 without 253 to 255. Unset takes that of the VRF \
+          device of this name.",
+    read: |vrf, item| vrf.table = item.number(1..=u32::MAX),
+    write: |vrf| vrf.table.map(|table| table.to_string()),
+}];
+
 pub(super) const GRACEFUL_RESTART: &[Key<GracefulRestart>] = &[
     Key {
         name: "enabled",
@@ -311,6 +319,19 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                       true or false.",
                 read: |af, item| put(&mut af.equal_cluster_length, item.boolean()),
                 write: |af| Some(af.equal_cluster_length.to_string()),
+            },
+            Key {
+                name: "import-vrf",
+                doc: "Instances whose best paths are taken over: a list of names of VRFs, or \
+                      \"default\".",
+                read: |af, item| {
+                    let mut names = BTreeSet::new();
+                    for value in item.list() {
+                        names.extend(item.other(value).text());
+                    }
+                    af.import_vrfs = names;
+                },
+                write: |af| Some(list(af.import_vrfs.iter().map(quoted))),
             },
         ]
     }

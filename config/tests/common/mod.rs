@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use holdfast_config::{
     AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel,
     Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute,
-    RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, validate,
+    RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, Vrf, validate,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
+
+/// Not the name of any instance that is made here.
+const IMPORTS: [&str; 2] = ["elsewhere", "v-1.x_y"];
 
 const GROUPS: [&str; 3] = ["CILIUM", "spines", "g-1.x_y"];
 
@@ -178,16 +181,16 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         1_u16..=256,
         1_u16..=256,
         any::<bool>(),
+        btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
     )
         .prop_map(
-            |(networks, redistribute, maximum_paths, maximum_paths_ibgp, equal_cluster_length)| {
-                AfConfig {
-                    networks,
-                    redistribute,
-                    maximum_paths,
-                    maximum_paths_ibgp,
-                    equal_cluster_length,
-                }
+            |(networks, redistribute, ebgp, ibgp, clusters, imports)| AfConfig {
+                networks,
+                redistribute,
+                maximum_paths: ebgp,
+                maximum_paths_ibgp: ibgp,
+                equal_cluster_length: clusters,
+                import_vrfs: imports.into_iter().map(str::to_owned).collect(),
             },
         )
 }
@@ -350,8 +353,14 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         2 => Just(BTreeMap::new()),
         1 => btree_map("[A-Z]{1,6}", bgp(), 1..3),
     ];
-    let instances = (option::weighted(0.9, bgp()), views);
-    (names, flags, log(), instances).prop_map(|(names, flags, log, (bgp, views))| {
+    let vrf = (option::of(1_u32..=252), option::of(bgp()));
+    let vrf = vrf.prop_map(|(table, bgp)| Vrf { table, bgp });
+    let vrfs = prop_oneof![
+        2 => Just(BTreeMap::new()),
+        1 => btree_map("v[A-Z]{1,6}", vrf, 1..3),
+    ];
+    let instances = (option::weighted(0.9, bgp()), vrfs, views);
+    (names, flags, log(), instances).prop_map(|(names, flags, log, (bgp, vrfs, views))| {
         let mut config = Config {
             frr_version: names.0.map(str::to_owned),
             frr_defaults: if flags.0 {
@@ -370,14 +379,25 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 group: names.3,
             },
             bgp,
+            vrfs,
             views,
         };
-        // An address is a neighbor of one instance only.
-        let mut taken = BTreeSet::new();
-        for bgp in config.bgp.iter_mut().chain(config.views.values_mut()) {
-            bgp.neighbors.retain(|address, _| taken.insert(*address));
-            fit(bgp);
+        // An address is a neighbor of one instance only, unless it is behind a device.
+        let (mut taken, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        for vrf in config.vrfs.values_mut() {
+            vrf.table = vrf.table.filter(|table| tables.insert(*table));
         }
+        let vrfs = config.vrfs.values_mut().filter(|vrf| vrf.table.is_some());
+        let vrfs = vrfs.filter_map(|vrf| vrf.bgp.as_mut());
+        let host = config.bgp.iter_mut().chain(vrfs);
+        for bgp in host.chain(config.views.values_mut()) {
+            bgp.neighbors.retain(|address, _| taken.insert(*address));
+        }
+        for bgp in config.views.values_mut() {
+            bgp.ipv4_unicast.import_vrfs.clear();
+            bgp.ipv6_unicast.import_vrfs.clear();
+        }
+        config.instances_mut().for_each(fit);
         config.normalize();
         assert_eq!(validate(&config), [], "{config:#?}");
         config

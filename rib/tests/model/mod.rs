@@ -528,6 +528,7 @@ impl Model {
             next_hops: hops
                 .into_iter()
                 .map(|((next_hop, _), peer)| FibNextHop {
+                    elsewhere: None,
                     next_hop,
                     peer,
                     weight: 1,
