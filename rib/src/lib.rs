@@ -13,6 +13,7 @@
 )]
 
 mod attrs;
+mod bandwidth;
 mod chunks;
 mod config;
 mod decision;
@@ -44,7 +45,7 @@ mod view;
 mod watch;
 
 pub use attrs::AttrRef;
-pub use config::{Confederation, MaxPaths, RibConfig};
+pub use config::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 pub use decision::{
     Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, removal_is_idle,
     select, step_before_med,
