@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bgp_wire::attribute::code;
 use bgp_wire::{
-    Community, ExtendedCommunity, NextHop, Origin, PathAttributes, PeerKind, decode_attribute_block,
-    encode_attribute_block,
+    Community, ExtendedCommunity, NextHop, Origin, PathAttributes, PeerKind,
+    decode_attribute_block, encode_attribute_block,
 };
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;

@@ -44,20 +44,15 @@ const DEFAULT_SHARE: u128 = 100;
 /// Shares are exact where they can be: in FRR's hundredths if those come out
 /// even, else in the lowest terms. Where those are too large the largest is
 /// 65535, and the others are rounded, to no less than 1.
-pub(crate) fn shares(
-    bandwidths: &[Option<u64>],
-    rule: LinkBandwidth,
-) -> Option<Vec<Option<u16>>> {
+pub(crate) fn shares(bandwidths: &[Option<u64>], rule: LinkBandwidth) -> Option<Vec<Option<u16>>> {
     let missing = bandwidths.iter().any(Option::is_none);
+    let total: u128 = bandwidths.iter().flatten().copied().map(u128::from).sum();
     let default = match rule {
         LinkBandwidth::Ignore => return None,
         LinkBandwidth::WhenAll if missing => return None,
-        _ if bandwidths.iter().all(Option::is_none) => return None,
-        LinkBandwidth::WhenAll | LinkBandwidth::SkipMissing => None,
-        LinkBandwidth::DefaultWeight => {
-            let total: u128 = bandwidths.iter().flatten().copied().map(u128::from).sum();
-            Some(total)
-        }
+        _ if total == 0 => return None,
+        LinkBandwidth::DefaultWeight if missing => Some(total),
+        _ => None,
     };
     let known = |bandwidth: u64| u128::from(bandwidth) * DEFAULT_SHARE;
     let parts: Vec<Option<u128>> = bandwidths
@@ -67,7 +62,7 @@ pub(crate) fn shares(
     let divisor = parts.iter().flatten().copied().fold(0, greatest_common);
     let terms = || parts.iter().flatten().map(|part| part / divisor.max(1));
     let (sum, largest) = (terms().sum::<u128>(), terms().max().unwrap_or(1));
-    let even = !missing && sum > 0 && DEFAULT_SHARE.is_multiple_of(sum);
+    let even = default.is_none() && sum > 0 && DEFAULT_SHARE.is_multiple_of(sum);
     let share = |part: u128| {
         let term = part / divisor.max(1);
         let share = match (even, u16::try_from(largest)) {

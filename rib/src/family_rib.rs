@@ -517,7 +517,9 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         let paths = self.table.paths(slot).map(|(_, path)| path);
         let used = paths.filter(|path| path.multipath() && !path.best());
-        let mut used: Vec<Identity> = used.map(|path| Identity::of(shared, path, Carried::default())).collect();
+        let mut used: Vec<Identity> = used
+            .map(|path| Identity::of(shared, path, Carried::default()))
+            .collect();
         used.sort_unstable_by_key(|path| (path.source, path.path_id));
         used
     }

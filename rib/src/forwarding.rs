@@ -167,18 +167,18 @@ fn next_hops<F: RibFamily>(table: &Table<F>, shared: &Shared, slot: u32) -> Vec<
         _ => shares(&bandwidths, shared.config.link_bandwidth),
     };
     let hops = ways.into_iter().map(|(hop, _)| hop);
-    match shares {
-        None => hops.collect(),
-        Some(shares) => hops
-            .zip(shares)
-            .filter_map(|(hop, share)| {
-                Some(FibNextHop {
-                    weight: share?,
-                    ..hop
-                })
-            })
-            .collect(),
+    let Some(shares) = shares else {
+        return hops.collect();
+    };
+    let share = |(hop, share): (FibNextHop, Option<u16>)| {
+        let weight = share?;
+        Some(FibNextHop { weight, ..hop })
+    };
+    let mut hops: Vec<FibNextHop> = hops.zip(shares).filter_map(share).collect();
+    if let [only] = hops.as_mut_slice() {
+        only.weight = 1;
     }
+    hops
 }
 
 fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
