@@ -64,9 +64,8 @@ pub struct FibOptions {
     pub netns: Option<String>,
     /// What to do with routes of an earlier run.
     pub stale: Stale,
-    /// Whether a default route is good enough to resolve a next hop
-    /// (`ip nht resolve-via-default`).
-    pub resolve_via_default: bool,
+    /// Whether next hops resolve through default routes.
+    pub resolve_via_default: ViaDefault,
     /// Whether to report [`Event::RouteInstalled`] and [`Event::RouteRemoved`]. Failures are
     /// reported anyway.
     pub route_events: bool,
@@ -85,10 +84,29 @@ impl Default for FibOptions {
             resolve_table: MAIN_TABLE,
             netns: None,
             stale: Stale::Sweep,
-            resolve_via_default: false,
+            resolve_via_default: ViaDefault::default(),
             route_events: true,
             monitor_buffer: 16 << 20,
             objects: true,
+        }
+    }
+}
+
+/// Whether a default route is good enough to resolve a next hop
+/// (`ip nht resolve-via-default`, `ipv6 nht resolve-via-default`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViaDefault {
+    /// An IPv4 next hop.
+    pub v4: bool,
+    /// An IPv6 next hop.
+    pub v6: bool,
+}
+
+impl ViaDefault {
+    pub(crate) fn of(self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.v4,
+            IpAddr::V6(_) => self.v6,
         }
     }
 }
@@ -264,7 +282,7 @@ pub(crate) enum Command {
     Apply(Changes),
     Track(Vec<TrackKey>),
     Untrack(Vec<TrackKey>),
-    ResolveViaDefault(bool),
+    ResolveViaDefault(ViaDefault),
     Resume(Vec<TrackKey>),
     SweepStale,
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
@@ -280,6 +298,7 @@ pub struct FibHandle {
     commands: mpsc::Sender<Command>,
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
+    max_weight: u16,
 }
 
 impl FibHandle {
@@ -332,8 +351,8 @@ impl FibHandle {
     ///
     /// # Errors
     /// [`FibError::Closed`].
-    pub async fn resolve_via_default(&self, yes: bool) -> Result<(), FibError> {
-        self.send(Command::ResolveViaDefault(yes)).await
+    pub async fn resolve_via_default(&self, which: ViaDefault) -> Result<(), FibError> {
+        self.send(Command::ResolveViaDefault(which)).await
     }
 
     /// Stops using these next hops for routes that have others: their routers are on their way
@@ -395,6 +414,13 @@ impl FibHandle {
         self.ask(|tx| Command::Shutdown(how, tx)).await
     }
 
+    /// The largest weight that the kernel takes: 65535 in groups of nexthop objects since Linux
+    /// 6.12, 256 elsewhere. Larger ones are scaled, as near to their ratio as that allows.
+    #[must_use]
+    pub fn max_weight(&self) -> u16 {
+        self.max_weight
+    }
+
     /// The newest picture of interfaces and addresses. Complete as soon as [`spawn`] returns.
     #[must_use]
     pub fn view(&self) -> Arc<KernelView> {
@@ -429,7 +455,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
-    crate::task::start(
+    let max_weight = crate::task::start(
         options,
         Channels {
             commands,
@@ -444,6 +470,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             commands: command_tx,
             suspended,
             view: view_rx,
+            max_weight,
         },
         event_rx,
     ))

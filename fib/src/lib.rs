@@ -60,7 +60,7 @@ mod view;
 
 pub use handle::{
     Changes, Event, Family, FibError, FibHandle, FibOptions, Kernel, MAIN_TABLE, OnShutdown,
-    RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, spawn,
+    RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
 pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};

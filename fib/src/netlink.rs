@@ -18,8 +18,9 @@ use tokio::time::timeout;
 
 use crate::codec::{self, Body, Dump, Notice};
 use crate::handle::FibError;
-use crate::object::ObjectOperation;
+use crate::object::{GroupMember, Object, ObjectOperation, ObjectVerb};
 use crate::reconcile::Operation;
+use crate::resolve::NARROW_WEIGHT;
 
 /// Link, IPv4 and IPv6 addresses, IPv4 and IPv6 routes (`RTNLGRP_*`).
 const GROUPS: [u32; 5] = [1, 5, 9, 7, 11];
@@ -36,6 +37,10 @@ const ANSWER_BUFFER: usize = 2 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A dump that changes meanwhile is asked for again this often.
 const DUMP_ATTEMPTS: u32 = 5;
+
+/// Behind the numbers of all tables' objects: a pair of numbers for each process, for a moment.
+const PROBE_ID: u32 = 4_000_000_000;
+const PROBES: u32 = 100_000_000;
 
 /// Both sockets, opened but not yet registered with a runtime.
 pub(crate) struct RawSockets {
@@ -192,6 +197,25 @@ impl Requests {
         batch: &[ObjectOperation],
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, codec::append_object_operation).await
+    }
+
+    /// Whether groups take weights above 256: asked by making one, of an object that drops, and
+    /// deleting it. Where that cannot be made (the loopback is down) the answer is no.
+    pub(crate) async fn takes_wide_weights(&mut self) -> bool {
+        let member = PROBE_ID + std::process::id() % PROBES * 2;
+        let group = member + 1;
+        let one_more = GroupMember {
+            id: member,
+            weight: u32::from(NARROW_WEIGHT) + 1,
+        };
+        let probe = [
+            (member, ObjectVerb::Set(Object::Blackhole)),
+            (group, ObjectVerb::Set(Object::group(vec![one_more]))),
+            // The group goes with it.
+            (member, ObjectVerb::Delete),
+        ];
+        let probe = probe.map(|(id, verb)| ObjectOperation { id, verb });
+        matches!(self.write_objects(&probe).await.as_deref(), Ok([]))
     }
 
     async fn write_all<T>(

@@ -9,13 +9,16 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::family::Prefix;
-use crate::handle::TrackKey;
+use crate::handle::{TrackKey, ViaDefault};
 use crate::kernel::{Foreign, ForeignTable, Mirror};
 use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
 use crate::view::is_link_local;
 
-/// The kernel's largest weight of a next hop.
-const MAX_WEIGHT: u16 = 256;
+/// The kernel's largest weight of a next hop in a route of its own, and in a group before Linux
+/// 6.12.
+pub(crate) const NARROW_WEIGHT: u16 = 256;
+/// The largest in a group since then, but for one.
+pub(crate) const WIDE_WEIGHT: u16 = u16::MAX;
 
 /// Next hops in the kernel's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +43,14 @@ pub(crate) trait Resolve {
     /// How an address is reached, `None` when it is not.
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution>;
 
-    /// None where none of them resolves; of several next hops that end up at the same router the
-    /// first counts.
+    /// The largest weight that a next hop can have.
+    fn max_weight(&self) -> u16;
+
+    /// None where none of them resolves. Of several next hops that end up at the same router the
+    /// first counts, or their weights together where they have any.
     fn kernel_hops(&self, next_hops: &[NextHop]) -> Option<Resolved> {
-        let mut hops: Vec<KernelHop> = Vec::with_capacity(next_hops.len());
+        let mut hops: Vec<(KernelHop, u32)> = Vec::with_capacity(next_hops.len());
+        let weighted = next_hops.iter().any(|next_hop| next_hop.weight != 1);
         let mut direct = true;
         for next_hop in next_hops {
             let key = TrackKey {
@@ -58,24 +65,56 @@ pub(crate) trait Resolve {
                 let hop = KernelHop {
                     gateway: via.gateway.or(Some(next_hop.gateway)),
                     ifindex: via.ifindex,
-                    weight: next_hop
-                        .weight
-                        .saturating_mul(via.weight)
-                        .clamp(1, MAX_WEIGHT),
+                    weight: 1,
                     onlink: next_hop.onlink || via.onlink,
                 };
-                if !hops
-                    .iter()
-                    .any(|h| (h.gateway, h.ifindex) == (hop.gateway, hop.ifindex))
-                {
-                    hops.push(hop);
+                let weight = u32::from(next_hop.weight.max(1)) * u32::from(via.weight.max(1));
+                let place = |h: &KernelHop| (h.gateway, h.ifindex);
+                match hops.iter_mut().find(|(h, _)| place(h) == place(&hop)) {
+                    None => hops.push((hop, weight)),
+                    Some((_, sum)) if weighted => *sum = sum.saturating_add(weight),
+                    Some(_) => {}
                 }
             }
         }
         hops.sort_unstable();
+        let hops = weighed(hops, self.max_weight());
         let mut resolved = Resolved { hops, direct };
         resolved.alone();
         (!resolved.hops.is_empty()).then_some(resolved)
+    }
+}
+
+/// Weights as they are, if the largest is at most `max`; else in the lowest terms; or, if that is
+/// not enough, as close to their ratio as `max` allows. No next hop is left without a share.
+fn weighed(hops: Vec<(KernelHop, u32)>, max: u16) -> Vec<KernelHop> {
+    let max = u32::from(max);
+    let largest = |divisor: u32| hops.iter().map(|(_, weight)| weight / divisor).max();
+    let mut divisor = 1;
+    if largest(divisor) > Some(max) {
+        let weights = hops.iter().map(|(_, weight)| *weight);
+        divisor = weights.fold(0, greatest_common).max(1);
+    }
+    let largest = u64::from(largest(divisor).unwrap_or(1));
+    let fitted = |weight: u32| {
+        let weight = weight / divisor;
+        if largest <= u64::from(max) {
+            return weight;
+        }
+        let rounded = (u64::from(weight) * u64::from(max) + largest / 2) / largest;
+        u32::try_from(rounded).unwrap_or(max)
+    };
+    let fitted = |(hop, weight): &(KernelHop, u32)| KernelHop {
+        weight: u16::try_from(fitted(*weight)).unwrap_or(u16::MAX).max(1),
+        ..*hop
+    };
+    hops.iter().map(fitted).collect()
+}
+
+fn greatest_common(a: u32, b: u32) -> u32 {
+    match b {
+        0 => a,
+        _ => greatest_common(b, a % b),
     }
 }
 
@@ -83,8 +122,8 @@ pub(crate) trait Resolve {
 #[derive(Debug)]
 pub(crate) struct ByMirror<'a> {
     pub(crate) mirror: &'a Mirror,
-    /// Whether a default route counts.
-    pub(crate) via_default: bool,
+    pub(crate) via_default: ViaDefault,
+    pub(crate) max_weight: u16,
 }
 
 /// Everything is connected: for running without a kernel.
@@ -94,6 +133,10 @@ pub(crate) struct Always;
 impl Resolve for Always {
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
         Some(direct(key.ifindex.unwrap_or(0), String::new(), onlink))
+    }
+
+    fn max_weight(&self) -> u16 {
+        WIDE_WEIGHT
     }
 }
 
@@ -115,13 +158,17 @@ impl Resolve for ByMirror<'_> {
             IpAddr::V6(_) => self.look_up::<Ipv6Net>(&self.mirror.routes.v6, key),
         }
     }
+
+    fn max_weight(&self) -> u16 {
+        self.max_weight
+    }
 }
 
 impl ByMirror<'_> {
     fn look_up<P: Prefix>(&self, table: &ForeignTable<P>, key: TrackKey) -> Option<Resolution> {
         for (prefix, routes) in table.covering(P::host(key.address)?) {
             let prefix: IpNet = prefix.into();
-            if prefix.prefix_len() == 0 && !self.via_default {
+            if prefix.prefix_len() == 0 && !self.via_default.of(key.address) {
                 return None;
             }
             for foreign in routes {

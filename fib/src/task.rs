@@ -26,14 +26,14 @@ use crate::codec::{Dump, Notice, PROTOCOL_BGP, RouteNotice};
 use crate::family::Prefix;
 use crate::handle::{
     Changes, Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale,
-    Statistics, TrackKey,
+    Statistics, TrackKey, ViaDefault,
 };
 use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::object::ObjectTable;
 use crate::outbox::Outbox;
 use crate::reconcile::{Operation, Reconciler, Seconds};
-use crate::resolve::{Always, ByMirror, Resolve};
+use crate::resolve::{Always, ByMirror, NARROW_WEIGHT, Resolve, WIDE_WEIGHT};
 use crate::route::Resolution;
 use crate::sets::Sets;
 use crate::tables::Tables;
@@ -54,8 +54,10 @@ const RESYNC_PAUSE: Duration = Duration::from_millis(100);
 struct Io {
     requests: Requests,
     monitor: Monitor,
-    /// The kernel has nexthop objects.
+    /// The kernel has nexthop objects, and they are to be used.
     objects: bool,
+    /// The largest weight that the kernel takes.
+    max_weight: u16,
 }
 
 /// A next hop someone follows.
@@ -69,7 +71,9 @@ struct Tracked {
 struct State {
     table: u32,
     resolve_table: u32,
-    via_default: bool,
+    via_default: ViaDefault,
+    /// The largest weight that the kernel takes.
+    max_weight: u16,
     kernel: Kernel,
     mirror: Mirror,
     /// Routes of others in our table, when next hops are resolved in another one.
@@ -123,16 +127,18 @@ enum Wake {
     Orphaned,
 }
 
-/// Opens the sockets, reads the kernel's state and starts the task.
-pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
+/// Opens the sockets, reads the kernel's state and starts the task. Returns the largest weight
+/// that the kernel takes.
+pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<u16, FibError> {
     let io = match options.kernel {
         Kernel::Off => None,
         Kernel::On => Some(connect(&options).await?),
     };
     let mut task = Task::new(&options, channels, io);
     task.first_dump().await?;
+    let max_weight = task.state.max_weight;
     tokio::spawn(task.run());
-    Ok(())
+    Ok(max_weight)
 }
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
@@ -142,11 +148,16 @@ async fn connect(options: &FibOptions) -> Result<Io, FibError> {
         what: "register the sockets",
         source,
     })?;
-    Ok(Io {
+    let mut io = Io {
         requests,
         monitor,
-        objects,
-    })
+        objects: objects && options.objects,
+        max_weight: NARROW_WEIGHT,
+    };
+    if io.objects && io.requests.takes_wide_weights().await {
+        io.max_weight = WIDE_WEIGHT;
+    }
+    Ok(io)
 }
 
 // ===== impl State =====
@@ -268,6 +279,7 @@ impl State {
         let resolver = ByMirror {
             mirror: &self.mirror,
             via_default: self.via_default,
+            max_weight: self.max_weight,
         };
         let found = match self.kernel {
             Kernel::On => resolver.resolve(key, false),
@@ -280,6 +292,7 @@ impl State {
         let resolver = ByMirror {
             mirror: &self.mirror,
             via_default: self.via_default,
+            max_weight: self.max_weight,
         };
         for (prefix, route) in changes {
             match self.kernel {
@@ -294,6 +307,7 @@ impl State {
             let resolver = ByMirror {
                 mirror: &self.mirror,
                 via_default: self.via_default,
+                max_weight: self.max_weight,
             };
             self.tables.re_resolve(&resolver);
         }
@@ -305,6 +319,7 @@ impl State {
             let resolver = ByMirror {
                 mirror: &self.mirror,
                 via_default: self.via_default,
+                max_weight: self.max_weight,
             };
             self.tables.retry(&resolver);
         }
@@ -317,12 +332,14 @@ impl Task {
     fn new(options: &FibOptions, channels: Channels, io: Option<Io>) -> Self {
         let now = Instant::now();
         let keep = options.stale != Stale::Sweep;
-        let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
+        let objects = io.as_ref().is_some_and(|io| io.objects);
+        let max_weight = io.as_ref().map_or(WIDE_WEIGHT, |io| io.max_weight);
         Self {
             state: State {
                 table: options.table,
                 resolve_table: options.resolve_table,
                 via_default: options.resolve_via_default,
+                max_weight,
                 kernel: options.kernel,
                 mirror: Mirror::default(),
                 neighbours: ForeignTables::default(),
@@ -449,8 +466,8 @@ impl Task {
             }
             Command::Track(keys) => keys.into_iter().for_each(|key| self.track(key)),
             Command::Untrack(keys) => keys.into_iter().for_each(|key| self.untrack(key)),
-            Command::ResolveViaDefault(yes) => {
-                self.state.via_default = yes;
+            Command::ResolveViaDefault(which) => {
+                self.state.via_default = which;
                 self.state.effects.resolution = true;
             }
             Command::Resume(next_hops) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use holdfast_fib::{
     Event, Family, FibError, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError, RouteKind,
-    Source, TrackKey, spawn,
+    Source, TrackKey, ViaDefault, spawn,
 };
 use support::{Net, drops, event, eventually, gateways, ip, net, set, via};
 use tokio::sync::mpsc::Receiver;
@@ -280,7 +280,12 @@ async fn next_hops_are_followed() {
     })
     .await;
     while resolution(&mut events, "10.50.0.1").await.is_some() {}
-    fib.resolve_via_default(true).await.unwrap();
+    fib.resolve_via_default(ViaDefault {
+        v4: true,
+        v6: false,
+    })
+    .await
+    .unwrap();
     assert_eq!(
         resolution(&mut events, "10.50.0.1").await.unwrap().via,
         Some(net("0.0.0.0/0"))

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::codec::{Notice, RouteNotice};
-use crate::handle::{Source, TrackKey};
+use crate::handle::{Source, TrackKey, ViaDefault};
 use crate::kernel::{Effects, Link, Loss, Mirror};
-use crate::resolve::{ByMirror, Resolve};
-use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop};
+use crate::resolve::{ByMirror, Resolve, WIDE_WEIGHT};
+use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::Address;
 
 const UP: u32 = 1 | 1 << 6;
@@ -111,7 +111,8 @@ fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
 fn gateways(mirror: &Mirror, address: &str) -> Option<Vec<(Option<IpAddr>, u32)>> {
     let resolver = ByMirror {
         mirror,
-        via_default: false,
+        via_default: ViaDefault::default(),
+        max_weight: WIDE_WEIGHT,
     };
     let found = resolver.resolve(ip(address).into(), false)?;
     Some(
@@ -211,7 +212,11 @@ fn own_addresses_and_lonely_link_locals_do_not_resolve() {
     let mirror = mirror();
     let resolver = ByMirror {
         mirror: &mirror,
-        via_default: true,
+        via_default: ViaDefault {
+            v4: true,
+            v6: false,
+        },
+        max_weight: WIDE_WEIGHT,
     };
     assert_eq!(gateways(&mirror, "10.0.1.1"), None);
     assert_eq!(gateways(&mirror, "fe80::1"), None);
@@ -277,41 +282,6 @@ fn single_members_of_a_multipath_route_come_and_go() {
     };
     tell_route(&mut mirror, gone);
     assert_eq!(gateways(&mirror, "2001:db8::1"), None);
-}
-
-#[test]
-fn weights_multiply_and_equal_routers_count_once() {
-    let mut mirror = mirror();
-    tell_route(
-        &mut mirror,
-        route("10.50.0.0/24", 1, STATIC, &["10.0.1.9@1", "10.0.2.9@2"]),
-    );
-    let resolver = ByMirror {
-        mirror: &mirror,
-        via_default: false,
-    };
-    let weighted = |gateway: &str, weight| NextHop {
-        weight,
-        ..NextHop::new(ip(gateway))
-    };
-    let hops = [
-        weighted("10.50.0.1", 3),
-        weighted("10.0.1.9", 9),
-        weighted("10.99.0.1", 1),
-    ];
-    let found = resolver.kernel_hops(&hops).unwrap();
-    let seen: Vec<_> = found
-        .hops
-        .iter()
-        .map(|h| (h.gateway.unwrap(), h.weight))
-        .collect();
-    assert_eq!(seen, [(ip("10.0.1.9"), 3), (ip("10.0.2.9"), 3)]);
-    let alone = resolver.kernel_hops(&[weighted("10.0.1.9", 9)]).unwrap();
-    assert_eq!(
-        alone.hops[0].weight, 1,
-        "the kernel keeps no weight of a single hop"
-    );
-    assert_eq!(resolver.kernel_hops(&[weighted("10.99.0.1", 1)]), None);
 }
 
 #[test]
