@@ -121,6 +121,8 @@ impl Config {
             log: self.log.clone(),
             ip_forwarding: self.ip_forwarding,
             ipv6_forwarding: self.ipv6_forwarding,
+            ip_nht_resolve_via_default: self.ip_nht_resolve_via_default,
+            ipv6_nht_resolve_via_default: self.ipv6_nht_resolve_via_default,
             integrated_vtysh: self.integrated_vtysh,
             suppress_fib_pending: self.suppress_fib_pending,
             api: self.api.clone(),

@@ -6,9 +6,9 @@ use std::sync::PoisonError;
 
 use bgp_wire::{Cease, Family};
 use holdfast_api::v1;
-use holdfast_config::model::{AfConfig, Bgp, Config, RedistributeSource};
+use holdfast_config::model::{AfConfig, BestpathBandwidth, Bgp, Config, RedistributeSource};
 use holdfast_fib::Source;
-use holdfast_rib::{Confederation, LocalRoute, LocalSource, MaxPaths, RibConfig};
+use holdfast_rib::{Confederation, LinkBandwidth, LocalRoute, LocalSource, MaxPaths, RibConfig};
 use ipnet::IpNet;
 
 use super::SpeakerError;
@@ -279,6 +279,7 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         as_path_ignore: bgp.bestpath_as_path_ignore,
         as_path_confederation: bgp.bestpath_as_path_confed,
         compare_aigp: bgp.bestpath_aigp,
+        link_bandwidth: link_bandwidth(bgp.bestpath_bandwidth),
         always_compare_med: bgp.always_compare_med,
         missing_as_worst: bgp.bestpath_med_missing_as_worst,
         client_to_client_reflection: bgp.client_to_client_reflection,
@@ -291,6 +292,15 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         default_local_pref: bgp.default_local_preference,
         max_paths_v4: max_paths(&bgp.ipv4_unicast),
         max_paths_v6: max_paths(&bgp.ipv6_unicast),
+    }
+}
+
+const fn link_bandwidth(rule: Option<BestpathBandwidth>) -> LinkBandwidth {
+    match rule {
+        None => LinkBandwidth::WhenAll,
+        Some(BestpathBandwidth::Ignore) => LinkBandwidth::Ignore,
+        Some(BestpathBandwidth::SkipMissing) => LinkBandwidth::SkipMissing,
+        Some(BestpathBandwidth::DefaultWeightForMissing) => LinkBandwidth::DefaultWeight,
     }
 }
 

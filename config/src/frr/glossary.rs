@@ -59,6 +59,8 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     ("ip", "IPv4"),
     ("ipv6", "IPv6"),
     ("forwarding", "Forward packets between interfaces"),
+    ("nht", "How next hops are resolved"),
+    ("resolve-via-default", "Through a default route too"),
     ("service", "Services of the shell"),
     ("integrated-vtysh-config", "Keep everything in one file"),
     ("api", "The gRPC interface"),
@@ -153,6 +155,19 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "Compare accumulated IGP metrics before AS paths (RFC 7311)",
     ),
     (
+        "bandwidth",
+        "How link bandwidth weighs paths that share the load",
+    ),
+    ("bandwidth ignore", "Not at all: all get the same"),
+    (
+        "skip-missing",
+        "Paths without it are not used where others have it",
+    ),
+    (
+        "default-weight-for-missing",
+        "Paths without it get little where others have it",
+    ),
+    (
         "suppress-fib-pending",
         "Announce routes of neighbors only while the kernel has them",
     ),
@@ -215,6 +230,10 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     (
         "aigp",
         "Accumulated IGP metrics from and to an external peer (RFC 7311)",
+    ),
+    (
+        "disable-link-bw-encoding-ieee",
+        "Link bandwidth to and from the peer is an integer",
     ),
     ("update-source", "Where connections to the peer start"),
     ("update-source A.B.C.D", "Local IPv4 address"),

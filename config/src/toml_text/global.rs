@@ -47,6 +47,19 @@ pub(super) const KEYS: &[Key<Config>] = &[
         write: |config| config.ipv6_forwarding.map(|on| on.to_string()),
     },
     Key {
+        name: "ip-nht-resolve-via-default",
+        doc: "IPv4 next hops resolve through a default route: true or false. Unset is the \
+              profile's: false, and true in \"datacenter\".",
+        read: |config, item| config.ip_nht_resolve_via_default = item.boolean(),
+        write: |config| config.ip_nht_resolve_via_default.map(|on| on.to_string()),
+    },
+    Key {
+        name: "ipv6-nht-resolve-via-default",
+        doc: "The same for IPv6 next hops.",
+        read: |config, item| config.ipv6_nht_resolve_via_default = item.boolean(),
+        write: |config| config.ipv6_nht_resolve_via_default.map(|on| on.to_string()),
+    },
+    Key {
         name: "integrated-vtysh",
         doc: "Print `service integrated-vtysh-config` in FRR text: true or false.",
         read: |config, item| put(&mut config.integrated_vtysh, item.boolean()),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
-    AfConfig, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource, Timers,
+    AfConfig, BestpathBandwidth, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource,
+    Timers,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
@@ -118,6 +119,17 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         bestpath_aigp,
         "Compare accumulated IGP metrics before AS paths (RFC 7311)"
     ),
+    Key {
+        name: "bestpath-bandwidth",
+        doc: "What link bandwidth does to paths that share the load: \"ignore\", \
+              \"skip-missing\" or \"default-weight-for-missing\". Unset weighs them by it \
+              where all have it.",
+        read: |bgp, item| {
+            let words = BestpathBandwidth::ALL.map(|rule| (rule.as_str(), rule));
+            bgp.bestpath_bandwidth = item.one_of(&words);
+        },
+        write: |bgp| bgp.bestpath_bandwidth.map(|rule| quoted(rule.as_str())),
+    },
     switch!(
         "suppress-fib-pending",
         suppress_fib_pending,

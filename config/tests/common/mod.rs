@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use holdfast_config::{
-    AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel,
-    Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute,
-    RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, validate,
+    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
+    LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile,
+    Redistribute, RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, validate,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
@@ -133,7 +133,7 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
         flag(),
         flag(),
         flag(),
-        flag(),
+        (flag(), flag()),
         peer_af(),
         peer_af(),
     );
@@ -151,7 +151,8 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
             passive: rest.1,
             extended_nexthop: rest.2,
             disable_connected_check: rest.3,
-            aigp: rest.4,
+            aigp: rest.4.0,
+            disable_link_bw_encoding_ieee: rest.4.1,
             ipv4_unicast: rest.5,
             ipv6_unicast: rest.6,
         })
@@ -234,10 +235,17 @@ fn bgp() -> BoxedStrategy<Bgp> {
         btree_set(4_u32..=6, 0..3),
         option::of(any::<u32>()),
     );
-    let rest = (graceful_restart(), confederation);
+    let bandwidth = option::of(prop::sample::select(BestpathBandwidth::ALL.to_vec()));
+    let rest = (graceful_restart(), (confederation, bandwidth));
     (numbers, flags, rest, peers, families())
         .prop_map(
-            |(numbers, flags, (graceful_restart, more), (groups, neighbors), (ipv4, ipv6))| Bgp {
+            |(
+                numbers,
+                flags,
+                (graceful_restart, (more, bandwidth)),
+                (groups, neighbors),
+                (ipv4, ipv6),
+            )| Bgp {
                 asn: numbers.0,
                 router_id: numbers.1.map(Ipv4Addr::from),
                 cluster_id: numbers.2.map(Ipv4Addr::from),
@@ -260,6 +268,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
                 fast_external_failover: flags[13],
                 client_to_client_reflection: flags[14],
                 bestpath_aigp: flags[15],
+                bestpath_bandwidth: bandwidth,
                 suppress_fib_pending: flags[16],
                 confederation_identifier: more.0,
                 confederation_peers: more.1,
@@ -345,6 +354,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(any::<bool>()),
         any::<bool>(),
         any::<bool>(),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
     );
     let views = prop_oneof![
         2 => Just(BTreeMap::new()),
@@ -364,6 +375,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             ip_forwarding: flags.1,
             ipv6_forwarding: flags.2,
             integrated_vtysh: flags.3,
+            ip_nht_resolve_via_default: flags.5,
+            ipv6_nht_resolve_via_default: flags.6,
             suppress_fib_pending: flags.4,
             api: Api {
                 socket: names.2,
