@@ -283,6 +283,7 @@ pub(crate) enum Command {
     Track(Vec<TrackKey>),
     Untrack(Vec<TrackKey>),
     ResolveViaDefault(ViaDefault),
+    Resolve(Vec<TrackKey>, oneshot::Sender<Vec<Option<Arc<Resolution>>>>),
     Resume(Vec<TrackKey>),
     SweepStale,
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
@@ -345,6 +346,17 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn untrack(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
         self.send(Command::Untrack(next_hops)).await
+    }
+
+    /// How each of these next hops is reached now, tracked or not; `None` where it is not.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn resolve(
+        &self,
+        next_hops: Vec<TrackKey>,
+    ) -> Result<Vec<Option<Arc<Resolution>>>, FibError> {
+        self.ask(|tx| Command::Resolve(next_hops, tx)).await
     }
 
     /// Changes [`FibOptions::resolve_via_default`] while running.

@@ -19,7 +19,7 @@ const IFF_LOOPBACK: u32 = 1 << 3;
 const IFF_RUNNING: u32 = 1 << 6;
 const IFF_LOWER_UP: u32 = 1 << 16;
 
-const PROTOCOL_KERNEL: u8 = 2;
+pub(crate) const PROTOCOL_KERNEL: u8 = 2;
 const PROTOCOL_BOOT: u8 = 3;
 const PROTOCOL_STATIC: u8 = 4;
 const PROTOCOL_RA: u8 = 9;

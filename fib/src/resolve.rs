@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
-use crate::kernel::{Foreign, ForeignTable, Mirror};
+use crate::kernel::{Foreign, ForeignTable, Mirror, PROTOCOL_KERNEL};
 use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
 use crate::view::is_link_local;
 
@@ -212,6 +212,7 @@ impl ByMirror<'_> {
             metric: if connected { 0 } else { foreign.route.metric },
             connected,
             via: Some(prefix),
+            protocol: foreign.protocol,
             multipath,
         }
     }
@@ -225,6 +226,7 @@ fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {
         metric: 0,
         connected: true,
         via: None,
+        protocol: PROTOCOL_KERNEL,
         multipath: vec![KernelHop {
             gateway: None,
             ifindex,

@@ -144,6 +144,8 @@ pub struct Resolution {
     pub connected: bool,
     /// The route that reaches it; `None` when a link-local address or `onlink` needed none.
     pub via: Option<IpNet>,
+    /// Who made that route (`RTPROT_*`); the kernel where there is none.
+    pub protocol: u8,
     /// All hops when the route that reaches it has several; one element otherwise.
     pub multipath: Vec<KernelHop>,
 }

@@ -470,6 +470,10 @@ impl Task {
                 self.state.via_default = which;
                 self.state.effects.resolution = true;
             }
+            Command::Resolve(next_hops, answer) => {
+                let found = next_hops.into_iter().map(|key| self.state.resolve(key));
+                let _ = answer.send(found.collect());
+            }
             Command::Resume(next_hops) => {
                 self.suspended.send_modify(|all| {
                     for next_hop in &next_hops {

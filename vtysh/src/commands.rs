@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Views,
     Fib,
     FibSummary,
+    Tracking,
+    NextHops,
     RunningConfig,
     StartupConfig,
     Write,
@@ -117,6 +119,10 @@ const ROWS: &[(&str, Command)] = &[
         bgp!("update-groups [(1-4294967295)$group] [json]"),
         Command::UpdateGroups,
     ),
+    (
+        bgp!("nexthop [<A.B.C.D|X:X::X:X>$address] [detail] [json]"),
+        Command::NextHops,
+    ),
     ("show [ip] bgp vrfs [json]", Command::Vrfs),
     ("show [ip] bgp <view|views>", Command::Views),
     (
@@ -131,6 +137,10 @@ const ROWS: &[(&str, Command)] = &[
     (
         "show <ip|ipv6>$afi route [vrf NAME$vrf] summary [json]",
         Command::FibSummary,
+    ),
+    (
+        "show <ip|ipv6>$afi nht [vrf NAME$vrf] [<A.B.C.D|X:X::X:X>$address] [json]",
+        Command::Tracking,
     ),
     (
         "show running-config [<bgpd|zebra>] [no-header]",
@@ -213,6 +223,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("update-groups", "Neighbors that are told the same"),
     ("update-groups (1-4294967295)", "Number of the group"),
     ("route", "Routes in the kernel"),
+    ("nht", "Next hops, and how the kernel reaches them"),
+    ("nexthop", "Next hops, and how many paths are by them"),
+    ("detail", "As without"),
     ("running-config", "The configuration in use"),
     ("startup-config", "The configuration as saved"),
     ("bgpd", "The part about BGP"),
@@ -290,6 +303,12 @@ mod tests {
             ("clear bgp view RED * soft", Command::Clear),
             ("show ip bgp update-groups 3 json", Command::UpdateGroups),
             ("show ip ro", Command::Fib),
+            ("show ip nht", Command::Tracking),
+            ("show ipv6 nht 2001:db8::1 json", Command::Tracking),
+            ("show bgp nexthop", Command::NextHops),
+            ("show bgp ipv4 unicast nexthop json", Command::NextHops),
+            ("show ip bgp vrf all nexthop json", Command::NextHops),
+            ("show bgp nexthop 10.0.0.1 detail", Command::NextHops),
             ("sh ru", Command::RunningConfig),
             ("wr", Command::Write),
             ("wr t", Command::RunningConfig),

@@ -6,8 +6,10 @@ use std::sync::PoisonError;
 
 use bgp_wire::{Cease, Family};
 use holdfast_api::v1;
-use holdfast_config::model::{AfConfig, BestpathBandwidth, Bgp, Config, RedistributeSource};
-use holdfast_fib::Source;
+use holdfast_config::model::{
+    AfConfig, BestpathBandwidth, Bgp, Config, Family as ConfigFamily, RedistributeSource,
+};
+use holdfast_fib::{Source, ViaDefault};
 use holdfast_rib::{Confederation, LinkBandwidth, LocalRoute, LocalSource, MaxPaths, RibConfig};
 use ipnet::IpNet;
 
@@ -30,6 +32,9 @@ impl Core {
         {
             self.apply_forwarding();
         }
+        let before = via_default(&old);
+        let now = via_default(&self.config);
+        self.via_default = (before != now).then_some(now).or(self.via_default);
         self.apply_instance();
         self.apply_peers();
         let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
@@ -292,6 +297,13 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         default_local_pref: bgp.default_local_preference,
         max_paths_v4: max_paths(&bgp.ipv4_unicast),
         max_paths_v6: max_paths(&bgp.ipv6_unicast),
+    }
+}
+
+fn via_default(config: &Config) -> ViaDefault {
+    ViaDefault {
+        v4: config.resolves_via_default(ConfigFamily::Ipv4Unicast),
+        v6: config.resolves_via_default(ConfigFamily::Ipv6Unicast),
     }
 }
 

@@ -99,6 +99,11 @@ pub(super) struct Core {
     pub(super) sweep: bool,
     /// Next hops that the FIB was asked to track and has not answered yet.
     pub(super) unanswered: HashSet<IpAddr>,
+    /// When next hops that are tracked last became reached another way.
+    pub(super) next_hop_changed_ms: HashMap<IpAddr, u64>,
+    /// Whether next hops resolve through default routes, where the FIB is to be
+    /// told.
+    pub(super) via_default: Option<fib::ViaDefault>,
     pub(super) in_flight: Option<InFlight>,
     /// Next hops of sessions that ended, which the FIB does without until it
     /// has the routes that follow from that.
@@ -195,6 +200,8 @@ impl Core {
             restart,
             sweep: false,
             unanswered: HashSet::new(),
+            next_hop_changed_ms: HashMap::new(),
+            via_default: None,
             in_flight: None,
             suspended: Vec::new(),
             fib_gone: false,
@@ -291,6 +298,7 @@ impl Core {
                     connected: r.connected,
                 });
                 self.unanswered.remove(&key.address);
+                self.next_hop_changed_ms.insert(key.address, now_ms());
                 self.rib.next_hop_changed(key.address, state);
             }
             fib::Event::KernelRoute {
@@ -345,7 +353,9 @@ impl Core {
             true => std::mem::take(&mut self.suspended),
             false => Vec::new(),
         };
-        if tracking.is_empty() && changes.is_empty() && resume.is_empty() {
+        let via_default = self.via_default.take();
+        let idle = tracking.is_empty() && changes.is_empty() && resume.is_empty();
+        if idle && via_default.is_none() {
             self.pump_sweep();
             return;
         }
@@ -361,12 +371,16 @@ impl Core {
                 }
                 TrackEvent::Untrack(address) => {
                     self.unanswered.remove(&address);
+                    self.next_hop_changed_ms.remove(&address);
                     untrack.extend(self.tracked.remove(&address));
                 }
             }
         }
         let fib = self.fib.clone();
         self.in_flight = Some(Box::pin(async move {
+            if let Some(which) = via_default {
+                fib.resolve_via_default(which).await?;
+            }
             if !track.is_empty() {
                 fib.track(track).await?;
             }
@@ -394,7 +408,7 @@ impl Core {
         self.suspended.push(key);
     }
 
-    fn track_key(&self, address: IpAddr) -> TrackKey {
+    pub(super) fn track_key(&self, address: IpAddr) -> TrackKey {
         TrackKey {
             address,
             ifindex: self.link_local.get(&address).copied(),

@@ -24,6 +24,7 @@ mod edit;
 mod exports;
 mod instances;
 mod listener;
+mod nexthops;
 mod peers;
 mod request;
 mod restart;

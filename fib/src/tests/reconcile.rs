@@ -47,6 +47,7 @@ impl Resolve for Links {
             metric: 0,
             connected: true,
             via: None,
+            protocol: 2,
             multipath: vec![hop],
         })
     }

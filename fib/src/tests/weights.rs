@@ -38,6 +38,7 @@ impl Resolve for Fixed {
             metric: 0,
             connected: false,
             via: None,
+            protocol: 2,
             multipath: ways.iter().map(hop).collect(),
         })
     }
