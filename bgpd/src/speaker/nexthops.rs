@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use holdfast_api::v1;
-use holdfast_config::model::PeerKind;
+use holdfast_config::model::{PeerKind, Shutdown};
 use holdfast_fib::{KernelView, Resolution, TrackKey};
 use holdfast_rib::NextHopState;
 
@@ -16,7 +16,7 @@ use super::core::{Core, is_link_local};
 use super::peers::Peer;
 use super::request::Request;
 
-/// A next hop of paths, or the address of a neighbor.
+/// A next hop of paths, or the address of a neighbor that is not shut down.
 #[derive(Debug, Clone)]
 pub(super) struct KnownNextHop {
     key: TrackKey,
@@ -47,7 +47,8 @@ impl Core {
             };
             known.insert(tracked.addr, next_hop);
         }
-        for peer in self.peers.values() {
+        let wanted_up = |peer: &&Peer| matches!(peer.settings.shutdown, Shutdown::Off);
+        for peer in self.peers.values().filter(wanted_up) {
             let address = peer.settings.address;
             let entry = known.entry(address).or_insert_with(|| KnownNextHop {
                 key: TrackKey {
@@ -85,7 +86,8 @@ fn established_ms(peer: &Peer) -> Option<u64> {
 }
 
 impl Speaker {
-    /// Next hops of paths and addresses of neighbors, IPv4 first, by address.
+    /// Next hops of paths and addresses of neighbors that are not shut down, IPv4
+    /// first, by address.
     ///
     /// # Errors
     /// The address is none, [`SpeakerError::NoInstance`] or
