@@ -133,7 +133,7 @@ impl Carried {
 
     /// Puts it in place of a link bandwidth that may leave the AS, with our AS;
     /// one that may not stays (FRR does the same).
-    pub(crate) fn replace(self, asn: u32, communities: &mut Vec<ExtendedCommunity>) {
+    pub(crate) fn replace(self, asn: u32, communities: &mut [ExtendedCommunity]) {
         let is_bandwidth = |c: &ExtendedCommunity| c.as_link_bandwidth().is_some();
         let first = communities.iter().position(is_bandwidth);
         let Some(first) = first.filter(|_| self != Carried::default()) else {
