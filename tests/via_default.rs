@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{Gobgp, Router, SOON, Topology, need, router, wait_for};
+use harness::{Gobgp, SOON, Topology, need, router, wait_for};
 
 const PREFIX: &str = "203.0.113.0/24";
 /// Behind the default route, and nothing else.

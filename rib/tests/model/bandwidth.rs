@@ -58,13 +58,14 @@ pub fn weights(all: &[Option<u64>], rule: LinkBandwidth) -> Vec<Option<u16>> {
     parts.into_iter().map(|part| part.map(weight)).collect()
 }
 
+/// Next hops, with the peer where they are link-local; the peer that names each,
+/// and the bandwidth.
+pub type Ways = BTreeMap<(NextHop, Option<PeerId>), (PeerId, Option<u64>)>;
+
 impl Model {
     /// Of each next hop that is used, the first peer that names it and the
     /// largest bandwidth that is promised by it.
-    pub fn ways(
-        &self,
-        outcome: &Outcome,
-    ) -> Option<BTreeMap<(NextHop, Option<PeerId>), (PeerId, Option<u64>)>> {
+    pub fn ways(&self, outcome: &Outcome) -> Option<Ways> {
         let mut used = outcome.multipath.clone();
         used.insert(outcome.best?);
         let mut ways: BTreeMap<_, (PeerId, Option<u64>)> = BTreeMap::new();
