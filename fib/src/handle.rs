@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -300,6 +301,7 @@ pub struct FibHandle {
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
     max_weight: u16,
+    report: Arc<AtomicBool>,
 }
 
 impl FibHandle {
@@ -383,6 +385,12 @@ impl FibHandle {
         self.send(Command::Resume(next_hops)).await
     }
 
+    /// Changes [`FibOptions::route_events`] while running: counts for what is applied from now on.
+    /// A failure that was reported is followed by its end anyway.
+    pub fn report_routes(&self, yes: bool) {
+        self.report.store(yes, Ordering::Release);
+    }
+
     /// Deletes the routes of an earlier run that were not applied again: the initial
     /// convergence is over.
     ///
@@ -453,6 +461,8 @@ pub(crate) struct Channels {
     pub(crate) view: watch::Sender<Arc<KernelView>>,
     /// Next hops that are suspended. Read here, and shortened on [`Command::Resume`].
     pub(crate) suspended: watch::Sender<BTreeSet<TrackKey>>,
+    /// Whether routes that were installed or removed are reported.
+    pub(crate) report: Arc<AtomicBool>,
 }
 
 /// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
@@ -467,6 +477,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
+    let report = Arc::new(AtomicBool::new(options.route_events));
     let max_weight = crate::task::start(
         options,
         Channels {
@@ -474,6 +485,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             events,
             view,
             suspended: suspended.clone(),
+            report: report.clone(),
         },
     )
     .await?;
@@ -483,6 +495,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             suspended,
             view: view_rx,
             max_weight,
+            report,
         },
         event_rx,
     ))

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -32,7 +33,7 @@ use crate::kernel::{Effects, ForeignTables, Mirror};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::object::ObjectTable;
 use crate::outbox::Outbox;
-use crate::reconcile::{Operation, Reconciler, Seconds};
+use crate::reconcile::{Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, NARROW_WEIGHT, Resolve, WIDE_WEIGHT};
 use crate::route::Resolution;
 use crate::sets::Sets;
@@ -98,7 +99,8 @@ struct Task {
     /// Next hops not to be used, as the handles say; and whether they said more since.
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     suspensions: watch::Receiver<BTreeSet<TrackKey>>,
-    route_events: bool,
+    /// Whether routes that were installed or removed are reported.
+    report: Arc<AtomicBool>,
     tracked: BTreeMap<TrackKey, Tracked>,
     redistributed: BTreeMap<(IpNet, Source), u32>,
     waiting: Vec<oneshot::Sender<()>>,
@@ -129,16 +131,59 @@ enum Wake {
 
 /// Opens the sockets, reads the kernel's state and starts the task. Returns the largest weight
 /// that the kernel takes.
+///
+/// With a kernel the task has a thread and a runtime of its own: it spends most of its time in
+/// system calls, and a busy runtime must not make a lost next hop wait for its turn.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<u16, FibError> {
-    let io = match options.kernel {
-        Kernel::Off => None,
-        Kernel::On => Some(connect(&options).await?),
+    if options.kernel == Kernel::Off {
+        let mut task = Task::new(&options, channels, None);
+        task.first_dump().await?;
+        let max_weight = task.state.max_weight;
+        tokio::spawn(task.run());
+        return Ok(max_weight);
+    }
+    let (ready, started) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("fib".to_owned());
+    let spawned = thread.spawn(move || run_here(&options, channels, ready));
+    spawned.map_err(|source| FibError::Socket {
+        what: "start a thread",
+        source,
+    })?;
+    started.await.unwrap_or(Err(FibError::Closed))
+}
+
+/// The life of the thread. `ready` is told how the start went.
+fn run_here(
+    options: &FibOptions,
+    channels: Channels,
+    ready: oneshot::Sender<Result<u16, FibError>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let what = "start a runtime";
+            let _ = ready.send(Err(FibError::Socket { what, source }));
+            return;
+        }
     };
-    let mut task = Task::new(&options, channels, io);
-    task.first_dump().await?;
-    let max_weight = task.state.max_weight;
-    tokio::spawn(task.run());
-    Ok(max_weight)
+    runtime.block_on(async move {
+        let begun = async {
+            let io = connect(options).await?;
+            let mut task = Task::new(options, channels, Some(io));
+            task.first_dump().await?;
+            Ok(task)
+        };
+        match begun.await {
+            Ok(task) => {
+                let _ = ready.send(Ok(task.state.max_weight));
+                task.run().await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
 }
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
@@ -352,7 +397,7 @@ impl Task {
             view: channels.view,
             suspensions: channels.suspended.subscribe(),
             suspended: channels.suspended,
-            route_events: options.route_events,
+            report: channels.report,
             tracked: BTreeMap::new(),
             redistributed: BTreeMap::new(),
             waiting: Vec::new(),
@@ -461,6 +506,8 @@ impl Task {
         match command {
             Command::Apply(changes) => {
                 let now = self.seconds();
+                let report = self.report.load(Ordering::Acquire);
+                self.state.tables.report_all(report);
                 self.taken += 1;
                 self.state.apply(changes, now);
             }
@@ -663,9 +710,7 @@ impl Task {
 
     fn report(&mut self) {
         for event in self.state.tables.take_events(self.taken) {
-            if self.route_events || matches!(event, Event::RouteFailed { .. }) {
-                self.outbox.push(event);
-            }
+            self.outbox.push(event);
         }
     }
 
@@ -822,14 +867,7 @@ async fn write_batch<P: Prefix>(
     };
     let answer = match io {
         // Without a kernel all goes well.
-        Some(io) if !batch.is_empty() => {
-            let to_wire = |op: &Operation<P>| Operation {
-                prefix: op.prefix.into(),
-                verb: op.verb.clone(),
-            };
-            let wire: Vec<Operation<IpNet>> = batch.iter().map(to_wire).collect();
-            io.requests.write(&wire, table).await
-        }
+        Some(io) if !batch.is_empty() => io.requests.write(&batch, table).await,
         _ => Ok(Vec::new()),
     };
     let mut failed = match answer {

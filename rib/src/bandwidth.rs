@@ -148,7 +148,7 @@ impl Carried {
 /// What the paths used for a prefix carry, where the best of them has link
 /// bandwidth.
 pub(crate) fn carried<F: RibFamily>(table: &Table<F>, shared: &Shared, slot: u32) -> Carried {
-    let entry = table.get(slot).filter(|entry| entry.has_multipath);
+    let entry = table.get(slot).filter(|entry| entry.outcome.multipath());
     let best = entry.and_then(|entry| entry.best()?.post);
     if !best.is_some_and(|post| shared.interner.has_link_bandwidth(post)) {
         return Carried::default();
