@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::route::{KernelRoute, Resolution, Route};
+use crate::statics::{StaticRoute, StaticStatus};
 use crate::view::{Interface, KernelView};
 
 /// `RT_TABLE_MAIN`.
@@ -116,10 +117,18 @@ impl From<IpAddr> for TrackKey {
 pub enum Source {
     /// The subnet of an address on an interface that is up; no host-local or link-local ones.
     Connected,
-    /// `proto static`.
+    /// A static route of ours that is in use, or `proto static`.
     Static,
     /// `proto kernel` or `proto boot`, when it is not the subnet of an address.
     Kernel,
+    /// A route of another table that is [followed](FibHandle::follow_tables), by its number.
+    Table(u32),
+}
+
+impl Source {
+    /// The first and the last in order.
+    pub(crate) const MIN: Self = Self::Connected;
+    pub(crate) const MAX: Self = Self::Table(u32::MAX);
 }
 
 /// Why a route is not in the kernel.
@@ -177,6 +186,8 @@ pub enum Event {
         source: Source,
         /// Its metric while it exists, `None` when it went.
         metric: Option<u32>,
+        /// Its first router, unless that is a link-local address.
+        next_hop: Option<IpAddr>,
     },
     /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
     /// was known before. The [view](FibHandle::view) has it already.
@@ -266,7 +277,10 @@ pub(crate) enum Command {
     Untrack(Vec<TrackKey>),
     ResolveViaDefault(bool),
     Resume(Vec<TrackKey>),
+    SetStatics(Vec<StaticRoute>),
+    FollowTables(BTreeSet<u32>),
     SweepStale,
+    Statics(oneshot::Sender<Vec<StaticStatus>>),
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
     Statistics(oneshot::Sender<Statistics>),
     Settled(oneshot::Sender<()>),
@@ -350,6 +364,37 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn resume(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
         self.send(Command::Resume(next_hops)).await
+    }
+
+    /// Wants these static routes and no others. They are written with a protocol of their own
+    /// (`proto 196`, as FRR's) and resolved through routes of others and each other.
+    ///
+    /// From the first one on, all routes of that protocol in its table are ours: what an earlier
+    /// run left is adopted or deleted.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn set_statics(&self, routes: Vec<StaticRoute>) -> Result<(), FibError> {
+        self.send(Command::SetStatics(routes)).await
+    }
+
+    /// The static routes of [`FibOptions::table`], sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn statics(&self) -> Result<Vec<StaticStatus>, FibError> {
+        let mut rows = self.ask(Command::Statics).await?;
+        rows.sort_by_key(|row| (row.route.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Tells of the routes in these tables, and in no others, as [`Source::Table`]. The table
+    /// that next hops are resolved in is told of anyway, with other sources.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn follow_tables(&self, tables: BTreeSet<u32>) -> Result<(), FibError> {
+        self.send(Command::FollowTables(tables)).await
     }
 
     /// Deletes the routes of an earlier run that were not applied again: the initial

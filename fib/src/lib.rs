@@ -49,9 +49,12 @@ mod object;
 mod objects;
 mod outbox;
 mod reconcile;
+mod redistribute;
 mod resolve;
 mod route;
 mod sets;
+mod state;
+mod statics;
 mod tables;
 mod task;
 #[cfg(test)]
@@ -64,4 +67,5 @@ pub use handle::{
 };
 pub use nix::errno::Errno;
 pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

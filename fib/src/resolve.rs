@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::codec::PROTOCOL_STATIC;
 use crate::family::Prefix;
 use crate::handle::TrackKey;
 use crate::kernel::{Foreign, ForeignTable, Mirror};
@@ -55,8 +56,10 @@ pub(crate) trait Resolve {
             };
             direct &= found.connected;
             for via in found.multipath {
+                // Without a router, all is on the link.
+                let on_link = Some(next_hop.gateway).filter(|g| !g.is_unspecified());
                 let hop = KernelHop {
-                    gateway: via.gateway.or(Some(next_hop.gateway)),
+                    gateway: via.gateway.or(on_link),
                     ifindex: via.ifindex,
                     weight: next_hop
                         .weight
@@ -100,10 +103,11 @@ impl Resolve for Always {
 impl Resolve for ByMirror<'_> {
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
         // A router that is ourselves would send every packet back to us.
-        if self.mirror.is_local(key.address) || key.address.is_unspecified() {
+        if self.mirror.is_local(key.address) {
             return None;
         }
-        if is_link_local(key.address) || (onlink && key.ifindex.is_some()) {
+        let names_link = is_link_local(key.address) || key.address.is_unspecified();
+        if names_link || (onlink && key.ifindex.is_some()) {
             let link = self
                 .mirror
                 .link(key.ifindex?)
@@ -111,15 +115,25 @@ impl Resolve for ByMirror<'_> {
             return Some(direct(link.ifindex, link.name.clone(), onlink));
         }
         match key.address {
-            IpAddr::V4(_) => self.look_up::<Ipv4Net>(&self.mirror.routes.v4, key),
-            IpAddr::V6(_) => self.look_up::<Ipv6Net>(&self.mirror.routes.v6, key),
+            IpAddr::V4(_) => {
+                let (others, own) = (&self.mirror.routes.v4, &self.mirror.statics.v4);
+                self.look_up::<Ipv4Net>((others, own), key)
+            }
+            IpAddr::V6(_) => {
+                let (others, own) = (&self.mirror.routes.v6, &self.mirror.statics.v6);
+                self.look_up::<Ipv6Net>((others, own), key)
+            }
         }
     }
 }
 
 impl ByMirror<'_> {
-    fn look_up<P: Prefix>(&self, table: &ForeignTable<P>, key: TrackKey) -> Option<Resolution> {
-        for (prefix, routes) in table.covering(P::host(key.address)?) {
+    fn look_up<P: Prefix>(
+        &self,
+        (others, own): (&ForeignTable<P>, &ForeignTable<P>),
+        key: TrackKey,
+    ) -> Option<Resolution> {
+        for (prefix, routes) in covering(others, own, P::host(key.address)?) {
             let prefix: IpNet = prefix.into();
             if prefix.prefix_len() == 0 && !self.via_default {
                 return None;
@@ -162,12 +176,40 @@ impl ByMirror<'_> {
             gateway: first.gateway,
             ifindex: first.ifindex,
             ifname: name.unwrap_or_default(),
-            metric: if connected { 0 } else { foreign.route.metric },
+            // Of a static route of ours it is a distance, and no way is longer for it.
+            metric: match connected || foreign.protocol == PROTOCOL_STATIC {
+                true => 0,
+                false => foreign.route.metric,
+            },
             connected,
             via: Some(prefix),
             multipath,
         }
     }
+}
+
+/// The routes of both tables that cover `address`, longest prefix first, each in the order of
+/// metrics; where these are equal, the other's is the one that is in the kernel.
+fn covering<'t, P: Prefix>(
+    others: &'t ForeignTable<P>,
+    own: &'t ForeignTable<P>,
+    address: P,
+) -> Vec<(P, Vec<&'t Foreign>)> {
+    let found = others.covering(address).into_iter();
+    let mut found: Vec<(P, Vec<&Foreign>)> =
+        found.map(|(p, list)| (p, list.iter().collect())).collect();
+    for (prefix, list) in own.covering(address) {
+        let longer = |(other, _): &(P, _)| other.prefix_len() > prefix.prefix_len();
+        let at = found.partition_point(longer);
+        match found.get_mut(at).filter(|(other, _)| *other == prefix) {
+            Some((_, routes)) => {
+                routes.extend(list);
+                routes.sort_by_key(|foreign| foreign.route.metric);
+            }
+            None => found.insert(at, (prefix, list.iter().collect())),
+        }
+    }
+    found
 }
 
 fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {
