@@ -38,7 +38,7 @@ impl Mirror {
                 found.entry((prefix, source)).or_insert_with(offer);
             }
         }
-        found.extend(self.subnets().map(|subnet| connected(subnet)));
+        found.extend(self.subnets().map(connected));
         found
     }
 
