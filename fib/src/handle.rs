@@ -220,6 +220,19 @@ pub struct RouteStatus {
     pub error: Option<RouteError>,
 }
 
+/// One row of [`FibHandle::others`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRoute {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// With all its next hops.
+    pub route: KernelRoute,
+    /// The subnet of an interface's address, as the kernel puts it there.
+    pub connected: bool,
+    /// It has a next hop on an interface that is up, or needs none.
+    pub active: bool,
+}
+
 /// What the FIB has done since it was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
@@ -281,6 +294,7 @@ pub(crate) enum Command {
     FollowTables(BTreeSet<u32>),
     SweepStale,
     Statics(oneshot::Sender<Vec<StaticStatus>>),
+    Others(Family, oneshot::Sender<Vec<OtherRoute>>),
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
     Statistics(oneshot::Sender<Statistics>),
     Settled(oneshot::Sender<()>),
@@ -385,6 +399,17 @@ impl FibHandle {
     pub async fn statics(&self) -> Result<Vec<StaticStatus>, FibError> {
         let mut rows = self.ask(Command::Statics).await?;
         rows.sort_by_key(|row| (row.route.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Routes of others in the table that next hops are resolved in, without link-local ones,
+    /// sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn others(&self, family: Family) -> Result<Vec<OtherRoute>, FibError> {
+        let mut rows = self.ask(|tx| Command::Others(family, tx)).await?;
+        rows.sort_by_key(|row| (row.prefix, row.route.metric));
         Ok(rows)
     }
 

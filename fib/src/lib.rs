@@ -63,7 +63,7 @@ mod view;
 
 pub use handle::{
     Changes, Event, Family, FibError, FibHandle, FibOptions, Kernel, MAIN_TABLE, OnShutdown,
-    RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, spawn,
+    OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, spawn,
 };
 pub use nix::errno::Errno;
 pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::handle::Source;
+use crate::handle::{Family, OtherRoute, Source};
 use crate::kernel::{Foreign, Mirror};
-use crate::route::KernelKind;
+use crate::route::{KernelKind, KernelRoute};
 use crate::view::{Address, is_link_local};
 
 const PROTOCOL_KERNEL: u8 = 2;
@@ -65,6 +65,28 @@ impl Mirror {
             .filter(|(ifindex, _)| self.usable(**ifindex));
         up.flat_map(|(_, addresses)| addresses.iter().map(Address::subnet))
             .filter(|subnet| worth_telling(*subnet))
+    }
+
+    /// All routes, for people to see.
+    pub(crate) fn others(&self, family: Family) -> Vec<OtherRoute> {
+        let of_family = self.routes.iter().filter(|(prefix, foreign)| {
+            prefix.addr().is_ipv4() == (family == Family::V4)
+                && worth_telling(*prefix)
+                && !matches!(foreign.route.kind, KernelKind::Other(_))
+        });
+        let rows = of_family.map(|(prefix, foreign)| OtherRoute {
+            prefix,
+            route: KernelRoute {
+                kind: match foreign.route.kind {
+                    KernelKind::Nexthop(_) => KernelKind::Unicast(self.hops(&foreign.route)),
+                    ref kind => kind.clone(),
+                },
+                ..foreign.route.clone()
+            },
+            connected: foreign.protocol == PROTOCOL_KERNEL && self.is_subnet(prefix),
+            active: self.is_alive(foreign),
+        });
+        rows.collect()
     }
 
     /// A route of another table; none where it leads nowhere.

@@ -279,6 +279,9 @@ impl Task {
             Command::Statics(answer) => {
                 let _ = answer.send(self.state.static_status(self.started.into_std()));
             }
+            Command::Others(family, answer) => {
+                let _ = answer.send(self.state.mirror.others(family));
+            }
             Command::SweepStale => self.state.tables.sweep_stale(),
             Command::Routes(family, answer) => {
                 let _ = answer.send(self.state.tables.status(family, self.started.into_std()));

@@ -120,7 +120,7 @@ const ROWS: &[(&str, Command)] = &[
     ("show [ip] bgp vrfs [json]", Command::Vrfs),
     ("show [ip] bgp <view|views>", Command::Views),
     (
-        "show <ip|ipv6>$afi route [vrf NAME$vrf] [bgp] [json]",
+        "show <ip|ipv6>$afi route [vrf NAME$vrf] [<bgp|connected|kernel|static>$protocol] [json]",
         Command::Fib,
     ),
     (
@@ -175,6 +175,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("bgp", "Border Gateway Protocol"),
     ("route bgp", "Routes of BGP"),
     ("route NAME bgp", "Routes of BGP"),
+    ("connected", "Subnets of interfaces"),
+    ("kernel", "Routes of others"),
+    ("static", "Static routes"),
     ("vrf", "One routing table of several"),
     ("view", "One BGP instance of several"),
     ("views", "BGP instances beside the default one"),
