@@ -202,6 +202,7 @@ fn static_route(
     let ago = ago.and_then(|ago| u64::try_from(ago).ok());
     let resolved = kernel.and_then(|kernel| kernel.resolved.as_ref());
     let error = kernel.and_then(|kernel| kernel.error.as_ref());
+    let dropped = resolved.is_some_and(|resolved| resolved.hops().is_empty());
     v1::FibRoute {
         since_ms: ago.map_or(shown.since_ms, |ago| now_ms().saturating_sub(ago)),
         nexthop_group: kernel.and_then(|kernel| kernel.object).unwrap_or(0),
@@ -217,7 +218,7 @@ fn static_route(
             StaticKind::Via(ways) => ways
                 .iter()
                 .zip(&status.hops)
-                .flat_map(|(way, hops)| static_hops(way, hops, view))
+                .flat_map(|(way, hops)| static_hops((way, dropped), hops, view))
                 .collect(),
             _ => Vec::new(),
         },
@@ -225,9 +226,10 @@ fn static_route(
     }
 }
 
-/// A way and where it leads; one that leads nowhere as it was asked for.
+/// A way and where it leads; one that leads nowhere, or to where packets are
+/// `dropped`, as it was asked for.
 fn static_hops(
-    way: &StaticHop,
+    (way, dropped): (&StaticHop, bool),
     found: &[KernelHop],
     view: &fib::KernelView,
 ) -> Vec<v1::FibNextHop> {
@@ -239,6 +241,7 @@ fn static_hops(
             address: gateway,
             ifindex: known.map_or(0, |interface| interface.ifindex),
             interface,
+            active: dropped,
             weight: 1,
             onlink: way.onlink,
             ..v1::FibNextHop::default()

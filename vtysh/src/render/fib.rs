@@ -238,6 +238,15 @@ fn expanded(route: &v1::FibRoute) -> Vec<Hop<'_>> {
     let mut hops: Vec<Hop<'_>> = Vec::new();
     let mut last: Option<&str> = None;
     for hop in &route.next_hops {
+        // It leads to where packets are dropped.
+        if !route.drop.is_empty() {
+            hops.push(Hop {
+                hop,
+                recursive: true,
+                resolves: false,
+            });
+            continue;
+        }
         let resolves = !hop.via.is_empty();
         if resolves && last != Some(hop.address.as_str()) {
             hops.push(Hop {
