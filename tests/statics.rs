@@ -359,6 +359,27 @@ fn shown(router: &dyn Router, command: &str) -> BTreeSet<String> {
     without_time.map(str::to_owned).collect()
 }
 
+/// The routes in use as JSON has them, without times and numbers of objects and interfaces.
+fn documents(router: &dyn Router, command: &str) -> BTreeSet<String> {
+    let document = router.json(command);
+    let routes = document.as_object().into_iter().flatten();
+    let entries = routes.flat_map(|(_, list)| list.as_array().into_iter().flatten());
+    let used = entries.filter(|entry| {
+        let hops = entry["nexthops"].as_array().into_iter().flatten();
+        entry["selected"] == true && hops.clone().all(|hop| hop["active"] == true)
+    });
+    let plain = used.cloned().map(|mut entry| {
+        let own = ["uptime", "nexthopGroupId", "installedNexthopGroupId"];
+        let fields = entry.as_object_mut().expect("an object");
+        fields.retain(|key, _| !own.contains(&key.as_str()));
+        for hop in fields["nexthops"].as_array_mut().into_iter().flatten() {
+            hop.as_object_mut().map(|hop| hop.remove("interfaceIndex"));
+        }
+        entry.to_string()
+    });
+    plain.collect()
+}
+
 #[test]
 fn the_same_lines_become_the_same_routes_in_frr() {
     need!("/usr/lib/frr/staticd");
@@ -400,6 +421,10 @@ fn the_same_lines_become_the_same_routes_in_frr() {
             )
         };
         same(command, &shells);
+    }
+    for command in ["show ip route static json", "show ipv6 route static json"] {
+        let shells = || (documents(&router, command), documents(&frr, command));
+        assert!(same(command, &shells) >= 7);
     }
     let lines = |router: &dyn Router| -> BTreeSet<String> {
         let text = router.vtysh("show running-config");

@@ -1,8 +1,9 @@
 //! Next hops to routers and interfaces, through the kernel's routes of others.
 //!
 //! The kernel itself only takes gateways that are on a link, so the route that covers a next hop
-//! says all: its own gateways, or "on this link". Our own routes take no part, hence nothing
-//! resolves through itself.
+//! says all: its own gateways, or "on this link". Our own routes take no part but for static
+//! ones, which are resolved by themselves ([`statics`](crate::statics)), hence nothing resolves
+//! through itself.
 
 use std::net::IpAddr;
 

@@ -307,11 +307,10 @@ fn route_json(clock: Clock, route: &v1::FibRoute) -> Value {
             _ => 8,
         }),
     );
-    put("internalNextHopNum", json!(hops.len().max(1)));
-    put(
-        "internalNextHopActiveNum",
-        json!(if hops.is_empty() { 1 } else { active }),
-    );
+    // Dropping packets counts as a next hop.
+    let drops = usize::from(hops.is_empty() || !route.drop.is_empty());
+    put("internalNextHopNum", json!(hops.len() + drops));
+    put("internalNextHopActiveNum", json!(active + drops));
     put("nexthopGroupId", json!(route.nexthop_group));
     put("installedNexthopGroupId", json!(route.nexthop_group));
     put("uptime", json!(clock.interval(route.since_ms)));
@@ -334,6 +333,9 @@ fn drop_json(route: &v1::FibRoute) -> Value {
     put("fib", json!(true));
     put("unreachable", json!(true));
     put(dropped(route).1, json!(true));
+    if !route.next_hops.is_empty() {
+        put("resolver", json!(true));
+    }
     put("active", json!(true));
     if has_weights(route) {
         put("weight", json!(1));
@@ -348,7 +350,12 @@ fn hop_json(route: &v1::FibRoute, hop: &Hop<'_>) -> Value {
     let active = hop.hop.active;
     put(
         "flags",
-        json!(u8::from(active) | u8::from(in_fib) << 1 | u8::from(hop.recursive) << 2),
+        json!(
+            u8::from(active)
+                | u8::from(in_fib) << 1
+                | u8::from(hop.recursive) << 2
+                | u8::from(hop.hop.onlink) << 3
+        ),
     );
     if in_fib {
         put("fib", json!(true));
