@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -308,6 +309,7 @@ pub struct FibHandle {
     commands: mpsc::Sender<Command>,
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
+    report: Arc<AtomicBool>,
 }
 
 impl FibHandle {
@@ -422,6 +424,12 @@ impl FibHandle {
         self.send(Command::FollowTables(tables)).await
     }
 
+    /// Changes [`FibOptions::route_events`] while running: counts for what is applied from now on.
+    /// A failure that was reported is followed by its end anyway.
+    pub fn report_routes(&self, yes: bool) {
+        self.report.store(yes, Ordering::Release);
+    }
+
     /// Deletes the routes of an earlier run that were not applied again: the initial
     /// convergence is over.
     ///
@@ -485,6 +493,8 @@ pub(crate) struct Channels {
     pub(crate) view: watch::Sender<Arc<KernelView>>,
     /// Next hops that are suspended. Read here, and shortened on [`Command::Resume`].
     pub(crate) suspended: watch::Sender<BTreeSet<TrackKey>>,
+    /// Whether routes that were installed or removed are reported.
+    pub(crate) report: Arc<AtomicBool>,
 }
 
 /// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
@@ -499,6 +509,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
+    let report = Arc::new(AtomicBool::new(options.route_events));
     crate::task::start(
         options,
         Channels {
@@ -506,6 +517,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             events,
             view,
             suspended: suspended.clone(),
+            report: report.clone(),
         },
     )
     .await?;
@@ -514,6 +526,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             commands: command_tx,
             suspended,
             view: view_rx,
+            report,
         },
         event_rx,
     ))

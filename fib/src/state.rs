@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use crate::codec::{Notice, PROTOCOL_BGP, PROTOCOL_STATIC, RouteNotice};
-use crate::handle::{Changes, Event, Family, FibOptions, Kernel, RouteStatus, Source, TrackKey};
+use crate::handle::{Changes, Family, FibOptions, Kernel, RouteStatus, Source, TrackKey};
 use crate::kernel::{Effects, Foreign, ForeignTables, Mirror};
 use crate::object::ObjectTable;
 use crate::reconcile::Seconds;
@@ -82,7 +82,10 @@ impl State {
         match notice {
             Notice::Route(route) => self.hear_route(route),
             Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
-                self.effects.foreign_lost |= object.gone;
+                if object.gone {
+                    self.effects.foreign_lost = true;
+                    self.effects.touched.everything();
+                }
                 self.tables.object(&object);
             }
             notice => self.mirror.update(&notice, &mut self.effects),
@@ -134,7 +137,10 @@ impl State {
         }
         match owner {
             Owner::Static => self.tables.own_static(notice),
-            Owner::Bgp | Owner::Other => self.tables.own(notice),
+            Owner::Bgp | Owner::Other => {
+                self.bgp_changed(notice.prefix);
+                self.tables.own(notice);
+            }
         }
     }
 
@@ -290,6 +296,10 @@ impl State {
 
     // ===== static routes =====
 
+    pub(crate) fn has_statics(&self) -> bool {
+        !self.statics.is_empty()
+    }
+
     /// Wants these static routes and no others.
     pub(crate) fn set_statics(&mut self, routes: Vec<StaticRoute>, now: Seconds) {
         let gone = self.statics.set(routes, self.table);
@@ -421,15 +431,12 @@ impl State {
         self.effects.touched.everything();
     }
 
-    /// Routes of BGP hide static ones of a higher metric.
-    pub(crate) fn bgp_changed(&mut self, event: &Event) {
-        let (Event::RouteInstalled { prefix, .. } | Event::RouteRemoved(prefix)) = event else {
-            return;
-        };
-        if self.mirror.statics.at(*prefix).is_empty() {
-            return;
+    /// The kernel may have another route of BGP for this prefix: they hide static ones of a
+    /// higher metric.
+    pub(crate) fn bgp_changed(&mut self, prefix: IpNet) {
+        if !self.mirror.statics.at(prefix).is_empty() {
+            self.effects.touched.add(prefix);
         }
-        self.effects.touched.add(*prefix);
     }
 
     /// All that may be redistributed.

@@ -46,12 +46,15 @@ pub(crate) struct StaticTable {
 
 impl StaticTable {
     fn new() -> Self {
-        Self {
-            // The configuration says at once what is still wanted of an earlier run.
+        // The configuration says at once what is still wanted of an earlier run.
+        let mut table = Self {
             v4: Reconciler::new(false),
             v6: Reconciler::new(false),
             claims: BTreeMap::new(),
-        }
+        };
+        table.v4.report_all(false);
+        table.v6.report_all(false);
+        table
     }
 }
 
@@ -110,6 +113,12 @@ impl Tables {
         }
     }
 
+    /// See [`Reconciler::report_all`].
+    pub(crate) fn report_all(&mut self, yes: bool) {
+        self.v4.report_all(yes);
+        self.v6.report_all(yes);
+    }
+
     // ===== static routes =====
 
     /// Whether static routes of this table are ours.
@@ -166,8 +175,8 @@ impl Tables {
     /// The lowest metric of BGP's routes of a prefix in the kernel.
     pub(crate) fn best_metric(&self, prefix: IpNet) -> Option<u32> {
         match prefix {
-            IpNet::V4(prefix) => self.v4.best_metric(&prefix),
-            IpNet::V6(prefix) => self.v6.best_metric(&prefix),
+            IpNet::V4(prefix) => self.v4.best_metric(prefix),
+            IpNet::V6(prefix) => self.v6.best_metric(prefix),
         }
     }
 
@@ -362,8 +371,12 @@ impl Tables {
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        !any!(&self.v4, &self.v6, self.statics, |r| !r.is_settled())
-            && self.sets.objects.is_settled()
+        let (v4, v6, statics) = (&self.v4, &self.v6, &self.statics);
+        let used = |id| any!(v4, v6, statics, |r| r.uses(id));
+        let objects = &self.sets.objects;
+        !any!(v4, v6, statics, |r| !r.is_settled())
+            && objects.is_settled()
+            && !objects.has_idle(used)
     }
 
     /// What the owners are to be told, `taken` batches of theirs having been taken in.

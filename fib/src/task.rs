@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -31,7 +32,7 @@ use crate::handle::{
 use crate::kernel::Touched;
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::outbox::Outbox;
-use crate::reconcile::{Operation, Reconciler, Seconds};
+use crate::reconcile::{Reconciler, Seconds};
 use crate::redistribute::{Offer, Offers};
 use crate::route::Resolution;
 use crate::sets::Sets;
@@ -73,7 +74,8 @@ struct Task {
     /// Next hops not to be used, as the handles say; and whether they said more since.
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     suspensions: watch::Receiver<BTreeSet<TrackKey>>,
-    route_events: bool,
+    /// Whether routes that were installed or removed are reported.
+    report: Arc<AtomicBool>,
     tracked: BTreeMap<TrackKey, Tracked>,
     redistributed: Offers,
     waiting: Vec<oneshot::Sender<()>>,
@@ -103,15 +105,58 @@ enum Wake {
 }
 
 /// Opens the sockets, reads the kernel's state and starts the task.
+///
+/// With a kernel the task has a thread and a runtime of its own: it spends most of its time in
+/// system calls, and a busy runtime must not make a lost next hop wait for its turn.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
-    let io = match options.kernel {
-        Kernel::Off => None,
-        Kernel::On => Some(connect(&options).await?),
+    if options.kernel == Kernel::Off {
+        let mut task = Task::new(&options, channels, None);
+        task.first_dump().await?;
+        tokio::spawn(task.run());
+        return Ok(());
+    }
+    let (ready, started) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("fib".to_owned());
+    let spawned = thread.spawn(move || run_here(&options, channels, ready));
+    spawned.map_err(|source| FibError::Socket {
+        what: "start a thread",
+        source,
+    })?;
+    started.await.unwrap_or(Err(FibError::Closed))
+}
+
+/// The life of the thread. `ready` is told how the start went.
+fn run_here(
+    options: &FibOptions,
+    channels: Channels,
+    ready: oneshot::Sender<Result<(), FibError>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let what = "start a runtime";
+            let _ = ready.send(Err(FibError::Socket { what, source }));
+            return;
+        }
     };
-    let mut task = Task::new(&options, channels, io);
-    task.first_dump().await?;
-    tokio::spawn(task.run());
-    Ok(())
+    runtime.block_on(async move {
+        let begun = async {
+            let io = connect(options).await?;
+            let mut task = Task::new(options, channels, Some(io));
+            task.first_dump().await?;
+            Ok(task)
+        };
+        match begun.await {
+            Ok(task) => {
+                let _ = ready.send(Ok(()));
+                task.run().await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
 }
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
@@ -143,7 +188,7 @@ impl Task {
             view: channels.view,
             suspensions: channels.suspended.subscribe(),
             suspended: channels.suspended,
-            route_events: options.route_events,
+            report: channels.report,
             tracked: BTreeMap::new(),
             redistributed: Offers::new(),
             waiting: Vec::new(),
@@ -254,6 +299,8 @@ impl Task {
         match command {
             Command::Apply(changes) => {
                 let now = self.seconds();
+                let report = self.report.load(Ordering::Acquire);
+                self.state.tables.report_all(report);
                 self.taken += 1;
                 self.state.apply(changes, now);
             }
@@ -502,10 +549,7 @@ impl Task {
             tracing::warn!(%prefix, %error, "static route not in the kernel");
         }
         for event in self.state.tables.take_events(self.taken) {
-            self.state.bgp_changed(&event);
-            if self.route_events || matches!(event, Event::RouteFailed { .. }) {
-                self.outbox.push(event);
-            }
+            self.outbox.push(event);
         }
     }
 
@@ -516,14 +560,15 @@ impl Task {
         let now = self.seconds();
         let place = |table, protocol| Place { table, protocol };
         let bgp = place(self.state.table, PROTOCOL_BGP);
+        let hides = self.state.has_statics();
         let tables = &mut self.state.tables;
         let (sets, io) = (&tables.sets, &mut self.io);
         let mut done = vec![
-            write_batch((&mut tables.v4, sets), io.as_mut(), bgp, now).await,
-            write_batch((&mut tables.v6, sets), io.as_mut(), bgp, now).await,
+            write_batch((&mut tables.v4, sets), io.as_mut(), (bgp, hides), now).await,
+            write_batch((&mut tables.v6, sets), io.as_mut(), (bgp, hides), now).await,
         ];
         for (&number, table) in &mut tables.statics {
-            let own = place(number, PROTOCOL_STATIC);
+            let own = (place(number, PROTOCOL_STATIC), false);
             done.push(write_batch((&mut table.v4, sets), io.as_mut(), own, now).await);
             done.push(write_batch((&mut table.v6, sets), io.as_mut(), own, now).await);
         }
@@ -532,6 +577,9 @@ impl Task {
             self.statistics.refused += written.refused;
             if written.lost {
                 self.timers.ask_for_resync();
+            }
+            for prefix in written.prefixes {
+                self.state.bgp_changed(prefix);
             }
         }
     }
@@ -669,13 +717,15 @@ struct Written {
     refused: u64,
     /// Answers were lost, and the kernel's state has to be read again.
     lost: bool,
+    /// What was written, where that is asked for.
+    prefixes: Vec<IpNet>,
 }
 
-/// Writes one batch of a family.
+/// Writes one batch of a family, and says which prefixes it was if they are to be `listed`.
 async fn write_batch<P: Prefix>(
     (reconciler, sets): (&mut Reconciler<P>, &Sets),
     io: Option<&mut Io>,
-    place: Place,
+    (place, listed): (Place, bool),
     now: Seconds,
 ) -> Written {
     let mut batch = Vec::new();
@@ -684,16 +734,13 @@ async fn write_batch<P: Prefix>(
         operations: batch.len() as u64,
         ..Written::default()
     };
+    if listed {
+        let prefixes = batch.iter().map(|operation| operation.prefix.into());
+        written.prefixes = prefixes.collect();
+    }
     let answer = match io {
         // Without a kernel all goes well.
-        Some(io) if !batch.is_empty() => {
-            let to_wire = |op: &Operation<P>| Operation {
-                prefix: op.prefix.into(),
-                verb: op.verb.clone(),
-            };
-            let wire: Vec<Operation<IpNet>> = batch.iter().map(to_wire).collect();
-            io.requests.write(&wire, place).await
-        }
+        Some(io) if !batch.is_empty() => io.requests.write(&batch, place).await,
         _ => Ok(Vec::new()),
     };
     let mut failed = match answer {
