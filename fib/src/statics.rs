@@ -5,7 +5,7 @@
 //! for each time something changed, so that two routes can never hold up each other after what
 //! led there has gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -20,7 +20,12 @@ use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Route, RouteKind
 use crate::view::is_link_local;
 
 /// Static routes that lead from one to the next, at most.
-const DEPTH: usize = 32;
+const ROUNDS: usize = 32;
+
+/// What was found for each prefix of each table, in order.
+type Found = BTreeMap<(u32, IpNet), Option<Arc<KernelRoute>>>;
+/// Static routes that work, of the table that next hops are resolved in.
+type Known = HashMap<IpNet, Arc<KernelRoute>>;
 
 /// A static route as asked for. Of several with the same table and prefix, the one with the
 /// lowest metric of those that work is written.
@@ -184,44 +189,108 @@ impl Statics {
 
     /// Works all of them out anew. Returns what changed, in order.
     pub(crate) fn resolve(&mut self, around: Surroundings<'_>) -> Vec<Change> {
-        let mut search = Search::new(self, around);
-        let mut news = Vec::new();
-        for (table, prefix, wanted) in self.iter() {
-            let chosen = search.top(table, prefix, wanted);
-            if chosen != wanted.chosen {
-                news.push((table, prefix, chosen));
-            }
-        }
-        let mut changes = Vec::with_capacity(news.len());
-        for (table, prefix, chosen) in news {
+        let found = self.work_out(around);
+        let mut changes = Vec::new();
+        for ((table, prefix), chosen) in found {
+            let wanted = self.tables.get_mut(&table).and_then(|t| t.get_mut(prefix));
+            let Some(wanted) = wanted.filter(|wanted| wanted.chosen != chosen) else {
+                continue;
+            };
             changes.push(Change {
                 table,
                 prefix,
                 route: chosen.as_deref().map(|chosen| Arc::new(as_route(chosen))),
             });
-            if let Some(wanted) = self.tables.get_mut(&table).and_then(|t| t.get_mut(prefix)) {
-                wanted.chosen = chosen;
-            }
+            wanted.chosen = chosen;
         }
         changes
     }
 
+    /// Begins with none of them, so that what is found depends on nothing that was found earlier.
+    /// Routes that come to no end, because they lead in a circle, do not work.
+    fn work_out(&self, around: Surroundings<'_>) -> Found {
+        let mut circular = BTreeSet::new();
+        loop {
+            let (found, restless) = self.rounds(around, &circular);
+            if restless.is_empty() {
+                return found;
+            }
+            circular.extend(restless);
+        }
+    }
+
+    /// Goes round by round through all in the order of prefixes, each resolved through those that
+    /// are known to work by then, until nothing changes. Returns also what changed in the last
+    /// round.
+    fn rounds(
+        &self,
+        around: Surroundings<'_>,
+        circular: &BTreeSet<IpNet>,
+    ) -> (Found, BTreeSet<IpNet>) {
+        let statics = self.tables.get(&around.resolve_table);
+        let mut found = Found::new();
+        let mut known = Known::new();
+        let mut restless = BTreeSet::new();
+        let mut open: Vec<(u32, IpNet, &Wanted)> = self.iter().collect();
+        open.retain(|(table, prefix, _)| {
+            *table != around.resolve_table || !circular.contains(prefix)
+        });
+        for (table, prefix) in circular
+            .iter()
+            .map(|prefix| (around.resolve_table, *prefix))
+        {
+            found.insert((table, prefix), None);
+        }
+        for _ in 0..ROUNDS {
+            restless.clear();
+            open.retain(|(table, prefix, wanted)| {
+                let mut search = Search::new(around, (statics, &known), *prefix);
+                let chosen = search.choose(wanted);
+                // Those that asked for no static route stay as they are.
+                let asked = search.asked;
+                if *table == around.resolve_table && known.get(prefix) != chosen.as_ref() {
+                    restless.insert(*prefix);
+                    match chosen.clone() {
+                        Some(chosen) => drop(known.insert(*prefix, chosen)),
+                        None => drop(known.remove(prefix)),
+                    }
+                }
+                found.insert((*table, *prefix), chosen);
+                asked
+            });
+            if restless.is_empty() {
+                break;
+            }
+        }
+        (found, restless)
+    }
+
     /// Each route of a table, of both families, in the order of prefixes and metrics.
     pub(crate) fn status(&self, table: u32, around: Surroundings<'_>) -> Vec<StaticStatus> {
-        let mut search = Search::new(self, around);
+        let statics = self.tables.get(&around.resolve_table);
+        let known = self.known(around.resolve_table);
         let mut rows = Vec::new();
         for (_, prefix, wanted) in self.iter().filter(|(number, ..)| *number == table) {
             for candidate in &wanted.candidates {
                 let chosen = wanted.chosen.as_ref();
+                let mut search = Search::new(around, (statics, &known), prefix);
                 rows.push(StaticStatus {
                     selected: chosen.is_some_and(|chosen| chosen.metric == candidate.metric),
                     kernel: None,
-                    hops: search.each_hop(prefix, candidate),
+                    hops: search.each_hop(candidate),
                     route: candidate.clone(),
                 });
             }
         }
         rows
+    }
+
+    /// The routes in use in a table.
+    fn known(&self, table: u32) -> Known {
+        let of_table = self.iter().filter(|(number, ..)| *number == table);
+        of_table
+            .filter_map(|(_, prefix, wanted)| Some((prefix, wanted.chosen.clone()?)))
+            .collect()
     }
 }
 
@@ -267,63 +336,32 @@ enum Way {
     Dropped(KernelKind),
 }
 
-/// One pass over all static routes.
+/// The search for the ways of one prefix.
 struct Search<'a> {
     around: Surroundings<'a>,
     /// Static routes that others resolve through.
     statics: Option<&'a Table>,
-    known: HashMap<IpNet, Option<Arc<KernelRoute>>>,
-    /// The prefixes whose routes are being resolved, each for the sake of the one before.
-    stack: Vec<IpNet>,
-    /// The lowest place in the stack that a search came back to: what depends on it holds for
-    /// this search alone.
-    low: usize,
+    /// Those of them that are known to work.
+    known: &'a Known,
+    /// Whose ways are searched: it does not resolve through itself.
+    own: IpNet,
+    /// A static route had a say.
+    asked: bool,
 }
 
 impl<'a> Search<'a> {
-    fn new(statics: &'a Statics, around: Surroundings<'a>) -> Self {
+    const fn new(
+        around: Surroundings<'a>,
+        (statics, known): (Option<&'a Table>, &'a Known),
+        own: IpNet,
+    ) -> Self {
         Self {
             around,
-            statics: statics.tables.get(&around.resolve_table),
-            known: HashMap::new(),
-            stack: Vec::new(),
-            low: usize::MAX,
+            statics,
+            known,
+            own,
+            asked: false,
         }
-    }
-
-    /// The route for one prefix, which nothing else waits for.
-    fn top(&mut self, table: u32, prefix: IpNet, wanted: &Wanted) -> Option<Arc<KernelRoute>> {
-        if table == self.around.resolve_table {
-            return self.at(prefix, wanted);
-        }
-        self.stack.push(prefix);
-        let found = self.choose(wanted);
-        self.stack.clear();
-        self.low = usize::MAX;
-        found
-    }
-
-    /// The route for one prefix of the table that is resolved in.
-    fn at(&mut self, prefix: IpNet, wanted: &Wanted) -> Option<Arc<KernelRoute>> {
-        if let Some(known) = self.known.get(&prefix) {
-            return known.clone();
-        }
-        let depth = self.stack.len();
-        if depth == DEPTH {
-            self.low = 0;
-            return None;
-        }
-        let outer = std::mem::replace(&mut self.low, usize::MAX);
-        self.stack.push(prefix);
-        let found = self.choose(wanted);
-        self.stack.pop();
-        if self.low >= depth {
-            self.known.insert(prefix, found.clone());
-            self.low = outer;
-        } else {
-            self.low = self.low.min(outer);
-        }
-        found
     }
 
     /// The first of the candidates that works.
@@ -411,25 +449,22 @@ impl<'a> Search<'a> {
         (mirror, others, statics): (&Mirror, &ForeignTable<P>, Option<&PrefixMap<P, Wanted>>),
     ) -> Option<Way> {
         let address = P::host(gateway)?;
-        let mut covering: BTreeMap<u8, (P, &[Foreign], Option<&Wanted>)> = BTreeMap::new();
+        let mut covering: BTreeMap<u8, (P, &[Foreign], bool)> = BTreeMap::new();
         for (prefix, list) in others.covering(address) {
-            covering.insert(prefix.prefix_len(), (prefix, list, None));
+            covering.insert(prefix.prefix_len(), (prefix, list, false));
         }
-        for (prefix, wanted) in statics.iter().flat_map(|statics| statics.cover(&address)) {
+        for (prefix, _) in statics.iter().flat_map(|statics| statics.cover(&address)) {
             let length = prefix.prefix_len();
-            covering.entry(length).or_insert((prefix, &[], None)).2 = Some(wanted);
+            covering.entry(length).or_insert((prefix, &[], true)).2 = true;
         }
-        for (length, (prefix, list, wanted)) in covering.into_iter().rev() {
+        for (length, (prefix, list, is_static)) in covering.into_iter().rev() {
             let prefix: IpNet = prefix.into();
-            if let Some(at) = self.stack.iter().position(|waiting| *waiting == prefix) {
-                self.low = self.low.min(at);
+            if prefix == self.own || (length == 0 && !self.around.via_default) {
                 return None;
             }
-            if length == 0 && !self.around.via_default {
-                return None;
-            }
-            let own = wanted.and_then(|wanted| self.at(prefix, wanted));
-            for route in in_order(list, own.as_deref()) {
+            self.asked |= is_static;
+            let own = self.known.get(&prefix).filter(|_| is_static);
+            for route in in_order(list, own.map(Arc::as_ref)) {
                 let hops = match &route.kind {
                     KernelKind::Unicast(_) | KernelKind::Nexthop(_) => mirror.hops(route),
                     // The kernel drops such packets here and looks no further.
@@ -453,16 +488,12 @@ impl<'a> Search<'a> {
         None
     }
 
-    fn each_hop(&mut self, prefix: IpNet, route: &StaticRoute) -> Vec<Vec<KernelHop>> {
-        self.stack.push(prefix);
+    fn each_hop(&mut self, route: &StaticRoute) -> Vec<Vec<KernelHop>> {
         let ways = route.hops().iter().map(|hop| match self.way(hop) {
             Some(Way::By(hops)) => hops,
             Some(Way::Dropped(_)) | None => Vec::new(),
         });
-        let ways = ways.collect();
-        self.stack.clear();
-        self.low = usize::MAX;
-        ways
+        ways.collect()
     }
 }
 
@@ -513,5 +544,37 @@ fn as_next_hop(hop: &KernelHop) -> NextHop {
         ifindex: Some(hop.ifindex).filter(|&ifindex| ifindex != 0),
         weight: hop.weight,
         onlink: hop.onlink,
+    }
+}
+
+#[cfg(test)]
+impl Statics {
+    /// The route in use for each prefix of a table.
+    pub(crate) fn routes(&self, table: u32) -> BTreeMap<IpNet, Arc<KernelRoute>> {
+        self.known(table).into_iter().collect()
+    }
+
+    pub(crate) fn wanted(&self) -> Vec<StaticRoute> {
+        let all = self
+            .iter()
+            .flat_map(|(_, _, wanted)| wanted.candidates.clone());
+        all.collect()
+    }
+
+    /// What one more round would find.
+    pub(crate) fn next_round(
+        &self,
+        table: u32,
+        around: Surroundings<'_>,
+    ) -> BTreeMap<IpNet, Arc<KernelRoute>> {
+        let statics = self.tables.get(&around.resolve_table);
+        let known = self.known(around.resolve_table);
+        let of_table = self.iter().filter(|(number, ..)| *number == table);
+        of_table
+            .filter_map(|(_, prefix, wanted)| {
+                let mut search = Search::new(around, (statics, &known), prefix);
+                Some((prefix, search.choose(wanted)?))
+            })
+            .collect()
     }
 }

@@ -4,3 +4,4 @@ mod codec;
 mod mirror;
 mod nexthop;
 mod reconcile;
+mod statics;
