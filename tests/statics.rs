@@ -359,6 +359,15 @@ fn shown(router: &dyn Router, command: &str) -> BTreeSet<String> {
     without_time.map(str::to_owned).collect()
 }
 
+/// Routes of others without uptimes; link-local ones we leave out.
+fn others(router: &dyn Router, command: &str) -> BTreeSet<String> {
+    let text = router.vtysh(command);
+    let routes = text.lines().filter(|line| line.starts_with(['C', 'K']));
+    let routes = routes.filter(|line| line.contains('/') && !line.contains("fe80"));
+    let without_time = routes.map(|line| line.rsplit_once(", ").map_or(line, |(head, _)| head));
+    without_time.map(str::to_owned).collect()
+}
+
 /// The routes in use as JSON has them, without times and numbers of objects and interfaces.
 fn documents(router: &dyn Router, command: &str) -> BTreeSet<String> {
     let document = router.json(command);
@@ -422,6 +431,19 @@ fn the_same_lines_become_the_same_routes_in_frr() {
         };
         same(command, &shells);
     }
+    for namespace in [&ours, &theirs] {
+        namespace.ip("route add 203.0.113.0/24 via 10.1.0.9 metric 5");
+        namespace.ip("route add blackhole 203.0.114.0/24");
+    }
+    for command in ["show ip route connected", "show ip route kernel"] {
+        let shells = || (others(&router, command), others(&frr, command));
+        assert_eq!(same(command, &shells), 2, "{command}");
+    }
+    let shells = || {
+        let command = "show ipv6 route connected";
+        (others(&router, command), others(&frr, command))
+    };
+    same("show ipv6 route connected", &shells);
     for command in ["show ip route static json", "show ipv6 route static json"] {
         let shells = || (documents(&router, command), documents(&frr, command));
         assert!(same(command, &shells) >= 7);

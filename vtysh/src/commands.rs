@@ -293,6 +293,8 @@ mod tests {
             ("clear bgp view RED * soft", Command::Clear),
             ("show ip bgp update-groups 3 json", Command::UpdateGroups),
             ("show ip ro", Command::Fib),
+            ("show ipv6 route static json", Command::Fib),
+            ("show ip route conn", Command::Fib),
             ("sh ru", Command::RunningConfig),
             ("wr", Command::Write),
             ("wr t", Command::RunningConfig),

@@ -1,8 +1,6 @@
 //! The kernel's routes as `show ip route` lists them: those of BGP, static ones, and those of
 //! others.
 
-use std::collections::BTreeMap;
-
 use holdfast_api::v1;
 use holdfast_config::model::Config;
 use holdfast_fib::{self as fib, KernelHop, KernelKind, StaticHop, StaticKind};
@@ -67,7 +65,6 @@ impl Row {
         }
         select(&mut rows);
         rows.retain(|row| of(row.protocol()));
-        rows.sort_by_key(|row| (row.prefix(), !*row.selected(), row.metric()));
         Ok(rows)
     }
 
@@ -164,17 +161,17 @@ impl Row {
     }
 }
 
-/// Of those that the kernel has for a prefix, it uses one.
+/// Of those that the kernel has for a prefix, it uses the one of the lowest
+/// metric, which is put first.
 fn select(rows: &mut [Row]) {
-    let mut best: BTreeMap<IpNet, (u32, usize)> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.is_there()) {
-        let candidate = (row.metric(), index);
-        let known = best.entry(row.prefix()).or_insert(candidate);
-        *known = candidate.min(*known);
-    }
-    for (_, index) in best.into_values() {
-        if let Some(row) = rows.get_mut(index) {
-            *row.selected_mut() = true;
+    rows.sort_by_key(|row| (row.prefix(), row.metric()));
+    for group in rows.chunk_by_mut(|a, b| a.prefix() == b.prefix()) {
+        let used = group.iter().position(Row::is_there);
+        if let Some(before) = used.and_then(|used| group.get_mut(..=used)) {
+            before.rotate_right(1);
+            if let Some(first) = before.first_mut() {
+                *first.selected_mut() = true;
+            }
         }
     }
 }
