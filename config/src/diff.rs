@@ -47,6 +47,8 @@ pub enum GlobalChange {
     IntegratedVtysh,
     /// `bgp suppress-fib-pending` of all instances.
     SuppressFibPending,
+    /// Static routes.
+    StaticRoutes,
     /// Where the API listens.
     Api,
 }
@@ -231,6 +233,7 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         ipv6_nht_resolve_via_default: _,
         integrated_vtysh,
         suppress_fib_pending,
+        static_routes,
         api,
         bgp: _,
         views: _,
@@ -260,6 +263,10 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         (
             *suppress_fib_pending != new.suppress_fib_pending,
             GlobalChange::SuppressFibPending,
+        ),
+        (
+            *static_routes != new.static_routes,
+            GlobalChange::StaticRoutes,
         ),
         (*api != new.api, GlobalChange::Api),
     ]
@@ -685,6 +692,7 @@ impl GlobalChange {
             Self::ResolveViaDefault => "nht-resolve-via-default",
             Self::IntegratedVtysh => "integrated-vtysh",
             Self::SuppressFibPending => "bgp-suppress-fib-pending",
+            Self::StaticRoutes => "static-routes",
             Self::Api => "api",
         }
     }
@@ -727,10 +735,10 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
         writeln!(f, "{family}: network {prefix} is withdrawn")?;
     }
     for (source, _) in &diff.redistribute_set {
-        writeln!(f, "{family}: {} routes are announced", source.as_str())?;
+        writeln!(f, "{family}: {source} routes are announced")?;
     }
     for source in &diff.redistribute_removed {
-        writeln!(f, "{family}: {} routes are withdrawn", source.as_str())?;
+        writeln!(f, "{family}: {source} routes are withdrawn")?;
     }
     for (name, paths) in [
         ("maximum-paths", diff.maximum_paths),

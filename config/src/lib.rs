@@ -40,6 +40,7 @@ mod load;
 pub mod model;
 mod normal;
 mod peer;
+mod statics;
 mod toml_text;
 mod validate;
 
@@ -53,5 +54,6 @@ pub use model::{
     AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, Defaults, EffectiveAf,
     EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor,
     NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource,
-    Remote, RemoteAs, Shutdown, Timers, UpdateSource,
+    Remote, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers,
+    UpdateSource,
 };

@@ -9,6 +9,7 @@
 //! neighbor or peer group are options, where `None` means "not said here".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -19,6 +20,9 @@ pub use crate::instances::InstanceName;
 pub use crate::peer::{
     AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Remote, RemoteAs, Shutdown, UpdateSource,
+};
+pub use crate::statics::{
+    DEFAULT_STATIC_DISTANCE, StaticDrop, StaticPath, StaticRoutes, StaticTarget, UNUSABLE_DISTANCE,
 };
 
 /// The TCP port of BGP (RFC 4271 section 8.2.1).
@@ -61,6 +65,8 @@ pub struct Config {
     pub integrated_vtysh: bool,
     /// `bgp suppress-fib-pending` of all instances.
     pub suppress_fib_pending: bool,
+    /// `ip route` and `ipv6 route`.
+    pub static_routes: StaticRoutes,
     /// Where the API listens.
     pub api: Api,
     /// The default BGP instance, if it is configured.
@@ -507,18 +513,32 @@ pub enum RedistributeSource {
     Connected,
     /// Static routes.
     Static,
+    /// Routes of this table of the kernel, which is not the one in use, 1 to 65535.
+    Table(u16),
 }
 
 impl RedistributeSource {
-    /// Every source, in print order.
+    /// The sources that a word alone names, in print order.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::Connected, Self::Static];
 
-    /// The word that names the source in both spellings.
+    /// The word that names the kind of source in both spellings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
             Self::Connected => "connected",
             Self::Static => "static",
+            Self::Table(_) => "table",
+        }
+    }
+}
+
+impl fmt::Display for RedistributeSource {
+    /// As a line names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Table(number) => write!(f, " {number}"),
+            _ => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::model::AfConfig;
 use crate::model::{
     AddPathTx, Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers,
 };
+use crate::statics::normalized;
 
 impl Timers {
     /// Whether the hold time is 0 or at least 3 seconds (RFC 4271 section 4.2).
@@ -43,6 +44,7 @@ impl Config {
         ] {
             *said = said.filter(|on| *on != usual);
         }
+        self.static_routes = normalized(std::mem::take(&mut self.static_routes));
         for bgp in self.bgp.iter_mut().chain(self.views.values_mut()) {
             bgp.normalize();
         }

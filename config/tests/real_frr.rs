@@ -12,8 +12,8 @@ use common::config;
 use holdfast_config::frr::to_frr;
 use holdfast_config::model::DEFAULT_MAXIMUM_PATHS;
 use holdfast_config::{
-    Bgp, Config, Family, InstanceName, Leniency, NextHopSelf, PeerKind, PeerSettings, RemoteAs,
-    Shutdown, Spelling, parse_str,
+    Bgp, Config, Family, InstanceName, Leniency, NextHopSelf, PeerKind, PeerSettings,
+    RedistributeSource, RemoteAs, Shutdown, Spelling, parse_str,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -164,6 +164,9 @@ fn for_frr(config: Config) -> Option<Config> {
 }
 
 fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
+    // FRR has it for IPv4 alone.
+    let sources = &mut bgp.ipv6_unicast.redistribute;
+    sources.retain(|source, _| !matches!(source, RedistributeSource::Table(_)));
     for settings in bgp.peer_groups.values_mut() {
         no_pipes(settings);
     }

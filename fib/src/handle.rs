@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::route::{KernelRoute, Resolution, Route};
+use crate::statics::{StaticRoute, StaticStatus};
 use crate::view::{Interface, KernelView};
 
 /// `RT_TABLE_MAIN`.
@@ -135,10 +136,18 @@ impl From<IpAddr> for TrackKey {
 pub enum Source {
     /// The subnet of an address on an interface that is up; no host-local or link-local ones.
     Connected,
-    /// `proto static`.
+    /// A static route of ours that is in use, or `proto static`.
     Static,
     /// `proto kernel` or `proto boot`, when it is not the subnet of an address.
     Kernel,
+    /// A route of another table that is [followed](FibHandle::follow_tables), by its number.
+    Table(u32),
+}
+
+impl Source {
+    /// The first and the last in order.
+    pub(crate) const MIN: Self = Self::Connected;
+    pub(crate) const MAX: Self = Self::Table(u32::MAX);
 }
 
 /// Why a route is not in the kernel.
@@ -196,6 +205,8 @@ pub enum Event {
         source: Source,
         /// Its metric while it exists, `None` when it went.
         metric: Option<u32>,
+        /// Its first router, unless that is a link-local address.
+        next_hop: Option<IpAddr>,
     },
     /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
     /// was known before. The [view](FibHandle::view) has it already.
@@ -226,6 +237,19 @@ pub struct RouteStatus {
     pub since: Instant,
     /// Why it is not installed, when that is known.
     pub error: Option<RouteError>,
+}
+
+/// One row of [`FibHandle::others`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRoute {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// With all its next hops.
+    pub route: KernelRoute,
+    /// The subnet of an interface's address, as the kernel puts it there.
+    pub connected: bool,
+    /// It has a next hop on an interface that is up, or needs none.
+    pub active: bool,
 }
 
 /// What the FIB has done since it was started.
@@ -286,7 +310,11 @@ pub(crate) enum Command {
     ResolveViaDefault(ViaDefault),
     Resolve(Vec<TrackKey>, oneshot::Sender<Vec<Option<Arc<Resolution>>>>),
     Resume(Vec<TrackKey>),
+    SetStatics(Vec<StaticRoute>),
+    FollowTables(BTreeSet<u32>),
     SweepStale,
+    Statics(oneshot::Sender<Vec<StaticStatus>>),
+    Others(Family, oneshot::Sender<Vec<OtherRoute>>),
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
     Statistics(oneshot::Sender<Statistics>),
     Settled(oneshot::Sender<()>),
@@ -383,6 +411,48 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn resume(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
         self.send(Command::Resume(next_hops)).await
+    }
+
+    /// Wants these static routes and no others. They are written with a protocol of their own
+    /// (`proto 196`, as FRR's) and resolved through routes of others and each other.
+    ///
+    /// From the first one on, all routes of that protocol in its table are ours: what an earlier
+    /// run left is adopted or deleted.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn set_statics(&self, routes: Vec<StaticRoute>) -> Result<(), FibError> {
+        self.send(Command::SetStatics(routes)).await
+    }
+
+    /// The static routes of [`FibOptions::table`], sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn statics(&self) -> Result<Vec<StaticStatus>, FibError> {
+        let mut rows = self.ask(Command::Statics).await?;
+        rows.sort_by_key(|row| (row.route.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Routes of others in the table that next hops are resolved in, without link-local ones,
+    /// sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn others(&self, family: Family) -> Result<Vec<OtherRoute>, FibError> {
+        let mut rows = self.ask(|tx| Command::Others(family, tx)).await?;
+        rows.sort_by_key(|row| (row.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Tells of the routes in these tables, and in no others, as [`Source::Table`]. The table
+    /// that next hops are resolved in is told of anyway, with other sources.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn follow_tables(&self, tables: BTreeSet<u32>) -> Result<(), FibError> {
+        self.send(Command::FollowTables(tables)).await
     }
 
     /// Changes [`FibOptions::route_events`] while running: counts for what is applied from now on.

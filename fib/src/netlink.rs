@@ -16,7 +16,7 @@ use socket2::{SockFilter, SockRef};
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
-use crate::codec::{self, Body, Dump, Notice};
+use crate::codec::{self, Body, Dump, Notice, Place};
 use crate::handle::FibError;
 use crate::object::{GroupMember, Object, ObjectOperation, ObjectVerb};
 use crate::reconcile::Operation;
@@ -183,10 +183,10 @@ impl Requests {
     pub(crate) async fn write(
         &mut self,
         batch: &[Operation<impl Copy + Into<IpNet>>],
-        table: u32,
+        place: Place,
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, |out, operation, sequence| {
-            codec::append_operation(out, operation, table, sequence);
+            codec::append_operation(out, operation, place, sequence);
         })
         .await
     }

@@ -1,16 +1,19 @@
 //! Next hops to routers and interfaces, through the kernel's routes of others.
 //!
 //! The kernel itself only takes gateways that are on a link, so the route that covers a next hop
-//! says all: its own gateways, or "on this link". Our own routes take no part, hence nothing
-//! resolves through itself.
+//! says all: its own gateways, or "on this link". Our own routes take no part but for static
+//! ones, which are resolved by themselves ([`statics`](crate::statics)), hence nothing resolves
+//! through itself.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::codec::PROTOCOL_STATIC;
 use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
-use crate::kernel::{Foreign, ForeignTable, Mirror, PROTOCOL_KERNEL};
+use crate::kernel::{Foreign, ForeignTable, Mirror};
+use crate::redistribute::PROTOCOL_KERNEL;
 use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
 use crate::view::is_link_local;
 
@@ -62,8 +65,10 @@ pub(crate) trait Resolve {
             };
             direct &= found.connected;
             for via in found.multipath {
+                // Without a router, all is on the link.
+                let on_link = Some(next_hop.gateway).filter(|g| !g.is_unspecified());
                 let hop = KernelHop {
-                    gateway: via.gateway.or(Some(next_hop.gateway)),
+                    gateway: via.gateway.or(on_link),
                     ifindex: via.ifindex,
                     weight: 1,
                     onlink: next_hop.onlink || via.onlink,
@@ -143,10 +148,11 @@ impl Resolve for Always {
 impl Resolve for ByMirror<'_> {
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
         // A router that is ourselves would send every packet back to us.
-        if self.mirror.is_local(key.address) || key.address.is_unspecified() {
+        if self.mirror.is_local(key.address) {
             return None;
         }
-        if is_link_local(key.address) || (onlink && key.ifindex.is_some()) {
+        let names_link = is_link_local(key.address) || key.address.is_unspecified();
+        if names_link || (onlink && key.ifindex.is_some()) {
             let link = self
                 .mirror
                 .link(key.ifindex?)
@@ -154,8 +160,14 @@ impl Resolve for ByMirror<'_> {
             return Some(direct(link.ifindex, link.name.clone(), onlink));
         }
         match key.address {
-            IpAddr::V4(_) => self.look_up::<Ipv4Net>(&self.mirror.routes.v4, key),
-            IpAddr::V6(_) => self.look_up::<Ipv6Net>(&self.mirror.routes.v6, key),
+            IpAddr::V4(_) => {
+                let (others, own) = (&self.mirror.routes.v4, &self.mirror.statics.v4);
+                self.look_up::<Ipv4Net>((others, own), key)
+            }
+            IpAddr::V6(_) => {
+                let (others, own) = (&self.mirror.routes.v6, &self.mirror.statics.v6);
+                self.look_up::<Ipv6Net>((others, own), key)
+            }
         }
     }
 
@@ -165,8 +177,12 @@ impl Resolve for ByMirror<'_> {
 }
 
 impl ByMirror<'_> {
-    fn look_up<P: Prefix>(&self, table: &ForeignTable<P>, key: TrackKey) -> Option<Resolution> {
-        for (prefix, routes) in table.covering(P::host(key.address)?) {
+    fn look_up<P: Prefix>(
+        &self,
+        (others, own): (&ForeignTable<P>, &ForeignTable<P>),
+        key: TrackKey,
+    ) -> Option<Resolution> {
+        for (prefix, routes) in covering(others, own, P::host(key.address)?) {
             let prefix: IpNet = prefix.into();
             if prefix.prefix_len() == 0 && !self.via_default.of(key.address) {
                 return None;
@@ -209,13 +225,41 @@ impl ByMirror<'_> {
             gateway: first.gateway,
             ifindex: first.ifindex,
             ifname: name.unwrap_or_default(),
-            metric: if connected { 0 } else { foreign.route.metric },
+            // Of a static route of ours it is a distance, and no way is longer for it.
+            metric: match connected || foreign.protocol == PROTOCOL_STATIC {
+                true => 0,
+                false => foreign.route.metric,
+            },
             connected,
             via: Some(prefix),
             protocol: foreign.protocol,
             multipath,
         }
     }
+}
+
+/// The routes of both tables that cover `address`, longest prefix first, each in the order of
+/// metrics; where these are equal, the other's is the one that is in the kernel.
+fn covering<'t, P: Prefix>(
+    others: &'t ForeignTable<P>,
+    own: &'t ForeignTable<P>,
+    address: P,
+) -> Vec<(P, Vec<&'t Foreign>)> {
+    let found = others.covering(address).into_iter();
+    let mut found: Vec<(P, Vec<&Foreign>)> =
+        found.map(|(p, list)| (p, list.iter().collect())).collect();
+    for (prefix, list) in own.covering(address) {
+        let longer = |(other, _): &(P, _)| other.prefix_len() > prefix.prefix_len();
+        let at = found.partition_point(longer);
+        match found.get_mut(at).filter(|(other, _)| *other == prefix) {
+            Some((_, routes)) => {
+                routes.extend(list);
+                routes.sort_by_key(|foreign| foreign.route.metric);
+            }
+            None => found.insert(at, (prefix, list.iter().collect())),
+        }
+    }
+    found
 }
 
 fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {

@@ -29,6 +29,7 @@ async fn kernel_route(events: &mut Receiver<Event>, wanted: &str) -> (Source, Op
             prefix,
             source,
             metric,
+            ..
         } if prefix == net(wanted) => Some((source, metric)),
         _ => None,
     })
@@ -337,6 +338,7 @@ async fn tells_what_may_be_redistributed() {
             prefix,
             source,
             metric,
+            ..
         } = event
         {
             first.push((prefix.to_string(), source, metric));

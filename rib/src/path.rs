@@ -77,7 +77,8 @@ pub(crate) const fn unpack_source(packed: u32) -> PathSource {
         Some(0) => PathSource::Local(LocalSource::Network),
         Some(1) => PathSource::Local(LocalSource::Connected),
         Some(2) => PathSource::Local(LocalSource::Static),
-        Some(_) => PathSource::Local(LocalSource::Kernel),
+        Some(3) => PathSource::Local(LocalSource::Kernel),
+        Some(_) => PathSource::Local(LocalSource::Table),
     }
 }
 

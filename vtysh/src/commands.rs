@@ -126,7 +126,7 @@ const ROWS: &[(&str, Command)] = &[
     ("show [ip] bgp vrfs [json]", Command::Vrfs),
     ("show [ip] bgp <view|views>", Command::Views),
     (
-        "show <ip|ipv6>$afi route [vrf NAME$vrf] [bgp] [json]",
+        "show <ip|ipv6>$afi route [vrf NAME$vrf] [<bgp|connected|kernel|static>$protocol] [json]",
         Command::Fib,
     ),
     (
@@ -185,6 +185,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("bgp", "Border Gateway Protocol"),
     ("route bgp", "Routes of BGP"),
     ("route NAME bgp", "Routes of BGP"),
+    ("connected", "Subnets of interfaces"),
+    ("kernel", "Routes of others"),
+    ("static", "Static routes"),
     ("vrf", "One routing table of several"),
     ("view", "One BGP instance of several"),
     ("views", "BGP instances beside the default one"),
@@ -309,6 +312,8 @@ mod tests {
             ("show bgp ipv4 unicast nexthop json", Command::NextHops),
             ("show ip bgp vrf all nexthop json", Command::NextHops),
             ("show bgp nexthop 10.0.0.1 detail", Command::NextHops),
+            ("show ipv6 route static json", Command::Fib),
+            ("show ip route conn", Command::Fib),
             ("sh ru", Command::RunningConfig),
             ("wr", Command::Write),
             ("wr t", Command::RunningConfig),

@@ -8,6 +8,7 @@ use crate::model::{
 
 use super::keys::{Key, inline, put, quoted, read_table};
 use super::reader::Item;
+use super::statics;
 
 const PROFILES: [(&str, Profile); 2] = [
     ("traditional", Profile::Traditional),
@@ -70,6 +71,12 @@ pub(super) const KEYS: &[Key<Config>] = &[
         doc: "`suppress-fib-pending` of all instances: true or false.",
         read: |config, item| put(&mut config.suppress_fib_pending, item.boolean()),
         write: |config| Some(config.suppress_fib_pending.to_string()),
+    },
+    Key {
+        name: "static-routes",
+        doc: "Static routes: a list of tables, see `static-routes`.",
+        read: statics::read,
+        write: statics::write,
     },
     Key {
         name: "log",

@@ -11,16 +11,16 @@ use crate::resolve::{ByMirror, Resolve, WIDE_WEIGHT};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::Address;
 
-const UP: u32 = 1 | 1 << 6;
+pub(super) const UP: u32 = 1 | 1 << 6;
 const NO_CARRIER: u32 = 1;
-const STATIC: u8 = 4;
-const KERNEL: u8 = 2;
+pub(super) const STATIC: u8 = 4;
+pub(super) const KERNEL: u8 = 2;
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn link(ifindex: u32, flags: u32) -> Notice {
+pub(super) fn link(ifindex: u32, flags: u32) -> Notice {
     let name = format!("e{ifindex}");
     Notice::Link {
         link: Link {
@@ -34,7 +34,7 @@ fn link(ifindex: u32, flags: u32) -> Notice {
     }
 }
 
-fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
+pub(super) fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
     let address = Address {
         net: net.parse().unwrap(),
         peer: None,
@@ -49,7 +49,7 @@ fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
 }
 
 /// Hops as `gateway@interface`, or `@interface` for on-link.
-fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice {
+pub(super) fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice {
     let hop = |text: &&str| {
         let (gateway, ifindex) = text.split_once('@').unwrap();
         let gateway = (!gateway.is_empty()).then(|| ip(gateway));
@@ -79,7 +79,7 @@ fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice 
 }
 
 /// Two links that are up, each with a subnet in both families.
-fn mirror() -> Mirror {
+pub(super) fn mirror() -> Mirror {
     let mut mirror = Mirror::default();
     for n in 1..=2 {
         tell(&mut mirror, link(n, UP));
@@ -98,13 +98,13 @@ fn mirror() -> Mirror {
     mirror
 }
 
-fn tell(mirror: &mut Mirror, notice: Notice) -> Effects {
+pub(super) fn tell(mirror: &mut Mirror, notice: Notice) -> Effects {
     let mut effects = Effects::default();
     mirror.update(&notice, &mut effects);
     effects
 }
 
-fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
+pub(super) fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
     tell(mirror, Notice::Route(notice));
 }
 
