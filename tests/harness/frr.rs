@@ -68,8 +68,13 @@ impl Frr {
     fn launch(&mut self) {
         let zebra = self.daemon("zebra", &[]);
         self.wait_for_socket("zebra");
+        self.daemons = vec![zebra];
+        self.launch_bgpd();
+    }
+
+    fn launch_bgpd(&mut self) {
         let bgpd = self.daemon("bgpd", self.arguments);
-        self.daemons = vec![bgpd, zebra];
+        self.daemons.insert(0, bgpd);
         self.wait_for_socket("bgpd");
         let file = self.path("frr.conf");
         let answer = self.run_shell(&["-f", &file]);
@@ -124,6 +129,18 @@ impl Frr {
             text: String::from_utf8_lossy(&output.stdout).into_owned(),
             errors: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Kills bgpd without a goodbye. zebra stays, and keeps the routes in the
+    /// kernel where graceful restart is configured.
+    pub(crate) fn kill_bgpd(&mut self) {
+        self.daemons.remove(0);
+    }
+
+    /// Starts bgpd again after [`Self::kill_bgpd`], on this configuration.
+    pub(crate) fn restart_bgpd(&mut self, config: &str) {
+        std::fs::write(self.config_file(), config).expect("the configuration's file");
+        self.launch_bgpd();
     }
 
     fn bgpd(&mut self) -> &mut Process {
