@@ -82,14 +82,13 @@ impl Traffic {
         traffic
     }
 
-    /// Waits until each stream has sent so many datagrams more.
+    /// Waits until each stream has received so many datagrams more.
     #[track_caller]
     pub(crate) fn wait_received(&self, more: u64) {
-        for running in &self.streams {
-            let received = || running.shared.received.load(Ordering::Relaxed);
-            let wanted = received() + more;
-            let what = format!("{more} more datagrams of {}", running.label);
-            wait_until(SOON, &what, || received() >= wanted);
+        let wanted: Vec<u64> = self.streams.iter().map(|s| s.received() + more).collect();
+        for (stream, wanted) in self.streams.iter().zip(wanted) {
+            let what = format!("{more} more datagrams of {}", stream.label);
+            wait_until(SOON, &what, || stream.received() >= wanted);
         }
     }
 
@@ -200,15 +199,18 @@ impl Running {
         self.shared.open()
     }
 
+    fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::Relaxed)
+    }
+
     fn finish(&mut self) -> Count {
         self.shared.stop_sending.store(true, Ordering::Relaxed);
         let times = join(&mut self.sender);
-        let received = || self.shared.received.load(Ordering::Relaxed);
-        let (mut last, mut news) = (received(), Instant::now());
+        let (mut last, mut news) = (self.received(), Instant::now());
         while last < times.len() as u64 && news.elapsed() < LATE {
             sleep(PACE);
-            if received() != last {
-                (last, news) = (received(), Instant::now());
+            if self.received() != last {
+                (last, news) = (self.received(), Instant::now());
             }
         }
         self.shared.stop_receiving.store(true, Ordering::Relaxed);
