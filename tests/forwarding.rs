@@ -505,7 +505,11 @@ enum Restart {
 fn assert_none_lost(what: &str, count: Count) {
     println!("{what}: {count}");
     assert!(count.sent > 2 * MEANWHILE, "{what}: {count}");
-    assert_eq!(count.lost(), 0, "{what}: {count}");
+    match router::kind() {
+        RouterKind::Holdfast => assert_eq!(count.lost(), 0, "{what}: {count}"),
+        RouterKind::Frr if count.lost() > 0 => println!("FRR deviates: loses {}", count.lost()),
+        RouterKind::Frr => {}
+    }
 }
 
 // ===== the tests =====

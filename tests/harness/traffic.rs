@@ -41,6 +41,9 @@ pub(crate) struct Count {
     /// Between two datagrams of a stream that arrived, with lost ones between
     /// them, by the times at which they were sent.
     pub(crate) longest_gap: Duration,
+    /// From the first that was lost to the last one: of several flows, some
+    /// arrive while others do not.
+    pub(crate) span: Duration,
 }
 
 /// Streams on their way; dropping them ends them.
@@ -108,6 +111,7 @@ impl Traffic {
             total.sent += count.sent;
             total.received += count.received;
             total.longest_gap = total.longest_gap.max(count.longest_gap);
+            total.span = total.span.max(count.span);
         }
         total
     }
@@ -131,21 +135,21 @@ impl Count {
             sent: times.len() as u64,
             ..Self::default()
         };
-        let mut before: Option<usize> = None;
-        for (index, _) in arrived.iter().enumerate().filter(|(_, here)| **here) {
-            count.received += 1;
-            let first_lost = before.map_or(0, |before| before + 1);
-            if first_lost < index {
-                let gap = times[index] - times[first_lost.saturating_sub(1)];
-                count.longest_gap = count.longest_gap.max(gap);
-            }
-            before = Some(index);
+        let mut lost = (0..times.len()).filter(|index| !arrived[*index]);
+        if let Some(first) = lost.next() {
+            count.span = times[lost.last().unwrap_or(first)] - times[first];
         }
-        // Nothing came any more.
-        let first_lost = before.map_or(0, |before| before + 1);
-        if first_lost < times.len() {
-            let gap = times[times.len() - 1] - times[first_lost.saturating_sub(1)];
-            count.longest_gap = count.longest_gap.max(gap);
+        count.received = arrived.iter().filter(|here| **here).count() as u64;
+        // The ends count as if they had arrived.
+        let mut from = 0;
+        for index in 0..times.len() {
+            let last = index + 1 == times.len();
+            if arrived[index] || last {
+                if index > from + 1 || (last && !arrived[index]) {
+                    count.longest_gap = count.longest_gap.max(times[index] - times[from]);
+                }
+                from = index;
+            }
         }
         count
     }
@@ -153,12 +157,13 @@ impl Count {
 
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let gap = self.longest_gap.as_millis();
         write!(
             f,
-            "sent {:6}, lost {:5}, longest gap {gap:5} ms",
+            "sent {}, lost {}, longest gap {} ms, first to last {} ms",
             self.sent,
-            self.lost()
+            self.lost(),
+            self.longest_gap.as_millis(),
+            self.span.as_millis()
         )
     }
 }
