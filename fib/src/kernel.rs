@@ -168,6 +168,11 @@ impl<P: Prefix> ForeignTable<P> {
         found
     }
 
+    /// The routes to exactly this prefix, in the order of their metrics.
+    fn to(&self, prefix: P) -> &[Foreign] {
+        self.routes.get(&prefix).map_or(&[], Vec::as_slice)
+    }
+
     fn iter(&self) -> impl Iterator<Item = (IpNet, &Foreign)> + '_ {
         self.routes
             .iter()
@@ -279,8 +284,43 @@ pub(crate) struct Effects {
     pub(crate) removed: BTreeMap<u32, String>,
     /// What resolves may have changed.
     pub(crate) resolution: bool,
+    /// What `redistribute` may take of others.
+    pub(crate) redistribution: Redistribution,
     /// Routes the kernel dropped without a word, in order.
     pub(crate) losses: Vec<Loss>,
+}
+
+/// How much of what `redistribute` may take has to be looked at again.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Redistribution {
+    /// Routes to these prefixes. Others may have a full table in the kernel: what changes in it
+    /// must not cost a walk through all of it.
+    Of(BTreeSet<IpNet>),
+    All,
+}
+
+impl Default for Redistribution {
+    fn default() -> Self {
+        Self::Of(BTreeSet::new())
+    }
+}
+
+impl Effects {
+    /// A link, an address or an object changed, and with it what depends on them.
+    pub(crate) fn touch_all(&mut self) {
+        self.resolution = true;
+        self.redistribution = Redistribution::All;
+    }
+
+    /// A route of others changed.
+    pub(crate) fn touch(&mut self, prefix: IpNet, protocol: u8) {
+        self.resolution = true;
+        if let Redistribution::Of(prefixes) = &mut self.redistribution
+            && source(protocol).is_some()
+        {
+            prefixes.insert(prefix);
+        }
+    }
 }
 
 /// Links, addresses and routes of others.
@@ -316,7 +356,7 @@ impl Mirror {
             Notice::Nexthop(object) => self.set_object(object, effects),
             Notice::Route(route) => {
                 self.routes.update(route);
-                effects.resolution = true;
+                effects.touch(route.prefix, route.protocol);
             }
         }
     }
@@ -328,7 +368,7 @@ impl Mirror {
         }
         effects.interfaces.insert(link.ifindex);
         effects.removed.remove(&link.ifindex);
-        effects.resolution = true;
+        effects.touch_all();
         let Some(old) = old else { return };
         if old.admin_up() && !link.admin_up() {
             self.lose(Loss::Link(link.ifindex), effects);
@@ -355,7 +395,7 @@ impl Mirror {
         list.push(address);
         list.sort_unstable();
         effects.interfaces.insert(ifindex);
-        effects.resolution = true;
+        effects.touch_all();
     }
 
     fn remove_address(&mut self, ifindex: u32, address: Address, effects: &mut Effects) {
@@ -369,7 +409,7 @@ impl Mirror {
         }
         let ipv4_left = list.iter().any(|a| a.net.addr().is_ipv4());
         effects.interfaces.insert(ifindex);
-        effects.resolution = true;
+        effects.touch_all();
         let own = address.net.addr();
         if !self.is_local(own) {
             self.lose(Loss::Address(own), effects);
@@ -386,7 +426,7 @@ impl Mirror {
         } else {
             self.objects.insert(notice.id, notice.object.clone());
         }
-        effects.resolution = true;
+        effects.touch_all();
     }
 
     /// Takes nexthop objects out, with the routes that use what is gone.
@@ -412,7 +452,7 @@ impl Mirror {
             self.take_out(self.objects.on_link(ifindex));
         }
         self.routes.lose(loss);
-        effects.resolution = true;
+        effects.touch_all();
         effects.losses.push(loss);
     }
 
@@ -459,10 +499,8 @@ impl Mirror {
 
     /// The effects of taking `newer` in place of this mirror.
     pub(crate) fn effects_of(&self, newer: &Self) -> Effects {
-        let mut effects = Effects {
-            resolution: true,
-            ..Effects::default()
-        };
+        let mut effects = Effects::default();
+        effects.touch_all();
         let numbers: BTreeSet<u32> = self
             .links
             .keys()
@@ -507,7 +545,20 @@ impl Mirror {
         found
     }
 
+    /// The metric of what `redistribute` may take of routes to this prefix, by origin.
+    /// [`Source::Connected`] is not among them: it comes from addresses.
+    pub(crate) fn redistributable_to(&self, prefix: IpNet, wanted: Source) -> Option<u32> {
+        let routes = match prefix {
+            IpNet::V4(prefix) => self.routes.v4.to(prefix),
+            IpNet::V6(prefix) => self.routes.v6.to(prefix),
+        };
+        let mut routes = routes.iter();
+        let found = routes.find(|foreign| self.source_of(prefix, foreign) == Some(wanted));
+        found.map(|foreign| foreign.route.metric)
+    }
+
     fn source_of(&self, prefix: IpNet, foreign: &Foreign) -> Option<Source> {
+        let source = source(foreign.protocol)?;
         let alive = match &foreign.route.kind {
             KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
                 let hops = self.hops(&foreign.route);
@@ -519,12 +570,8 @@ impl Mirror {
         if !alive || !worth_telling(prefix) {
             return None;
         }
-        match foreign.protocol {
-            PROTOCOL_STATIC => Some(Source::Static),
-            PROTOCOL_KERNEL if self.is_subnet(prefix) => None,
-            PROTOCOL_KERNEL | PROTOCOL_BOOT | PROTOCOL_RA | PROTOCOL_DHCP => Some(Source::Kernel),
-            _ => None,
-        }
+        let subnet = foreign.protocol == PROTOCOL_KERNEL && self.is_subnet(prefix);
+        (!subnet).then_some(source)
     }
 
     fn is_subnet(&self, prefix: IpNet) -> bool {
@@ -532,6 +579,15 @@ impl Mirror {
             .values()
             .flatten()
             .any(|a| a.subnet() == prefix || a.net.trunc() == prefix)
+    }
+}
+
+/// What `redistribute` calls the routes of a protocol (`RTPROT_*`).
+fn source(protocol: u8) -> Option<Source> {
+    match protocol {
+        PROTOCOL_STATIC => Some(Source::Static),
+        PROTOCOL_KERNEL | PROTOCOL_BOOT | PROTOCOL_RA | PROTOCOL_DHCP => Some(Source::Kernel),
+        _ => None,
     }
 }
 

@@ -15,10 +15,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -28,7 +30,7 @@ use crate::handle::{
     Changes, Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale,
     Statistics, TrackKey,
 };
-use crate::kernel::{Effects, ForeignTables, Mirror};
+use crate::kernel::{Effects, ForeignTables, Mirror, Redistribution};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::object::ObjectTable;
 use crate::outbox::Outbox;
@@ -124,15 +126,43 @@ enum Wake {
 }
 
 /// Opens the sockets, reads the kernel's state and starts the task.
+///
+/// It has a thread to itself: the kernel may have more to say than can be listened to, and what
+/// shared a thread with that would stand still, keepalives of sessions among it.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
+    let failed = |source| FibError::Socket {
+        what: "start a thread",
+        source,
+    };
+    let (started, outcome) = oneshot::channel();
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(failed)?;
+    let live = async move {
+        match prepare(options, channels).await {
+            Ok(task) => {
+                let _ = started.send(Ok(()));
+                task.run().await;
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("fib".to_owned())
+        .spawn(move || runtime.block_on(live))
+        .map_err(failed)?;
+    outcome.await.unwrap_or(Err(FibError::Closed))
+}
+
+async fn prepare(options: FibOptions, channels: Channels) -> Result<Task, FibError> {
     let io = match options.kernel {
         Kernel::Off => None,
         Kernel::On => Some(connect(&options).await?),
     };
     let mut task = Task::new(&options, channels, io);
     task.first_dump().await?;
-    tokio::spawn(task.run());
-    Ok(())
+    Ok(task)
 }
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
@@ -179,7 +209,7 @@ impl State {
         let (prefix, metric) = (notice.prefix, notice.route.metric);
         if !ours && notice.table == self.resolve_table {
             self.mirror.routes.update(&notice);
-            self.effects.resolution = true;
+            self.effects.touch(prefix, notice.protocol);
         }
         if notice.table != self.table {
             return;
@@ -195,7 +225,7 @@ impl State {
         }
         if over && self.others_here().has(prefix, metric) {
             self.others_here().overwritten(prefix, metric);
-            self.effects.resolution = true;
+            self.effects.touch_all();
             self.tables.set_foreign(prefix, metric, false, false);
         }
         self.tables.own(notice);
@@ -580,7 +610,10 @@ impl Task {
             self.state.re_resolve();
             self.state.retry();
             self.follow();
-            self.redistribute();
+            match effects.redistribution {
+                Redistribution::All => self.redistribute(),
+                Redistribution::Of(prefixes) => self.redistribute_to(&prefixes),
+            }
         }
     }
 
@@ -638,6 +671,25 @@ impl Task {
             }
         }
         self.redistributed = now;
+    }
+
+    fn redistribute_to(&mut self, prefixes: &BTreeSet<IpNet>) {
+        for &prefix in prefixes {
+            for source in [Source::Static, Source::Kernel] {
+                let metric = self.state.mirror.redistributable_to(prefix, source);
+                let old = match metric {
+                    Some(metric) => self.redistributed.insert((prefix, source), metric),
+                    None => self.redistributed.remove(&(prefix, source)),
+                };
+                if metric != old {
+                    self.outbox.push(Event::KernelRoute {
+                        prefix,
+                        source,
+                        metric,
+                    });
+                }
+            }
+        }
     }
 
     fn report(&mut self) {

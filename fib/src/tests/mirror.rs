@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::codec::{Notice, RouteNotice};
 use crate::handle::{Source, TrackKey};
-use crate::kernel::{Effects, Link, Loss, Mirror};
+use crate::kernel::{Effects, Link, Loss, Mirror, Redistribution};
 use crate::resolve::{ByMirror, Resolve};
 use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop};
 use crate::view::Address;
@@ -339,6 +339,65 @@ fn redistributes_what_others_would() {
             "fd00:2::/64 Connected",
         ]
     );
+}
+
+#[test]
+fn one_prefix_looked_at_alone_is_what_a_look_at_all_finds() {
+    let mut mirror = mirror();
+    let prefix = "198.51.100.0/24";
+    let gone = |notice: RouteNotice| RouteNotice {
+        gone: true,
+        ..notice
+    };
+    let fixed = |metric| route(prefix, metric, STATIC, &["10.0.1.9@1"]);
+    let steps = [
+        fixed(30),
+        fixed(20),
+        route(prefix, 5, 3, &["10.0.2.9@2"]),
+        // Of a daemon, and over a link that is not there.
+        route(prefix, 1, 188, &["10.0.2.9@2"]),
+        route(prefix, 2, STATIC, &["10.0.2.9@7"]),
+        gone(fixed(20)),
+        gone(fixed(30)),
+    ];
+    let mut found = Vec::new();
+    for notice in steps {
+        tell_route(&mut mirror, notice);
+        let all = mirror.redistributable();
+        let key = prefix.parse().unwrap();
+        let alone =
+            [Source::Static, Source::Kernel].map(|source| mirror.redistributable_to(key, source));
+        assert_eq!(alone[0], all.get(&(key, Source::Static)).copied());
+        assert_eq!(alone[1], all.get(&(key, Source::Kernel)).copied());
+        found.push(alone);
+    }
+    let (k, none) = (Some(5), None);
+    let fixed = [
+        Some(30),
+        Some(20),
+        Some(20),
+        Some(20),
+        Some(20),
+        Some(30),
+        none,
+    ];
+    let kernel = [none, none, k, k, k, k, k];
+    let wanted: Vec<_> = fixed.iter().zip(kernel).map(|(f, k)| [*f, k]).collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn what_daemons_write_is_not_looked_at_for_redistribution() {
+    let mut mirror = mirror();
+    let notice = |protocol| Notice::Route(route("192.0.2.0/24", 0, protocol, &["10.0.2.9@2"]));
+    let effects = tell(&mut mirror, notice(188));
+    assert!(effects.resolution);
+    assert_eq!(effects.redistribution, Redistribution::default());
+    let effects = tell(&mut mirror, notice(STATIC));
+    let prefix = "192.0.2.0/24".parse().unwrap();
+    assert_eq!(effects.redistribution, Redistribution::Of([prefix].into()));
+    let effects = tell(&mut mirror, link(1, NO_CARRIER));
+    assert_eq!(effects.redistribution, Redistribution::All);
 }
 
 #[test]
