@@ -66,7 +66,10 @@ fn networks(side: u32) -> Vec<String> {
 
 /// FRR on one side, announcing the hosts' network, its networks and `more`.
 fn frr(side: u32, more: &[&str], extra: &str) -> String {
-    let hosts = [format!("10.10{side}.0.0/24"), format!("2001:db8:10{side}::/64")];
+    let hosts = [
+        format!("10.10{side}.0.0/24"),
+        format!("2001:db8:10{side}::/64"),
+    ];
     let all: Vec<String> = networks(side)
         .into_iter()
         .chain(hosts)
@@ -167,7 +170,10 @@ impl Network {
         let lists = ["-d -4 route show proto bgp", "-d -6 route show proto bgp"];
         let routes = lists.map(|words| self.router.ip(&format!("-o {words}")));
         let objects = self.router.ip("-o nexthop show");
-        let lines = routes.iter().chain([&objects]).flat_map(|text| text.lines());
+        let lines = routes
+            .iter()
+            .chain([&objects])
+            .flat_map(|text| text.lines());
         let mut lines: Vec<String> = lines.map(str::to_owned).collect();
         lines.sort_unstable();
         lines
@@ -196,7 +202,10 @@ impl Network {
         let mut all = networks(1);
         all.extend(networks(2));
         all.extend(HOSTS.map(str::to_owned));
-        let all: Vec<&str> = all.iter().map(|prefix| prefix.trim_end_matches("/32")).collect();
+        let all: Vec<&str> = all
+            .iter()
+            .map(|prefix| prefix.trim_end_matches("/32"))
+            .collect();
         self.wait_routes(&all);
     }
 
@@ -263,7 +272,10 @@ impl Helper {
             let mut changing = BEFORE.iter().chain(&AFTER).chain(&[PROBE]);
             changing.any(|prefix| line.contains(prefix))
         };
-        lines.filter(|line| !expected(line)).map(str::to_owned).collect()
+        lines
+            .filter(|line| !expected(line))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Announces some routes in place of others.
@@ -301,9 +313,7 @@ fn add(gobgp: &Gobgp, prefix: &str, side: u32) {
 }
 
 fn gobgp(side: u32) -> String {
-    let mut text = format!(
-        "[global.config]\nas = 6500{side}\nrouter-id = \"10.{side}.0.2\"\n"
-    );
+    let mut text = format!("[global.config]\nas = 6500{side}\nrouter-id = \"10.{side}.0.2\"\n");
     for (address, family) in [
         (format!("10.{side}.0.1"), "ipv4-unicast"),
         (format!("2001:db8:{side}::1"), "ipv6-unicast"),
@@ -368,11 +378,17 @@ impl<R: Router> Lab<R> {
                 namespace.ip(&format!("route add {network} via {gateway}"));
             }
             let gobgp = Gobgp::start(&network.topology, namespace, &gobgp(side));
-            let hosts = [format!("10.10{side}.0.0/24"), format!("2001:db8:10{side}::/64")];
+            let hosts = [
+                format!("10.10{side}.0.0/24"),
+                format!("2001:db8:10{side}::/64"),
+            ];
             for prefix in networks(side).iter().chain(&hosts) {
                 add(&gobgp, prefix, side);
             }
-            let log = network.topology.daemon_directory("monitors").join(format!("gobgp-{side}"));
+            let log = network
+                .topology
+                .daemon_directory("monitors")
+                .join(format!("gobgp-{side}"));
             let mut command = namespace.command("/usr/bin/gobgp");
             command.args(["monitor", "global", "rib"]);
             Helper::Gobgp(gobgp, Process::start("gobgp monitor", command, &log))
@@ -413,7 +429,6 @@ impl<R: Router> Lab<R> {
             self.east.has("2001:db8:101::/64", stale)
         });
     }
-
 }
 
 impl Lab<Holdfast> {
@@ -485,7 +500,11 @@ fn assert_untouched(changes: &[String], new: [&str; 2], old: [&str; 2]) {
 fn assert_same(before: &[String], after: &[String], new: [&str; 2], old: [&str; 2]) {
     let others = |lines: &[String]| -> Vec<String> {
         let changed = |line: &String| new.iter().chain(&old).any(|prefix| line.contains(prefix));
-        lines.iter().filter(|line| !changed(line)).cloned().collect()
+        lines
+            .iter()
+            .filter(|line| !changed(line))
+            .cloned()
+            .collect()
     };
     assert_eq!(others(before), others(after));
 }

@@ -85,9 +85,8 @@ impl Fabric {
         } = self;
         let spine = topology.namespace(&format!("spine{number}"));
         let port = format!("eth{number}");
-        let address = |net: usize, host: u8| {
-            format!("10.{net}.0.{host}/24 2001:db8:{net}::{host}/64")
-        };
+        let address =
+            |net: usize, host: u8| format!("10.{net}.0.{host}/24 2001:db8:{net}::{host}/64");
         let (here, there) = (address(number, 1), address(number, 2));
         let (here, there) = (router.end(&port, &here), spine.end("eth0", &there));
         match between {
@@ -153,7 +152,10 @@ fn prefixes(routes: u32) -> impl Iterator<Item = [String; 2]> {
     let far = ["203.0.113.0/24".to_owned(), "2001:db8:ffff::/64".to_owned()];
     let others = (0..routes).map(|index| {
         let v4 = std::net::Ipv4Addr::from((198 << 24) + (18 << 16) + index);
-        [format!("{v4}/32"), format!("2001:db8:e000:{:x}::/64", index + 1)]
+        [
+            format!("{v4}/32"),
+            format!("2001:db8:e000:{:x}::/64", index + 1),
+        ]
     });
     others.chain([far])
 }
@@ -197,13 +199,17 @@ fn wait_established(router: &dyn Router, ways: usize) {
 fn bird(number: usize) -> String {
     let mut text = format!("router id 10.{number}.0.2;\n");
     for (family, (name, index)) in [("ipv4", ("four", 0)), ("ipv6", ("six", 1))] {
-        writeln!(text, "protocol static {name}_routes {{\n  {family};").expect("a string takes all");
+        writeln!(text, "protocol static {name}_routes {{\n  {family};")
+            .expect("a string takes all");
         for prefix in prefixes(ROUTES) {
             writeln!(text, "  route {} blackhole;", prefix[index]).expect("a string takes all");
         }
         let (here, there) = match index {
             0 => (format!("10.{number}.0.2"), format!("10.{number}.0.1")),
-            _ => (format!("2001:db8:{number}::2"), format!("2001:db8:{number}::1")),
+            _ => (
+                format!("2001:db8:{number}::2"),
+                format!("2001:db8:{number}::1"),
+            ),
         };
         writeln!(
             text,
@@ -381,7 +387,12 @@ fn flap_all(between: Between) {
     for _ in 0..3 {
         wait_established(&router, 2);
         fabric.wait_ways(2, FLAPPED);
-        let connections = || neighbors(2).iter().map(|n| router.connections(n)).sum::<u64>();
+        let connections = || {
+            neighbors(2)
+                .iter()
+                .map(|n| router.connections(n))
+                .sum::<u64>()
+        };
         let before = connections();
         let start = Instant::now();
         fabric.router.ip(&format!("-batch {}", batch.display()));

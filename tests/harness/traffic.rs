@@ -234,7 +234,11 @@ impl Drop for Running {
 
 impl Shared {
     fn open(&self) -> bool {
-        self.knocked.lock().expect("flows").iter().all(|heard| *heard)
+        self.knocked
+            .lock()
+            .expect("flows")
+            .iter()
+            .all(|heard| *heard)
     }
 }
 
