@@ -137,7 +137,7 @@ impl Count {
         };
         let mut lost = (0..times.len()).filter(|index| !arrived[*index]);
         if let Some(first) = lost.next() {
-            count.span = times[lost.last().unwrap_or(first)] - times[first];
+            count.span = times[lost.next_back().unwrap_or(first)] - times[first];
         }
         count.received = arrived.iter().filter(|here| **here).count() as u64;
         // The ends count as if they had arrived.
