@@ -317,21 +317,25 @@ fn restore_spine(fabric: &Fabric, bird: &mut Bird, end: End) {
 #[test]
 fn no_more_is_lost_than_with_frr_when_one_way_of_four_goes() {
     need!("bird", "birdc", "/usr/lib/frr/bgpd");
-    let ours = losses(
-        |fabric| {
-            let router = Holdfast::start(&fabric.topology, &fabric.router, &config(WAYS));
-            Box::new(router)
-        },
-        true,
-    );
-    // FRR 8.4.4 uses its old group again, which the kernel took a member from.
-    let theirs = losses(
-        |fabric| {
-            let router = Frr::start(&fabric.topology, &fabric.router, &config(WAYS));
-            Box::new(router)
-        },
-        false,
-    );
+    let holdfast = |fabric: &Fabric| -> Box<dyn Router> {
+        let (topology, namespace) = (&fabric.topology, &fabric.router);
+        Box::new(Holdfast::start(topology, namespace, &config(WAYS)))
+    };
+    let frr = |fabric: &Fabric| -> Box<dyn Router> {
+        let (topology, namespace) = (&fabric.topology, &fabric.router);
+        Box::new(Frr::start(topology, namespace, &config(WAYS)))
+    };
+    // At the same time, so that what else the machine does is the same for
+    // both. FRR 8.4.4 does not use the way again whose carrier was lost: it
+    // reuses its old group, which the kernel took a member from.
+    let (ours, theirs) = std::thread::scope(|scope| {
+        let ours = scope.spawn(|| losses(holdfast, true));
+        let theirs = losses(frr, false);
+        match ours.join() {
+            Ok(ours) => (ours, theirs),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    });
     for (end, (ours, theirs)) in ENDS.iter().zip(ours.iter().zip(&theirs)) {
         for (family, (ours, theirs)) in ["IPv4", "IPv6"].iter().zip(ours.iter().zip(theirs)) {
             println!("{end:?}, {family}: Holdfast {ours}; FRR {theirs}");
