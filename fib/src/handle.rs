@@ -417,7 +417,7 @@ pub(crate) struct Channels {
     pub(crate) suspended: watch::Sender<BTreeSet<TrackKey>>,
 }
 
-/// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
+/// Starts the FIB, on a thread of its own where it has a kernel. When it returns, links, addresses and routes have
 /// been read, and the view is complete; [`Event::InterfaceChanged`] and [`Event::KernelRoute`]
 /// for what there is come first on the channel.
 ///

@@ -126,10 +126,20 @@ enum Wake {
 }
 
 /// Opens the sockets, reads the kernel's state and starts the task.
-///
-/// It has a thread to itself: the kernel may have more to say than can be listened to, and what
-/// shared a thread with that would stand still, keepalives of sessions among it.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
+    match options.kernel {
+        Kernel::Off => {
+            let task = prepare(options, channels).await?;
+            tokio::spawn(task.run());
+            Ok(())
+        }
+        Kernel::On => start_thread(options, channels).await,
+    }
+}
+
+/// Runs the task on a thread of its own: the kernel may have more to say than can be listened to,
+/// and what shared a thread with that would stand still, keepalives of sessions among it.
+async fn start_thread(options: FibOptions, channels: Channels) -> Result<(), FibError> {
     let failed = |source| FibError::Socket {
         what: "start a thread",
         source,
