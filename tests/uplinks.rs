@@ -12,8 +12,9 @@ mod harness;
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use harness::process::Process;
 use harness::{Bird, Count, Family, Frr, Holdfast, Namespace, Router, SOON, Stream};
-use harness::{Topology, Traffic, need, wait_for};
+use harness::{Topology, Traffic, need, wait_for, wait_until};
 
 /// Routes of each family, beside the traffic's.
 const ROUTES: u32 = 1_000;
@@ -346,6 +347,99 @@ fn no_more_is_lost_than_with_frr_when_one_way_of_four_goes() {
             );
         }
     }
+}
+
+// ===== a restart =====
+
+/// What the kernel forwards by.
+fn forwarding(namespace: &Namespace) -> Vec<String> {
+    let lists = [
+        "-d -4 route show proto bgp",
+        "-d -6 route show proto bgp",
+        "nexthop show",
+    ];
+    let texts = lists.map(|words| namespace.ip(&format!("-o {words}")));
+    let mut lines: Vec<String> = texts
+        .iter()
+        .flat_map(|text| text.lines())
+        .map(str::to_owned)
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn groups_of_before_a_restart_are_those_of_after_it() {
+    need!("bird", "birdc");
+    let fabric = Fabric::new(WAYS, Between::Nothing);
+    let config = config(WAYS).replace(
+        "router bgp 65000\n",
+        "router bgp 65000\n bgp graceful-restart\n",
+    );
+    let mut router = Holdfast::start(&fabric.topology, &fabric.router, &config);
+    let _spines: Vec<Bird> = (1..=WAYS)
+        .map(|number| Bird::start(&fabric.topology, &fabric.spines[number - 1], &bird(number)))
+        .collect();
+    for round in 1..=2 {
+        wait_established(&router, WAYS);
+        fabric.wait_ways(WAYS, ROUTES);
+        let before = forwarding(&fabric.router);
+        assert!(
+            before.iter().any(|line| line.contains(" group ")),
+            "{before:?}"
+        );
+        let log = fabric
+            .topology
+            .daemon_directory("monitor")
+            .join(format!("{round}"));
+        let monitor = monitor(&fabric.router, &log);
+        let traffic = fabric.traffic();
+        traffic.wait_received(MEANWHILE);
+        match round {
+            1 => router.kill(),
+            _ => assert!(router.stop().success()),
+        }
+        traffic.wait_received(MEANWHILE);
+        router.restart();
+        wait_until(SOON, "the restart to be over", || {
+            let over = "the graceful restart is over why=\"every peer said everything\"";
+            router.log().matches(over).count() == round
+        });
+        wait_established(&router, WAYS);
+        traffic.wait_received(MEANWHILE);
+        // Written last, it is seen last.
+        fabric
+            .router
+            .ip("route add blackhole 192.0.2.254/32 proto static");
+        wait_until(SOON, "the monitor's last line", || {
+            monitor.log().contains("192.0.2.254")
+        });
+        fabric
+            .router
+            .ip("route del blackhole 192.0.2.254/32 proto static");
+        let total = traffic.total();
+        println!("restart {round} with four ways: {total}");
+        assert_eq!(total.lost(), 0);
+        let log = monitor.log();
+        let written: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("proto bgp"))
+            .collect();
+        assert!(written.is_empty(), "{written:#?}");
+        assert_eq!(before, forwarding(&fabric.router));
+    }
+}
+
+fn monitor(namespace: &Namespace, log: &std::path::Path) -> Process {
+    let mut command = namespace.command("ip");
+    command.args(["-o", "monitor", "route", "nexthop"]);
+    let monitor = Process::start("ip monitor", command, log);
+    wait_until(SOON, "the monitor listens", || {
+        namespace.ip("route add blackhole 192.0.2.255/32 proto static");
+        namespace.ip("route del blackhole 192.0.2.255/32 proto static");
+        monitor.log().contains("192.0.2.255")
+    });
+    monitor
 }
 
 // ===== all ways at once =====
