@@ -559,7 +559,7 @@ const RTA_NH_ID: u16 = 30;
 /// errors anyway.
 pub(crate) fn append_operation(
     bytes: &mut Vec<u8>,
-    operation: &Operation<IpNet>,
+    operation: &Operation<impl Copy + Into<IpNet>>,
     table: u32,
     sequence: u32,
 ) {
@@ -576,7 +576,7 @@ pub(crate) fn append_operation(
     bytes.extend_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
     bytes.extend_from_slice(&sequence.to_ne_bytes());
     bytes.extend_from_slice(&[0; 4]);
-    let prefix = operation.prefix;
+    let prefix = operation.prefix.into();
     match &operation.verb {
         Verb::Create(route) | Verb::Replace(route) => {
             append_route_header(bytes, prefix, &RouteHeader::of(prefix, route), table);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -280,6 +281,7 @@ pub struct FibHandle {
     commands: mpsc::Sender<Command>,
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
+    report: Arc<AtomicBool>,
 }
 
 impl FibHandle {
@@ -352,6 +354,12 @@ impl FibHandle {
         self.send(Command::Resume(next_hops)).await
     }
 
+    /// Changes [`FibOptions::route_events`] while running: counts for what is applied from now on.
+    /// A failure that was reported is followed by its end anyway.
+    pub fn report_routes(&self, yes: bool) {
+        self.report.store(yes, Ordering::Release);
+    }
+
     /// Deletes the routes of an earlier run that were not applied again: the initial
     /// convergence is over.
     ///
@@ -415,11 +423,13 @@ pub(crate) struct Channels {
     pub(crate) view: watch::Sender<Arc<KernelView>>,
     /// Next hops that are suspended. Read here, and shortened on [`Command::Resume`].
     pub(crate) suspended: watch::Sender<BTreeSet<TrackKey>>,
+    /// Whether routes that were installed or removed are reported.
+    pub(crate) report: Arc<AtomicBool>,
 }
 
-/// Starts the FIB, on a thread of its own where it has a kernel. When it returns, links, addresses and routes have
-/// been read, and the view is complete; [`Event::InterfaceChanged`] and [`Event::KernelRoute`]
-/// for what there is come first on the channel.
+/// Starts the FIB, on a thread of its own where it has a kernel. When it returns, links,
+/// addresses and routes have been read, and the view is complete; [`Event::InterfaceChanged`]
+/// and [`Event::KernelRoute`] for what there is come first on the channel.
 ///
 /// # Errors
 /// [`FibError::Socket`] without the right to open the sockets or to enter the namespace,
@@ -429,6 +439,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
+    let report = Arc::new(AtomicBool::new(options.route_events));
     crate::task::start(
         options,
         Channels {
@@ -436,6 +447,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             events,
             view,
             suspended: suspended.clone(),
+            report: report.clone(),
         },
     )
     .await?;
@@ -444,6 +456,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             commands: command_tx,
             suspended,
             view: view_rx,
+            report,
         },
         event_rx,
     ))

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `handle` | [`FibHandle`], [`Event`], [`FibOptions`]: the face |
 //! | `route`, `view` | the types both sides share |
-//! | `reconcile`, `class` | wanted against present, pure |
+//! | `reconcile`, `class`, `entries` | wanted against present, pure |
 //! | `kernel`, `resolve` | mirror of links, addresses and routes of others; next hops, pure |
 //! | `sets`, `objects` | sets of next hops, and the nexthop objects that stand for them, pure |
 //! | `codec`, `nexthop` | netlink messages to bytes and back, pure |
@@ -40,6 +40,7 @@
 
 mod class;
 mod codec;
+mod entries;
 mod family;
 mod handle;
 mod kernel;

@@ -177,7 +177,7 @@ impl Requests {
     /// failed, by index; all others were carried out.
     pub(crate) async fn write(
         &mut self,
-        batch: &[Operation<IpNet>],
+        batch: &[Operation<impl Copy + Into<IpNet>>],
         table: u32,
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, |out, operation, sequence| {

@@ -242,6 +242,12 @@ impl Objects {
         self.idle = waiting;
     }
 
+    /// Whether there is something that [`collect`](Self::collect) would give up.
+    pub(crate) fn has_idle(&self, routes: impl Fn(u32) -> bool) -> bool {
+        let users = |id: &u32| self.wanted.get(id).is_some_and(|wanted| wanted.users > 0);
+        !self.keep && self.idle.iter().any(|id| !users(id) && !routes(*id))
+    }
+
     /// Objects of an earlier run need not be kept any longer.
     pub(crate) fn sweep(&mut self) {
         self.keep = false;

@@ -12,6 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use nix::errno::Errno;
 
 use crate::class::{ClassId, Classes};
+use crate::entries::Entries;
 use crate::family::Prefix;
 use crate::handle::RouteError;
 use crate::kernel::Loss;
@@ -204,10 +205,30 @@ struct Entry {
     queued: bool,
     /// Of an earlier run, and kept for now.
     adopted: bool,
-    /// The owner was told that the present form is installed.
-    told: bool,
+    said: Said,
     /// The kernel had something where we wanted to create.
     doubted: bool,
+}
+
+/// What the owner was told last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Said {
+    /// Nothing about the present form.
+    #[default]
+    Nothing,
+    /// That the present form is installed.
+    Installed,
+    /// That something is wrong.
+    Failed,
+}
+
+impl Entry {
+    /// What was said of success does not hold any longer.
+    fn unsay(&mut self) {
+        if self.said == Said::Installed {
+            self.said = Said::Nothing;
+        }
+    }
 }
 
 /// One row of [`Reconciler::status`].
@@ -225,9 +246,12 @@ pub(crate) struct Status<P> {
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Reconciler<P: Prefix> {
-    entries: HashMap<P, Entry>,
+    entries: Entries<P, Entry>,
     classes: Classes<P>,
-    queue: VecDeque<P>,
+    /// Entries to look at, by number.
+    queue: VecDeque<u32>,
+    /// The entries of the operations that were handed out, in their order.
+    in_flight: VecDeque<u32>,
     /// Prefix and metric of routes that are not ours.
     foreign: HashSet<(P, u32)>,
     /// Routes found in the kernel, so that equal ones are one allocation.
@@ -235,7 +259,7 @@ pub(crate) struct Reconciler<P: Prefix> {
     uses: Uses,
     /// Refused by the kernel, to be tried again.
     refused: Vec<P>,
-    outcomes: Vec<Outcome<P>>,
+    outcomes: Outcomes<P>,
     epoch: u8,
     /// Routes of an earlier run stay.
     keep_adopted: bool,
@@ -246,14 +270,18 @@ impl<P: Prefix> Reconciler<P> {
     /// [`sweep_stale`](Self::sweep_stale).
     pub(crate) fn new(keep_adopted: bool) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: Entries::new(),
             classes: Classes::default(),
             queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
             foreign: HashSet::new(),
             found: HashSet::new(),
             uses: Uses::default(),
             refused: Vec::new(),
-            outcomes: Vec::new(),
+            outcomes: Outcomes {
+                list: Vec::new(),
+                all: true,
+            },
             epoch: 0,
             keep_adopted,
         }
@@ -271,26 +299,35 @@ impl<P: Prefix> Reconciler<P> {
         resolver: &impl Resolve,
     ) {
         let class = route.map(|route| self.classes.acquire(route, sets, resolver));
-        if class.is_none() && !self.entries.contains_key(&prefix) {
+        let at = match class {
+            Some(_) => Some(self.entries.obtain(prefix).0),
+            None => self.entries.find(prefix),
+        };
+        let Some((at, (_, entry))) = at.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
             return;
-        }
-        let entry = self.entries.entry(prefix).or_default();
+        };
         let old = std::mem::replace(&mut entry.desired, class);
         entry.adopted = false;
         // The same again is no news and does not restart the clock, but it is answered.
         if old != class || class.is_none() {
             entry.trouble = Trouble::None;
-            entry.told = false;
+            entry.unsay();
             entry.since = now;
-            enqueue(&mut self.queue, prefix, entry);
-        } else if entry.told {
-            self.outcomes.push(Outcome::Installed(prefix));
+            enqueue(&mut self.queue, at, entry);
+        } else if entry.said == Said::Installed {
+            self.outcomes.installed(prefix, entry);
         } else if let Some(error) = entry.trouble.error() {
-            self.outcomes.push(Outcome::Failed(prefix, error));
+            self.outcomes.failed(prefix, entry, error);
         }
         if let Some(old) = old {
             self.classes.release(old, sets);
         }
+    }
+
+    /// Whether the owner is to be told of what goes well; of what does not it is told anyway, and
+    /// when that is over.
+    pub(crate) fn report_all(&mut self, yes: bool) {
+        self.outcomes.all = yes;
     }
 
     /// These sets resolve differently. Only prefixes that are written differently for it are
@@ -304,7 +341,7 @@ impl<P: Prefix> Reconciler<P> {
             let hit = entry.desired.is_some_and(|class| changed.contains(&class));
             if hit {
                 entry.trouble = Trouble::None;
-                entry.told = false;
+                entry.unsay();
             }
             hit
         });
@@ -322,7 +359,7 @@ impl<P: Prefix> Reconciler<P> {
         let mut released = Vec::new();
         self.visit(|entry| {
             entry.adopted = false;
-            entry.told = false;
+            entry.unsay();
             released.extend(entry.desired.take());
             true
         });
@@ -335,11 +372,12 @@ impl<P: Prefix> Reconciler<P> {
     pub(crate) fn retry(&mut self) -> bool {
         let refused = std::mem::take(&mut self.refused);
         for prefix in &refused {
-            if let Some(entry) = self.entries.get_mut(prefix)
+            if let Some(at) = self.entries.find(*prefix)
+                && let Some((_, entry)) = self.entries.get_mut(at)
                 && let Trouble::Kernel(errno) = entry.trouble
             {
                 entry.trouble = Trouble::Retrying(errno);
-                enqueue(&mut self.queue, *prefix, entry);
+                enqueue(&mut self.queue, at, entry);
             }
         }
         !refused.is_empty()
@@ -352,14 +390,10 @@ impl<P: Prefix> Reconciler<P> {
 
     /// Queues the entries that `hit` says yes to, in the order of prefixes.
     fn visit(&mut self, mut hit: impl FnMut(&mut Entry) -> bool) {
-        let mut prefixes: Vec<P> = Vec::new();
-        for (prefix, entry) in &mut self.entries {
-            if hit(entry) && !std::mem::replace(&mut entry.queued, true) {
-                prefixes.push(*prefix);
-            }
-        }
-        prefixes.sort_unstable();
-        self.queue.extend(prefixes);
+        let found = self
+            .entries
+            .select(|entry| hit(entry) && !std::mem::replace(&mut entry.queued, true));
+        self.queue.extend(found);
     }
 
     // ===== What the kernel says =====
@@ -369,8 +403,10 @@ impl<P: Prefix> Reconciler<P> {
         let metric = route.metric;
         let keep = self.keep_adopted;
         let epoch = self.epoch;
-        let fresh = !self.entries.contains_key(&prefix);
-        let entry = self.entries.entry(prefix).or_default();
+        let (at, fresh) = self.entries.obtain(prefix);
+        let Some((_, entry)) = self.entries.get_mut(at) else {
+            return;
+        };
         entry.adopted |= fresh && keep;
         let known = entry.actual.at(metric);
         let same = known.is_some_and(|known| *known.route == route);
@@ -392,12 +428,13 @@ impl<P: Prefix> Reconciler<P> {
         if matches!(entry.trouble, Trouble::Kernel(_)) {
             entry.trouble = Trouble::None;
         }
-        enqueue(&mut self.queue, prefix, entry);
+        enqueue(&mut self.queue, at, entry);
     }
 
     /// The kernel no longer has this route of ours.
     pub(crate) fn kernel_removed(&mut self, prefix: P, route: &KernelRoute) {
-        let Some(entry) = self.entries.get_mut(&prefix) else {
+        let at = self.entries.find(prefix);
+        let Some((at, (_, entry))) = at.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
             return;
         };
         entry.actual.retain(&mut self.uses, |installed| {
@@ -408,8 +445,8 @@ impl<P: Prefix> Reconciler<P> {
             installed.tainted = true;
             *installed.route != *route
         });
-        entry.told = false;
-        enqueue(&mut self.queue, prefix, entry);
+        entry.unsay();
+        enqueue(&mut self.queue, at, entry);
     }
 
     /// The kernel dropped routes of ours, or parts of them, without telling each.
@@ -432,7 +469,9 @@ impl<P: Prefix> Reconciler<P> {
                 }
                 true
             });
-            entry.told &= !hit;
+            if hit {
+                entry.unsay();
+            }
             hit
         });
         self.uses = uses;
@@ -450,7 +489,9 @@ impl<P: Prefix> Reconciler<P> {
                 !matches!(installed.route.kind, KernelKind::Nexthop(id) if objects.contains(&id))
             });
             let hit = entry.actual.as_slice().len() != before;
-            entry.told &= !hit;
+            if hit {
+                entry.unsay();
+            }
             hit
         });
         self.uses = uses;
@@ -469,7 +510,8 @@ impl<P: Prefix> Reconciler<P> {
         } else {
             self.foreign.remove(&(prefix, metric));
         }
-        let Some(entry) = self.entries.get_mut(&prefix) else {
+        let at = self.entries.find(prefix);
+        let Some((at, (_, entry))) = at.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
             return;
         };
         if overwritten {
@@ -478,8 +520,8 @@ impl<P: Prefix> Reconciler<P> {
                 .retain(&mut self.uses, |installed| installed.route.metric != metric);
         }
         entry.trouble = Trouble::None;
-        entry.told = false;
-        enqueue(&mut self.queue, prefix, entry);
+        entry.unsay();
+        enqueue(&mut self.queue, at, entry);
     }
 
     /// Takes `keys` as all routes of others.
@@ -535,15 +577,15 @@ impl<P: Prefix> Reconciler<P> {
         sets: &Sets,
     ) {
         while batch.len() < limit {
-            let Some(prefix) = self.queue.pop_front() else {
+            let Some(at) = self.queue.pop_front() else {
                 break;
             };
-            self.close(prefix, batch, sets);
+            self.close(at, batch, sets);
         }
     }
 
-    fn close(&mut self, prefix: P, batch: &mut Vec<Operation<P>>, sets: &Sets) {
-        let Some(entry) = self.entries.get_mut(&prefix) else {
+    fn close(&mut self, at: u32, batch: &mut Vec<Operation<P>>, sets: &Sets) {
+        let Some((prefix, entry)) = self.entries.get_mut(at) else {
             return;
         };
         entry.queued = false;
@@ -580,29 +622,42 @@ impl<P: Prefix> Reconciler<P> {
         // The new route first, the old one when the new one is in: no packet is dropped between.
         if let Some(verb) = verb {
             batch.push(Operation { prefix, verb });
+            self.in_flight.push_back(at);
             return;
         }
         let spared = want.map(|want| want.metric);
         let others = entry.actual.as_slice().iter().map(|i| i.route.metric);
         let surplus = others.filter(|&metric| spared != Some(metric));
+        let before = batch.len();
         batch.extend(surplus.map(|metric| Operation {
             prefix,
             verb: Verb::Delete { metric },
         }));
-        if want.is_some() && !std::mem::replace(&mut entry.told, true) {
+        let deletions = batch.len() - before;
+        self.in_flight.extend(std::iter::repeat_n(at, deletions));
+        if want.is_some() && entry.said != Said::Installed {
             entry.trouble = Trouble::None;
-            self.outcomes.push(Outcome::Installed(prefix));
+            self.outcomes.installed(prefix, entry);
         }
-        self.forget(prefix);
+        self.forget(at);
     }
 
-    /// Drops an entry that holds nothing.
-    fn forget(&mut self, prefix: P) {
+    /// Drops an entry that holds nothing. Returns whether it did.
+    fn forget(&mut self, at: u32) -> bool {
         let empty = |e: &Entry| e.desired.is_none() && e.actual.as_slice().is_empty() && !e.queued;
-        if self.entries.get(&prefix).is_some_and(empty) {
-            self.entries.remove(&prefix);
-            self.outcomes.push(Outcome::Removed(prefix));
-        }
+        let Some((prefix, entry)) = self.entries.get(at).filter(|(_, entry)| empty(entry)) else {
+            return false;
+        };
+        self.outcomes.removed(prefix, entry);
+        self.entries.remove(at);
+        true
+    }
+
+    /// The entry of an operation. Answers come in the order of the operations, so it is known.
+    fn answered(&mut self, prefix: P) -> Option<u32> {
+        let next = self.in_flight.pop_front();
+        let is_it = |at: &u32| self.entries.get(*at).is_some_and(|(p, _)| p == prefix);
+        next.filter(is_it).or_else(|| self.entries.find(prefix))
     }
 
     /// How an operation went.
@@ -613,7 +668,8 @@ impl<P: Prefix> Reconciler<P> {
         now: Seconds,
     ) {
         let prefix = operation.prefix;
-        let Some(entry) = self.entries.get_mut(&prefix) else {
+        let at = self.answered(prefix);
+        let Some((at, (_, entry))) = at.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
             return;
         };
         match (&operation.verb, result) {
@@ -628,8 +684,11 @@ impl<P: Prefix> Reconciler<P> {
                     },
                 );
                 entry.since = now;
-                entry.told = false;
+                entry.unsay();
                 entry.doubted = false;
+                if self.stands(at, route) {
+                    return;
+                }
             }
             // Somebody's was there first, of which the notification is on its way; or it is our
             // own after all, when others deleted it and we had written it anew before hearing of
@@ -650,9 +709,13 @@ impl<P: Prefix> Reconciler<P> {
                 entry.actual.retain(&mut self.uses, |installed| {
                     installed.route.metric != *metric
                 });
+                if self.forget(at) {
+                    return;
+                }
             }
             (_, Err(errno)) => {
-                note(&mut self.outcomes, prefix, entry, Trouble::refused(errno));
+                let trouble = Trouble::refused(errno);
+                note(&mut self.outcomes, prefix, entry, trouble);
                 self.refused.push(prefix);
                 // Deleting has nothing left to try before the retry.
                 if matches!(operation.verb, Verb::Delete { .. }) {
@@ -660,12 +723,32 @@ impl<P: Prefix> Reconciler<P> {
                 }
             }
         }
-        enqueue(&mut self.queue, prefix, entry);
+        if let Some((_, entry)) = self.entries.get_mut(at) {
+            enqueue(&mut self.queue, at, entry);
+        }
+    }
+
+    /// Whether the route that was just written is what is wanted, and all there is: then nothing
+    /// is left to do. That is almost always so.
+    fn stands(&mut self, at: u32, route: &Arc<KernelRoute>) -> bool {
+        let Some((prefix, entry)) = self.entries.get_mut(at) else {
+            return false;
+        };
+        let written = entry.desired.and_then(|class| self.classes.written(class));
+        let alone = matches!(entry.actual, Actual::One(_)) && !entry.queued;
+        let stands = alone
+            && written.is_some_and(|written| Arc::ptr_eq(written, route))
+            && !self.foreign.contains(&(prefix, route.metric));
+        if stands {
+            entry.trouble = Trouble::None;
+            self.outcomes.installed(prefix, entry);
+        }
+        stands
     }
 
     /// What the owners are to be told, in order.
     pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome<P>> {
-        std::mem::take(&mut self.outcomes)
+        std::mem::take(&mut self.outcomes.list)
     }
 
     /// Every route, in no order.
@@ -681,7 +764,7 @@ impl<P: Prefix> Reconciler<P> {
             };
             let present = written.as_ref().and_then(|r| entry.actual.at(r.metric));
             Status {
-                prefix: *prefix,
+                prefix,
                 route: entry
                     .desired
                     .and_then(|class| self.classes.route(class).cloned()),
@@ -699,18 +782,46 @@ impl<P: Prefix> Reconciler<P> {
     }
 }
 
-fn enqueue<P>(queue: &mut VecDeque<P>, prefix: P, entry: &mut Entry) {
+fn enqueue(queue: &mut VecDeque<u32>, at: u32, entry: &mut Entry) {
     if !std::mem::replace(&mut entry.queued, true) {
-        queue.push_back(prefix);
+        queue.push_back(at);
     }
 }
 
 /// Remembers what is wrong, and tells it when it is news.
-fn note<P>(outcomes: &mut Vec<Outcome<P>>, prefix: P, entry: &mut Entry, trouble: Trouble) {
+fn note<P>(outcomes: &mut Outcomes<P>, prefix: P, entry: &mut Entry, trouble: Trouble) {
     let old = std::mem::replace(&mut entry.trouble, trouble);
-    entry.told = false;
+    entry.unsay();
     if let (false, Some(error)) = (old.is_known(trouble), trouble.error()) {
-        outcomes.push(Outcome::Failed(prefix, error));
+        outcomes.failed(prefix, entry, error);
+    }
+}
+
+/// What the owners are to be told.
+#[derive(Debug)]
+struct Outcomes<P> {
+    list: Vec<Outcome<P>>,
+    /// Also of what goes well and was not told to go wrong before.
+    all: bool,
+}
+
+impl<P> Outcomes<P> {
+    fn installed(&mut self, prefix: P, entry: &mut Entry) {
+        let before = std::mem::replace(&mut entry.said, Said::Installed);
+        if before == Said::Failed || self.all {
+            self.list.push(Outcome::Installed(prefix));
+        }
+    }
+
+    fn removed(&mut self, prefix: P, entry: &Entry) {
+        if entry.said == Said::Failed || self.all {
+            self.list.push(Outcome::Removed(prefix));
+        }
+    }
+
+    fn failed(&mut self, prefix: P, entry: &mut Entry, error: RouteError) {
+        entry.said = Said::Failed;
+        self.list.push(Outcome::Failed(prefix, error));
     }
 }
 
@@ -731,5 +842,6 @@ fn intern(found: &mut HashSet<Arc<KernelRoute>>, route: KernelRoute) -> Arc<Kern
         .clone()
 }
 
-// A full table holds a million of these.
+// A full table holds a million of these, each with its prefix.
 const _: () = assert!(std::mem::size_of::<Actual>() == 16 && std::mem::size_of::<Entry>() <= 32);
+const _: () = assert!(Entries::<ipnet::Ipv4Net, Entry>::OCTETS <= 40);

@@ -51,6 +51,12 @@ impl Tables {
         }
     }
 
+    /// See [`Reconciler::report_all`].
+    pub(crate) fn report_all(&mut self, yes: bool) {
+        self.v4.report_all(yes);
+        self.v6.report_all(yes);
+    }
+
     /// Resolves everything again.
     pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
         let changed = self.sets.re_resolve(resolver);
@@ -173,7 +179,12 @@ impl Tables {
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.v4.is_settled() && self.v6.is_settled() && self.sets.objects.is_settled()
+        let used = |id| self.v4.uses(id) || self.v6.uses(id);
+        let objects = &self.sets.objects;
+        self.v4.is_settled()
+            && self.v6.is_settled()
+            && objects.is_settled()
+            && !objects.has_idle(used)
     }
 
     /// What the owners are to be told, `taken` batches of theirs having been taken in.

@@ -15,12 +15,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
-use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +33,7 @@ use crate::kernel::{Effects, ForeignTables, Mirror, Redistribution};
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
 use crate::object::ObjectTable;
 use crate::outbox::Outbox;
-use crate::reconcile::{Operation, Reconciler, Seconds};
+use crate::reconcile::{Reconciler, Seconds};
 use crate::resolve::{Always, ByMirror, Resolve};
 use crate::route::Resolution;
 use crate::sets::Sets;
@@ -96,7 +95,8 @@ struct Task {
     /// Next hops not to be used, as the handles say; and whether they said more since.
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     suspensions: watch::Receiver<BTreeSet<TrackKey>>,
-    route_events: bool,
+    /// Whether routes that were installed or removed are reported.
+    report: Arc<AtomicBool>,
     tracked: BTreeMap<TrackKey, Tracked>,
     redistributed: BTreeMap<(IpNet, Source), u32>,
     waiting: Vec<oneshot::Sender<()>>,
@@ -126,53 +126,59 @@ enum Wake {
 }
 
 /// Opens the sockets, reads the kernel's state and starts the task.
+///
+/// With a kernel the task has a thread and a runtime of its own: it spends most of its time in
+/// system calls, and a busy runtime must not make a lost next hop wait for its turn. Nor must
+/// sessions wait with their KEEPALIVEs when others write more routes than can be listened to.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
-    match options.kernel {
-        Kernel::Off => {
-            let task = prepare(options, channels).await?;
-            tokio::spawn(task.run());
-            Ok(())
-        }
-        Kernel::On => start_thread(options, channels).await,
+    if options.kernel == Kernel::Off {
+        let mut task = Task::new(&options, channels, None);
+        task.first_dump().await?;
+        tokio::spawn(task.run());
+        return Ok(());
     }
-}
-
-/// Runs the task on a thread of its own: the kernel may have more to say than can be listened to,
-/// and what shared a thread with that would stand still, keepalives of sessions among it.
-async fn start_thread(options: FibOptions, channels: Channels) -> Result<(), FibError> {
-    let failed = |source| FibError::Socket {
+    let (ready, started) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("fib".to_owned());
+    let spawned = thread.spawn(move || run_here(&options, channels, ready));
+    spawned.map_err(|source| FibError::Socket {
         what: "start a thread",
         source,
-    };
-    let (started, outcome) = oneshot::channel();
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(failed)?;
-    let live = async move {
-        match prepare(options, channels).await {
-            Ok(task) => {
-                let _ = started.send(Ok(()));
-                task.run().await;
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("fib".to_owned())
-        .spawn(move || runtime.block_on(live))
-        .map_err(failed)?;
-    outcome.await.unwrap_or(Err(FibError::Closed))
+    })?;
+    started.await.unwrap_or(Err(FibError::Closed))
 }
 
-async fn prepare(options: FibOptions, channels: Channels) -> Result<Task, FibError> {
-    let io = match options.kernel {
-        Kernel::Off => None,
-        Kernel::On => Some(connect(&options).await?),
+/// The life of the thread. `ready` is told how the start went.
+fn run_here(
+    options: &FibOptions,
+    channels: Channels,
+    ready: oneshot::Sender<Result<(), FibError>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let what = "start a runtime";
+            let _ = ready.send(Err(FibError::Socket { what, source }));
+            return;
+        }
     };
-    let mut task = Task::new(&options, channels, io);
-    task.first_dump().await?;
-    Ok(task)
+    runtime.block_on(async move {
+        let begun = async {
+            let io = connect(options).await?;
+            let mut task = Task::new(options, channels, Some(io));
+            task.first_dump().await?;
+            Ok(task)
+        };
+        match begun.await {
+            Ok(task) => {
+                let _ = ready.send(Ok(()));
+                task.run().await;
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    });
 }
 
 async fn connect(options: &FibOptions) -> Result<Io, FibError> {
@@ -375,7 +381,7 @@ impl Task {
             view: channels.view,
             suspensions: channels.suspended.subscribe(),
             suspended: channels.suspended,
-            route_events: options.route_events,
+            report: channels.report,
             tracked: BTreeMap::new(),
             redistributed: BTreeMap::new(),
             waiting: Vec::new(),
@@ -484,6 +490,8 @@ impl Task {
         match command {
             Command::Apply(changes) => {
                 let now = self.seconds();
+                let report = self.report.load(Ordering::Acquire);
+                self.state.tables.report_all(report);
                 self.taken += 1;
                 self.state.apply(changes, now);
             }
@@ -704,9 +712,7 @@ impl Task {
 
     fn report(&mut self) {
         for event in self.state.tables.take_events(self.taken) {
-            if self.route_events || matches!(event, Event::RouteFailed { .. }) {
-                self.outbox.push(event);
-            }
+            self.outbox.push(event);
         }
     }
 
@@ -863,14 +869,7 @@ async fn write_batch<P: Prefix>(
     };
     let answer = match io {
         // Without a kernel all goes well.
-        Some(io) if !batch.is_empty() => {
-            let to_wire = |op: &Operation<P>| Operation {
-                prefix: op.prefix.into(),
-                verb: op.verb.clone(),
-            };
-            let wire: Vec<Operation<IpNet>> = batch.iter().map(to_wire).collect();
-            io.requests.write(&wire, table).await
-        }
+        Some(io) if !batch.is_empty() => io.requests.write(&batch, table).await,
         _ => Ok(Vec::new()),
     };
     let mut failed = match answer {

@@ -7,7 +7,9 @@
 //!
 //! The steps before MED need no groups: for them [`appended`] and
 //! [`removal_is_idle`] say what one path more or less comes to without a look
-//! at the others.
+//! at the others. And where no two paths differ in MED, or all MEDs are
+//! compared, the paths are [`in_line`]: [`joined`] and [`parted`] do the same
+//! for all steps.
 
 use core::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr};
@@ -324,6 +326,11 @@ pub enum Appended {
     Loses(Step),
     /// The new path is the best, for this reason, and used alone.
     Wins(Step),
+    /// The best path stays, and the new one is used beside it; at least one of
+    /// the two was used already.
+    Beside(Step),
+    /// The new path is the best, and what was used is used beside it.
+    Leads(Step),
     /// Only [`select`] can tell.
     Unclear,
 }
@@ -341,6 +348,61 @@ pub fn appended(best: &Candidate<'_>, reason: Step, new: &Candidate<'_>) -> Appe
         Some((Ordering::Less, step)) => Appended::Wins(step),
         Some((_, step)) => Appended::Loses(reason.max(step)),
     }
+}
+
+/// [`appended`] where the paths are [`in_line`], the new one among them. `used`
+/// is how many are used at present.
+pub fn joined(
+    (best, reason, used): (&Candidate<'_>, Step, usize),
+    new: &Candidate<'_>,
+    config: &RibConfig,
+    max_paths: MaxPaths,
+) -> Appended {
+    let rules = Rules::new(config, max_paths);
+    // Paths of equal merit are then not those that differ at the last steps.
+    if rules.peer_type_relax {
+        return Appended::Unclear;
+    }
+    let (order, step) = compare(new, best, rules);
+    let max = limit(best, max_paths);
+    match (order.is_lt(), step.is_past_multipath() && max > 1) {
+        (true, false) => Appended::Wins(step),
+        (false, false) => Appended::Loses(reason.max(step)),
+        (true, true) if !(config.multipath_relax || alike(new, best)) => Appended::Unclear,
+        (false, true) if !(config.multipath_relax || alike(new, best)) => {
+            Appended::Loses(reason.max(step))
+        }
+        // One of them has to give way.
+        (_, true) if used >= max => Appended::Unclear,
+        (true, true) => Appended::Leads(step),
+        (false, true) => Appended::Beside(reason.max(step)),
+    }
+}
+
+/// What one path less comes to where the paths are [`in_line`] and `gone`, not
+/// the best one, was among them: the step at which it lost to the best. The
+/// reason stays if that step comes before it, or if another path lost there.
+/// Of those used together with the best one, `used` with `gone` if it was, the
+/// others are used as before; none where one that was not used comes in.
+pub fn parted(
+    (best, used): (&Candidate<'_>, usize),
+    gone: &Candidate<'_>,
+    config: &RibConfig,
+    max_paths: MaxPaths,
+) -> Option<Step> {
+    let rules = Rules::new(config, max_paths);
+    let full = used > 1 && used >= limit(best, max_paths);
+    (!full && !rules.peer_type_relax).then(|| compare(gone, best, rules).1)
+}
+
+/// Whether comparing any two of these paths is transitive: no path is ruled
+/// out by the wish of its neighbouring AS alone.
+pub fn in_line(candidates: &[Candidate<'_>], config: &RibConfig) -> bool {
+    let same_med = |pair: &[Candidate<'_>]| match pair {
+        [a, b] => a.med == b.med,
+        _ => true,
+    };
+    config.always_compare_med || candidates.windows(2).all(same_med)
 }
 
 /// Whether the outcome stays when `gone`, which is not the best path, is
@@ -361,8 +423,8 @@ pub struct Selection {
     pub best: usize,
     /// The step that decided against the runner-up.
     pub reason: Step,
-    /// The best path and those used beside it, in the order of preference;
-    /// empty where the best path is used alone.
+    /// The best path and those used beside it, in no order; empty where the
+    /// best path is used alone.
     pub multipath: SmallVec<[usize; 16]>,
 }
 
@@ -406,8 +468,56 @@ pub fn select(
                 multipath,
             })
         }
+        _ if in_line(candidates, config) => Some(select_in_line(candidates, config, max_paths)),
         _ => select_many(candidates, config, max_paths),
     }
+}
+
+/// [`select`] where comparing is transitive.
+fn select_in_line(
+    candidates: &[Candidate<'_>],
+    config: &RibConfig,
+    max_paths: MaxPaths,
+) -> Selection {
+    let rules = Rules::new(config, max_paths);
+    let mut selection = Selection::only();
+    let Some(mut chosen) = candidates.first() else {
+        return selection;
+    };
+    for (place, path) in candidates.iter().enumerate().skip(1) {
+        if compare(path, chosen, rules).0.is_lt() {
+            (selection.best, chosen) = (place, path);
+        }
+    }
+    let max = limit(chosen, max_paths);
+    for (place, path) in candidates.iter().enumerate() {
+        if place == selection.best {
+            selection.multipath.push(place);
+            continue;
+        }
+        let step = compare(path, chosen, rules).1;
+        selection.reason = selection.reason.max(step);
+        let equal = match rules.peer_type_relax {
+            true => equal_merit(path, chosen, rules),
+            false => step.is_past_multipath(),
+        };
+        if max > 1 && equal && (config.multipath_relax || alike(path, chosen)) {
+            selection.multipath.push(place);
+        }
+    }
+    match selection.multipath.len() {
+        0 | 1 => selection.multipath.clear(),
+        members if members > max => {
+            let order = |a: &usize, b: &usize| match (candidates.get(*a), candidates.get(*b)) {
+                (Some(a), Some(b)) => compare(a, b, rules).0,
+                _ => Ordering::Equal,
+            };
+            selection.multipath.sort_unstable_by(order);
+            selection.multipath.truncate(max);
+        }
+        _ => {}
+    }
+    selection
 }
 
 fn select_many(

@@ -6,7 +6,10 @@ use bgp_wire::update::Nlri;
 use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef};
-use crate::decision::{Appended, Candidate, Step, appended, removal_is_idle, select};
+use crate::decision::{
+    Appended, Candidate, Rules, Step, appended, compare, in_line, joined, parted, removal_is_idle,
+    select,
+};
 use crate::gate::Gate;
 use crate::group::Groups;
 use crate::import::{Imported, Importer};
@@ -16,7 +19,7 @@ use crate::peer::PeerId;
 use crate::policy::Attributes;
 use crate::shared::Shared;
 use crate::slots::SlotSet;
-use crate::table::{Place, RibFamily, Table};
+use crate::table::{Outcome, Place, RibFamily, Table};
 use crate::transform::Route;
 use crate::view::{PathSource, PeerCounters, Rejection, TableSummary};
 
@@ -427,12 +430,60 @@ impl<F: RibFamily> FamilyRib<F> {
         {
             adj.slots.remove(slot);
         }
-        if let [gone] = removed.as_slice()
-            && self.is_idle_removal(shared, slot, gone)
-        {
-            self.conclude(shared, slot, &before, false);
-        } else {
-            self.decide(shared, slot, before);
+        let forwarding = match removed.as_slice() {
+            [gone] if self.is_idle_removal(shared, slot, gone) => Some(false),
+            [gone] => self.part(shared, slot, gone),
+            _ => None,
+        };
+        match forwarding {
+            Some(forwarding) => self.conclude(shared, slot, &before, forwarding),
+            None => self.decide(shared, slot, before),
+        }
+    }
+
+    /// Takes note that a path other than the best one is gone, where the paths
+    /// are in line. Whether what packets go by is another for it; none where a
+    /// decision has to be made.
+    fn part(&mut self, shared: &Shared, slot: u32, gone: &Path) -> Option<bool> {
+        let entry = self.table.get(slot)?;
+        if !entry.outcome.in_line() || gone.best() {
+            return None;
+        }
+        let reason = entry.reason?;
+        let best = entry.best()?.candidate(shared)?;
+        let max_paths = shared.config.max_paths(F::FAMILY);
+        let used = self.used(slot) + usize::from(gone.multipath());
+        let candidate = gone.candidate(shared)?;
+        let step = parted((&best, used), &candidate, &shared.config, max_paths)?;
+        let mut others = self.table.paths(slot).map(|(_, path)| path);
+        let lost_there = |path: &Path| {
+            let rules = Rules::new(&shared.config, max_paths);
+            let other = path.candidate(shared).filter(|_| !path.best());
+            other.is_some_and(|other| compare(&other, &best, rules).1 == reason)
+        };
+        if step >= reason && !others.any(lost_there) {
+            return None;
+        }
+        drop(others);
+        if gone.multipath() && used == 2 {
+            self.clear_multipath(slot);
+        }
+        Some(gone.multipath())
+    }
+
+    /// How many paths are used together.
+    fn used(&self, slot: u32) -> usize {
+        let paths = self.table.paths(slot);
+        paths.filter(|(_, path)| path.multipath()).count()
+    }
+
+    /// The best path is used alone.
+    fn clear_multipath(&mut self, slot: u32) {
+        if let Some(best) = self.table.path_mut(slot, Place::First) {
+            best.set_multipath(false);
+        }
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.outcome = Outcome::new(false, entry.outcome.in_line());
         }
     }
 
@@ -525,6 +576,7 @@ impl<F: RibFamily> FamilyRib<F> {
             return;
         };
         let (several, best) = (entry.has_several(), entry.best().copied());
+        let outcome = entry.outcome;
         let reason = entry.reason.unwrap_or(Step::OnlyPath);
         if !several {
             let valid = entry.first().is_some_and(|path| path.is_usable(shared));
@@ -540,7 +592,23 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(against) = best.candidate(shared) else {
             return self.decide(shared, slot, before);
         };
-        match appended(&against, reason, &candidate) {
+        let in_line = outcome.in_line() && in_line(&[candidate, against], &shared.config);
+        let max_paths = shared.config.max_paths(F::FAMILY);
+        let added = match appended(&against, reason, &candidate) {
+            Appended::Unclear if in_line => {
+                let used = match outcome.multipath() {
+                    true => self.used(slot),
+                    false => 1,
+                };
+                let present = (&against, reason, used);
+                joined(present, &candidate, &shared.config, max_paths)
+            }
+            known => known,
+        };
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.outcome = Outcome::new(outcome.multipath(), in_line);
+        }
+        match added {
             Appended::Unclear => self.decide(shared, slot, before),
             Appended::Loses(reason) => {
                 if let Some(entry) = self.table.get_mut(slot) {
@@ -553,6 +621,30 @@ impl<F: RibFamily> FamilyRib<F> {
                 self.table.bring_forward(slot, place);
                 self.choose_first(shared, slot, Some(reason), before);
             }
+            Appended::Beside(reason) | Appended::Leads(reason) => {
+                let leads = matches!(added, Appended::Leads(_));
+                self.join(slot, place, leads);
+                if let Some(entry) = self.table.get_mut(slot) {
+                    entry.reason = Some(reason);
+                    entry.outcome = Outcome::new(true, in_line);
+                }
+                self.conclude(shared, slot, &before, true);
+            }
+        }
+    }
+
+    /// Uses the path beside the best one, or as the best one.
+    fn join(&mut self, slot: u32, place: Place, leads: bool) {
+        if let Some(best) = self.table.path_mut(slot, Place::First) {
+            best.set_multipath(true);
+            best.set_best(!leads);
+        }
+        if let Some(new) = self.table.path_mut(slot, place) {
+            new.set_multipath(true);
+            new.set_best(leads);
+        }
+        if leads {
+            self.table.bring_forward(slot, place);
         }
     }
 
@@ -581,7 +673,9 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         if let Some(entry) = self.table.get_mut(slot) {
             entry.reason = reason;
-            entry.has_multipath = false;
+            // One path is in line with itself.
+            let in_line = entry.outcome.in_line() || !entry.has_several();
+            entry.outcome = Outcome::new(false, in_line);
         }
         self.conclude(shared, slot, &before, true);
     }
@@ -605,6 +699,7 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         let max_paths = shared.config.max_paths(F::FAMILY);
         let choice = select(&candidates, &shared.config, max_paths);
+        let in_line = in_line(&candidates, &shared.config);
         drop(candidates);
         self.clear_marks(slot);
         let place = |at: usize| places.get(at).copied();
@@ -624,7 +719,8 @@ impl<F: RibFamily> FamilyRib<F> {
             self.table.bring_forward(slot, best);
         }
         if let Some(entry) = self.table.get_mut(slot) {
-            entry.has_multipath = choice.as_ref().is_some_and(|c| !c.multipath.is_empty());
+            let multipath = choice.as_ref().is_some_and(|c| !c.multipath.is_empty());
+            entry.outcome = Outcome::new(multipath, in_line);
             entry.reason = choice.map(|choice| choice.reason);
         }
         self.conclude(shared, slot, &before, true);

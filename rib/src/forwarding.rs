@@ -66,7 +66,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let key = (best.post?, best.source());
         if let Some((known, id)) = last
             && *known == key
-            && !entry.has_multipath
+            && !entry.outcome.multipath()
         {
             if let Some(id) = *id {
                 shared.fib_routes.hold_again(id);
@@ -76,7 +76,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let id = self
             .build(shared, slot)
             .and_then(|route| shared.fib_routes.hold(route));
-        if !entry.has_multipath {
+        if !entry.outcome.multipath() {
             if let Some(id) = id {
                 shared.fib_routes.hold_again(id);
             }

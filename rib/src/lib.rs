@@ -46,8 +46,8 @@ mod watch;
 pub use attrs::AttrRef;
 pub use config::{Confederation, MaxPaths, RibConfig};
 pub use decision::{
-    Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, removal_is_idle,
-    select, step_before_med,
+    Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, in_line, joined,
+    parted, removal_is_idle, select, step_before_med,
 };
 pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
 pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};

@@ -59,8 +59,7 @@ pub(crate) struct Entry<P> {
     pub(crate) prefix: P,
     /// Why the best path is the best.
     pub(crate) reason: Option<Step>,
-    /// Paths are used beside the best one.
-    pub(crate) has_multipath: bool,
+    pub(crate) outcome: Outcome,
     /// Nobody needs the entry: it waits for the prefix to come back, or for
     /// so many like it that it is worth to clear them away.
     released: bool,
@@ -71,6 +70,31 @@ pub(crate) struct Entry<P> {
     first: Option<Path>,
     /// The next path, if there are several.
     more: Option<Node>,
+}
+
+/// What the last decision says of a prefix's paths beside which is the best. In
+/// an octet, because a full table holds a million of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Outcome(u8);
+
+impl Outcome {
+    const MULTIPATH: u8 = 1;
+    const IN_LINE: u8 = 2;
+
+    pub(crate) const fn new(multipath: bool, in_line: bool) -> Outcome {
+        Outcome((multipath as u8 * Outcome::MULTIPATH) | (in_line as u8 * Outcome::IN_LINE))
+    }
+
+    /// Paths are used beside the best one.
+    pub(crate) const fn multipath(self) -> bool {
+        self.0 & Outcome::MULTIPATH != 0
+    }
+
+    /// The valid paths are in line ([`crate::decision::in_line`]); false where
+    /// that is not known.
+    pub(crate) const fn in_line(self) -> bool {
+        self.0 & Outcome::IN_LINE != 0
+    }
 }
 
 /// A path's place beyond the first.
@@ -177,7 +201,7 @@ impl<F: RibFamily> Table<F> {
         let slot = self.entries.insert(Entry {
             prefix,
             reason: None,
-            has_multipath: false,
+            outcome: Outcome::new(false, false),
             released: false,
             version: 0,
             fib: None,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bgp_wire::Origin;
 use holdfast_rib::{
     Appended, Candidate, LocalSource, MaxPaths, PathSource, PeerId, RibConfig, Rules, Selection,
-    Step, appended, compare, removal_is_idle, select, step_before_med,
+    Step, appended, compare, in_line, joined, parted, removal_is_idle, select, step_before_med,
 };
 use proptest::prelude::*;
 
@@ -55,7 +55,9 @@ fn internal(number: u8) -> Candidate<'static> {
 }
 
 fn chosen(candidates: &[Candidate<'_>], config: &RibConfig, max: MaxPaths) -> Selection {
-    select(candidates, config, max).unwrap()
+    let mut chosen = select(candidates, config, max).unwrap();
+    chosen.multipath.sort_unstable();
+    chosen
 }
 
 /// The paths that are used, in order; the best alone where there is no
@@ -207,7 +209,7 @@ fn relaxed_peer_types_are_used_together_and_the_external_path_is_the_best() {
     let paths = [internal(1), external(2), far];
     assert_eq!(used(&paths, &config, MANY), [1]);
     config.peer_type_multipath_relax = true;
-    assert_eq!(used(&paths, &config, MANY), [1, 0]);
+    assert_eq!(used(&paths, &config, MANY), [0, 1]);
     assert_eq!(chosen(&paths, &config, MANY).reason, Step::PeerType);
 }
 
@@ -320,7 +322,8 @@ impl Naive<'_> {
         let reason = self.best(others).map_or(Step::OnlyPath, |second| {
             compare(&self.paths[best], &self.paths[second], rules).1
         });
-        let members = self.members(all, best);
+        let mut members = self.members(all, best);
+        members.sort_unstable();
         Selection {
             best,
             reason,
@@ -457,7 +460,8 @@ proptest! {
         let by_id = |paths: &[Candidate<'_>]| {
             let selection = chosen(paths, &config, max);
             let id = |place: &usize| paths[*place].path_id;
-            let multipath: Vec<u32> = selection.multipath.iter().map(id).collect();
+            let mut multipath: Vec<u32> = selection.multipath.iter().map(id).collect();
+            multipath.sort_unstable();
             (id(&selection.best), selection.reason, multipath)
         };
         prop_assert_eq!(by_id(&paths), by_id(&shuffled));
@@ -494,7 +498,81 @@ proptest! {
                 let step = compare(new, &before[old.best], Rules::new(&config, max)).1;
                 prop_assert!(!step_before_med(step));
             }
+            other => prop_assert!(false, "{other:?}"),
         }
+    }
+
+    /// The same where the paths are in line, for every step.
+    #[test]
+    fn a_path_more_in_line_is_what_selecting_again_says(
+        mut paths in paths(8),
+        (config, max) in rules(),
+        same_med in any::<bool>(),
+    ) {
+        if same_med {
+            paths.iter_mut().for_each(|path| path.med = 0);
+        }
+        let (new, before) = paths.split_last().unwrap();
+        prop_assume!(!before.is_empty() && in_line(&paths, &config));
+        let old = chosen(before, &config, max);
+        let after = chosen(&paths, &config, max);
+        let used = old.multipath.len().max(1);
+        let best = old.best;
+        let place = before.len();
+        let expected = match joined((&before[best], old.reason, used), new, &config, max) {
+            Appended::Loses(reason) => Selection { reason, ..old },
+            Appended::Wins(reason) => Selection { best: place, reason, multipath: [][..].into() },
+            Appended::Unclear => return Ok(()),
+            joins => {
+                let (reason, leads) = match joins {
+                    Appended::Leads(reason) => (reason, true),
+                    Appended::Beside(reason) => (reason, false),
+                    _ => unreachable!(),
+                };
+                let mut multipath = old.multipath.clone();
+                if multipath.is_empty() {
+                    multipath.push(best);
+                }
+                multipath.push(place);
+                Selection { best: if leads { place } else { best }, reason, multipath }
+            }
+        };
+        prop_assert_eq!(after, expected);
+    }
+
+    /// And one path less.
+    #[test]
+    fn a_path_less_in_line_is_what_selecting_again_says(
+        mut paths in paths(8),
+        (config, max) in rules(),
+        same_med in any::<bool>(),
+    ) {
+        if same_med {
+            paths.iter_mut().for_each(|path| path.med = 0);
+        }
+        prop_assume!(paths.len() > 1 && in_line(&paths, &config));
+        let old = chosen(&paths, &config, max);
+        let gone = paths.len() - 1;
+        prop_assume!(old.best != gone);
+        let left = &paths[..gone];
+        let after = chosen(left, &config, max);
+        let used = old.multipath.len().max(1);
+        let best = &paths[old.best];
+        let Some(step) = parted((best, used), &paths[gone], &config, max) else {
+            return Ok(());
+        };
+        let rules = Rules::new(&config, max);
+        let others = left.iter().enumerate().filter(|(place, _)| *place != old.best);
+        let steps = others.map(|(_, other)| compare(other, best, rules).1);
+        if step < old.reason || steps.max() == Some(old.reason) {
+            prop_assert_eq!(after.reason, old.reason);
+        }
+        let mut multipath = old.multipath.clone();
+        multipath.retain(|place| *place != gone);
+        if multipath.len() == 1 {
+            multipath.clear();
+        }
+        prop_assert_eq!((after.best, after.multipath), (old.best, multipath));
     }
 
     #[test]

@@ -40,6 +40,9 @@ const BATCH: usize = 256;
 const BATCH_OCTETS: usize = 128 * 1024;
 /// Routes handed to the FIB at a time.
 const FIB_BUDGET: usize = 8_192;
+/// While more news waits to be taken in, the FIB hears of what came of the last no sooner than
+/// this: a prefix that several peers announce is better written once, with all of its next hops.
+const FIB_LAG: Duration = Duration::from_millis(50);
 /// How long the end waits for what is on its way to the FIB.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Administrative distance of external and internal routes, as FRR's.
@@ -106,6 +109,10 @@ pub(super) struct Core {
     /// The FIB's task has ended.
     fib_gone: bool,
     pub(super) more: bool,
+    /// More news waits to be taken in.
+    backlog: bool,
+    /// When the FIB was last told all there was.
+    fib_told: Instant,
     /// When to give back what questions about routes needed.
     pub(super) rest_at: Option<Instant>,
 }
@@ -199,6 +206,8 @@ impl Core {
             suspended: Vec::new(),
             fib_gone: false,
             more: false,
+            backlog: false,
+            fib_told: Instant::now(),
             rest_at: None,
         }
     }
@@ -242,6 +251,7 @@ impl Core {
                 // The lane does not end while we hold a sender.
                 Woken::Report(None) | Woken::Pump => {}
             }
+            self.backlog = !lanes.reports.is_empty();
             self.pump();
             // A busy core lets the other tasks of a single-threaded runtime run.
             tokio::task::yield_now().await;
@@ -336,15 +346,19 @@ impl Core {
             return;
         }
         let tracking = self.rib.take_tracking();
-        let changes = match self.restart {
-            Some(_) => Vec::new(),
-            None => self.rib.take_fib_changes(FIB_BUDGET),
+        let lags = self.backlog && self.fib_told.elapsed() < FIB_LAG;
+        let changes = match lags || self.restart.is_some() {
+            true => Vec::new(),
+            false => self.rib.take_fib_changes(FIB_BUDGET),
         };
-        let last = changes.len() < FIB_BUDGET;
-        let resume = match last {
+        let all = changes.len() < FIB_BUDGET && !lags;
+        let resume = match all {
             true => std::mem::take(&mut self.suspended),
             false => Vec::new(),
         };
+        if all {
+            self.fib_told = Instant::now();
+        }
         if tracking.is_empty() && changes.is_empty() && resume.is_empty() {
             self.pump_sweep();
             return;

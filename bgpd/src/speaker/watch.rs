@@ -143,8 +143,11 @@ impl Core {
             self.watchers.again = None;
             self.rib.set_watching(wanted);
         }
+        let of_fib = self.watchers.interest.fib.load(Ordering::SeqCst) > 0;
+        // At a full table the answers are as many as the routes.
+        self.fib.report_routes(of_fib || self.waits_for_kernel());
         // Once on it stays on: what is withdrawn has to be reported as well.
-        if !self.watchers.forwarding && self.watchers.interest.fib.load(Ordering::SeqCst) > 0 {
+        if !self.watchers.forwarding && of_fib {
             self.watchers.forwarding = true;
             self.rib.set_forwarding(true);
         }

@@ -330,7 +330,7 @@ fn a_truncated_datagram_ends_the_reading() {
         kind: KernelKind::Blackhole,
         prefsrc: None,
     };
-    let operation = Operation {
+    let operation = Operation::<IpNet> {
         prefix: "192.0.2.0/24".parse().unwrap(),
         verb: Verb::Create(route.into()),
     };

@@ -537,7 +537,7 @@ impl Live {
             kind: KernelKind::Nexthop(object),
             prefsrc: None,
         };
-        let operation = Operation {
+        let operation = Operation::<IpNet> {
             prefix: prefix.parse().unwrap(),
             verb: Verb::Replace(Arc::new(route)),
         };
