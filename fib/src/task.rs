@@ -579,6 +579,14 @@ impl Task {
             return Ok(());
         };
         let state = &mut self.state;
+        let empty = io.monitor.discard().map_err(|source| FibError::Socket {
+            what: "empty the monitoring socket",
+            source,
+        })?;
+        if !empty {
+            // More comes than can be thrown away; what is missed meanwhile is read next time.
+            self.timers.resync = Some(Instant::now() + RETRY.0);
+        }
         let old = state.begin_dump();
         let mut result = Ok(());
         for (what, dump) in dumps(state.table, state.resolve_table) {
