@@ -25,6 +25,8 @@ const CHUNK: u32 = 20_000;
 /// take beside that: a debug build, with a socket buffer of 8 MB.
 const EACH: u64 = 400;
 const BESIDE: u64 = 80 << 20;
+/// Routes that are added while the tables are read anew, and redistributed.
+const ADDED: u8 = 60;
 /// Longer than a session lives that hears nothing.
 const LONG: Duration = Duration::from_secs(12);
 
@@ -34,6 +36,9 @@ const CONFIG: &str = "router bgp 65000
  neighbor 10.1.0.2 remote-as 65001
  neighbor 10.1.0.2 timers 3 9
  neighbor 10.1.0.2 timers connect 1
+ address-family ipv4 unicast
+  redistribute static
+ exit-address-family
 exit
 ";
 
@@ -225,6 +230,12 @@ fn overflow(router: &Holdfast, namespace: &Namespace, announced: &mut Announced<
     namespace.ip("route del 198.18.0.7/32 proto bgp");
     announced.change(1);
     router.thaw();
+    // Some before the tables are read, some meanwhile, some after.
+    for last in 0..ADDED {
+        namespace.ip(&format!(
+            "route add blackhole 203.0.113.{last} proto static"
+        ));
+    }
     announced.wait_installed(namespace);
     let log = router.log();
     assert!(log.contains("the kernel dropped notifications"), "{log}");
@@ -280,6 +291,15 @@ fn a_flood_of_routes_of_others_changes_nothing_but_the_work() {
     );
     assert!(peak < BESIDE + u64::from(routes) * EACH, "{peak} octets");
     assert_eq!(router.connections("10.1.0.2"), 1, "the session stayed up");
+    wait_for(SOON, "all static routes are redistributed", || {
+        let table = router.json("show bgp ipv4 unicast json");
+        let known = |last: &u8| !table["routes"][format!("203.0.113.{last}/32")].is_null();
+        let missing: Vec<u8> = (0..ADDED).filter(|last| !known(last)).collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(format!("without {missing:?}")),
+        }
+    });
     // What it believes is what there is.
     let listing = router.vtysh("show ip route bgp");
     let known = listing
