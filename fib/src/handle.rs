@@ -535,9 +535,9 @@ pub(crate) struct Channels {
     pub(crate) report: Arc<AtomicBool>,
 }
 
-/// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
-/// been read, and the view is complete; [`Event::InterfaceChanged`] and [`Event::KernelRoute`]
-/// for what there is come first on the channel.
+/// Starts the FIB, on a thread of its own where it has a kernel. When it returns, links,
+/// addresses and routes have been read, and the view is complete; [`Event::InterfaceChanged`]
+/// and [`Event::KernelRoute`] for what there is come first on the channel.
 ///
 /// # Errors
 /// [`FibError::Socket`] without the right to open the sockets or to enter the namespace,

@@ -35,6 +35,8 @@ const ANSWER_BUFFER: usize = 2 << 20;
 /// The kernel answers a write before the call that sends it returns; this is for when it
 /// does not.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// More datagrams than the monitoring socket has room for.
+const QUEUE: usize = 1 << 20;
 /// A dump that changes meanwhile is asked for again this often.
 const DUMP_ATTEMPTS: u32 = 5;
 
@@ -380,6 +382,24 @@ impl Monitor {
             .readable()
             .await
             .map(|mut ready| ready.clear_ready())
+    }
+
+    /// Throws away what is waiting, which a dump must begin with: once the kernel has said
+    /// `ENOBUFS`, it drops notifications without saying so again until its queue was empty
+    /// (`netlink_overrun`). What came before the dump would be old news after it, too. Returns
+    /// whether the queue was seen empty.
+    pub(crate) fn discard(&mut self) -> io::Result<bool> {
+        for _ in 0..QUEUE {
+            self.buffer.clear();
+            match self.socket.get_ref().recv(&mut self.buffer, 0) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Hands over what is waiting, up to `limit` datagrams.

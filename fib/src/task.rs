@@ -111,7 +111,8 @@ enum Wake {
 /// that the kernel takes.
 ///
 /// With a kernel the task has a thread and a runtime of its own: it spends most of its time in
-/// system calls, and a busy runtime must not make a lost next hop wait for its turn.
+/// system calls, and a busy runtime must not make a lost next hop wait for its turn. Nor must
+/// sessions wait with their KEEPALIVEs when others write more routes than can be listened to.
 pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<u16, FibError> {
     if options.kernel == Kernel::Off {
         let mut task = Task::new(&options, channels, None);
@@ -418,6 +419,14 @@ impl Task {
             return Ok(());
         };
         let state = &mut self.state;
+        let empty = io.monitor.discard().map_err(|source| FibError::Socket {
+            what: "empty the monitoring socket",
+            source,
+        })?;
+        if !empty {
+            // More comes than can be thrown away; what is missed meanwhile is read next time.
+            self.timers.resync = Some(Instant::now() + RETRY.0);
+        }
         let old = state.begin_dump();
         let mut result = Ok(());
         for (what, dump) in dumps(state.dumped()) {

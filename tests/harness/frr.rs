@@ -82,12 +82,21 @@ impl Frr {
         self.wait_for_socket("zebra");
         let mut daemons = Vec::new();
         for name in self.names {
-            let arguments = if *name == "bgpd" { self.arguments } else { &[] };
-            daemons.push(self.daemon(name, arguments));
-            self.wait_for_socket(name);
+            daemons.push(self.launch_one(name));
         }
         daemons.push(zebra);
         self.daemons = daemons;
+        self.read_config();
+    }
+
+    fn launch_one(&self, name: &str) -> Process {
+        let arguments = if name == "bgpd" { self.arguments } else { &[] };
+        let daemon = self.daemon(name, arguments);
+        self.wait_for_socket(name);
+        daemon
+    }
+
+    fn read_config(&self) {
         let file = self.path("frr.conf");
         let answer = self.run_shell(&["-f", &file]);
         assert_eq!(
@@ -141,6 +150,20 @@ impl Frr {
             text: String::from_utf8_lossy(&output.stdout).into_owned(),
             errors: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Kills bgpd without a goodbye. zebra stays, and keeps the routes in the
+    /// kernel where graceful restart is configured.
+    pub(crate) fn kill_bgpd(&mut self) {
+        self.daemons.remove(0);
+    }
+
+    /// Starts bgpd again after [`Self::kill_bgpd`], on this configuration.
+    pub(crate) fn restart_bgpd(&mut self, config: &str) {
+        std::fs::write(self.config_file(), config).expect("the configuration's file");
+        let bgpd = self.launch_one("bgpd");
+        self.daemons.insert(0, bgpd);
+        self.read_config();
     }
 
     fn bgpd(&mut self) -> &mut Process {
