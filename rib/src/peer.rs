@@ -109,6 +109,8 @@ pub struct PeerInfo {
     /// An external peer is in our AIGP administrative domain: AIGP_SESSION
     /// (RFC 7311 section 3.3). All others are in any case.
     pub aigp: bool,
+    /// The peer writes and reads link bandwidth as an integer, not as a float.
+    pub integer_bandwidth: bool,
     /// This is no peer of ours but one of another table, from which routes are
     /// taken over: they were judged there, next hops included, and nothing is
     /// announced back. What else is said here is that of the other table's peer.
@@ -147,6 +149,7 @@ impl PeerInfo {
             ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
             aigp: false,
+            integer_bandwidth: false,
             imported: None,
             encoding: 0,
         }

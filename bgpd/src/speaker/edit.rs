@@ -219,6 +219,7 @@ fn context_after(session: &frr::Session, outcome: frr::Outcome) -> Vec<String> {
             .into_iter()
             .chain([format!("address-family {}", family.as_str())])
             .collect(),
+        frr::Mode::Vrf => vec![format!("vrf {}", session.vrf)],
         frr::Mode::LineVty => vec!["line vty".to_owned()],
     }
 }

@@ -12,7 +12,7 @@ use crate::validate::{no_name, no_table, table_taken};
 use super::glossary::GLOSSARY;
 use super::row::{Apply, Args, Command, Print, Rejection, Row};
 use super::session::{Mode, Outcome, Session};
-use super::{family, global, instance, membership, peer};
+use super::{family, global, instance, membership, peer, statics};
 
 /// The commands of `mode`, without those of the modes above it.
 pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
@@ -20,6 +20,7 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
         build(
             global::ROWS
                 .iter()
+                .chain(statics::ROWS)
                 .chain(&ENTER_BGP)
                 .chain(&[ENTER_VRF, LINE_VTY])
                 .chain(&LEAVE)
