@@ -26,6 +26,8 @@ pub(crate) struct Link {
     pub(crate) flags: u32,
     pub(crate) mtu: u32,
     pub(crate) master: Option<u32>,
+    /// The table, where this is a VRF device.
+    pub(crate) vrf_table: Option<u32>,
 }
 
 impl Link {
@@ -383,6 +385,8 @@ pub(crate) struct Effects {
 /// Links, addresses and routes of others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mirror {
+    /// The VRF device whose links and addresses count; none for those in no VRF.
+    pub(crate) vrf: Option<u32>,
     links: BTreeMap<u32, Link>,
     pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: ForeignTables,
@@ -529,6 +533,22 @@ impl Mirror {
         self.link(ifindex).is_some_and(Link::usable)
     }
 
+    /// Whether the link is in the VRF that counts.
+    pub(crate) fn counts(&self, ifindex: u32) -> bool {
+        let masters = std::iter::successors(self.link(ifindex), |link| self.link(link.master?));
+        // A port of a bridge that is in a VRF has two; more are a circle.
+        let mut masters = masters.take(4);
+        let device = masters.find(|link| link.vrf_table.is_some());
+        device.map(|device| device.ifindex) == self.vrf
+    }
+
+    /// Whether the address is one of our own where it counts.
+    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
+        let has = |list: &[Address]| list.iter().any(|own| own.net.addr() == address);
+        let mut links = self.addresses.iter();
+        links.any(|(ifindex, list)| has(list) && self.counts(*ifindex))
+    }
+
     /// Whether the address is one of the host's own.
     pub(crate) fn is_local(&self, address: IpAddr) -> bool {
         self.addresses
@@ -547,6 +567,7 @@ impl Mirror {
             loopback: link.loopback(),
             mtu: link.mtu,
             master: link.master,
+            vrf_table: link.vrf_table,
             addresses: self.addresses.get(&ifindex).cloned().unwrap_or_default(),
         })
     }

@@ -148,7 +148,7 @@ impl Resolve for Always {
 impl Resolve for ByMirror<'_> {
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
         // A router that is ourselves would send every packet back to us.
-        if self.mirror.is_local(key.address) {
+        if self.mirror.is_own(key.address) {
             return None;
         }
         let names_link = is_link_local(key.address) || key.address.is_unspecified();

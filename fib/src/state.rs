@@ -74,6 +74,7 @@ impl State {
             tables,
             effects: Effects::default(),
         };
+        state.mirror.vrf = options.vrf;
         if state.table != state.resolve_table {
             state.others.insert(state.table, ForeignTables::default());
         }
@@ -198,6 +199,7 @@ impl State {
             mirror: std::mem::take(&mut self.mirror),
             others: std::mem::replace(&mut self.others, empty),
         };
+        self.mirror.vrf = before.mirror.vrf;
         // These follow from the rest.
         self.mirror.statics = std::mem::take(&mut before.mirror.statics);
         before

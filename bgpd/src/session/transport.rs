@@ -34,6 +34,8 @@ pub struct TransportParams {
     pub hops: Option<u8>,
     /// Index of the interface, for a link-local peer.
     pub ifindex: u32,
+    /// The VRF device that the session runs in (`SO_BINDTODEVICE`).
+    pub device: Option<String>,
 }
 
 fn domain(addr: IpAddr) -> Domain {
@@ -80,6 +82,7 @@ pub async fn connect(params: &TransportParams) -> io::Result<TcpStream> {
     let socket = Socket::new(domain(params.peer), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     options(&socket, params)?;
+    bind_to(&socket, params.device.as_deref())?;
     if let Some(key) = &params.password {
         md5::set_key(&socket, params.peer, key)?;
     }
@@ -102,18 +105,27 @@ pub fn adopt(stream: &TcpStream, params: &TransportParams) -> io::Result<()> {
     options(&socket, params)
 }
 
-/// Opens a listening socket. IPv6 sockets take IPv6 only, so that both
+/// Has the socket live in a VRF: its addresses and routes are those there.
+fn bind_to(socket: &Socket, device: Option<&str>) -> io::Result<()> {
+    match device {
+        Some(device) => socket.bind_device(Some(device.as_bytes())),
+        None => Ok(()),
+    }
+}
+
+/// Opens a listening socket, in a VRF where a device is named. IPv6 sockets take IPv6 only, so that both
 /// families can be listened on side by side.
 ///
 /// # Errors
 /// The system's: port in use, no right to a low port.
-pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(addr: SocketAddr, device: Option<&str>) -> io::Result<TcpListener> {
     let socket = Socket::new(domain(addr.ip()), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    bind_to(&socket, device)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(std::net::TcpListener::from(OwnedFd::from(socket)))

@@ -22,7 +22,8 @@ impl Core {
             return;
         }
         let old = std::mem::replace(&mut self.config, config);
-        if self.options.kernel {
+        // The switches are the host's: one instance turns them.
+        if self.options.kernel && self.name.is_default() {
             let config = &self.config;
             self.forwarding
                 .apply([config.ip_forwarding, config.ipv6_forwarding]);

@@ -330,6 +330,26 @@ impl Shown {
             stale_until_ms: peer.stale_until_ms,
         }
     }
+
+    /// What paths show that the instance itself originated.
+    pub(super) fn local() -> Shown {
+        Shown {
+            path: v1::Path::default(),
+            stale_until_ms: 0,
+        }
+    }
+
+    /// The same for another instance that took the paths over.
+    pub(super) fn taken_over(&self, from: &str, vrf_id: i32) -> Shown {
+        Shown {
+            path: v1::Path {
+                imported_from: from.to_owned(),
+                imported_vrf_id: vrf_id,
+                ..self.path.clone()
+            },
+            stale_until_ms: 0,
+        }
+    }
 }
 
 pub(super) fn route<'a>(

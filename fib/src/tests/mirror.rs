@@ -29,6 +29,7 @@ pub(super) fn link(ifindex: u32, flags: u32) -> Notice {
             flags,
             mtu: 1500,
             master: None,
+            vrf_table: None,
         },
         gone: false,
     }
@@ -338,5 +339,6 @@ fn gone_link(ifindex: u32) -> Link {
         flags: 0,
         mtu: 0,
         master: None,
+        vrf_table: None,
     }
 }
