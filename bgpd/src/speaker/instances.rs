@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use holdfast_api::v1;
 use holdfast_config::InstanceName;
@@ -265,12 +265,7 @@ impl Instances {
         let table = realm.table(&options).filter(|_| options.kernel);
         options.kernel = table.is_some();
         options.table = table.unwrap_or(options.table);
-        // Only what is there from the start can be a restart.
-        let left = |time: std::time::Duration| time.checked_sub(self.started.elapsed());
-        options.adopt_stale = options
-            .adopt_stale
-            .filter(|_| table.is_some())
-            .and_then(left);
+        options.adopt_stale = table.and_then(|_| self.restart_time(name));
         let fib = fib::spawn(fib::FibOptions {
             resolve_table: realm.resolve_table(),
             vrf: realm.device().map(|device| device.ifindex),
@@ -280,6 +275,15 @@ impl Instances {
         let restart = Restarting::found(&fib, options.adopt_stale).await?;
         self.start((name.clone(), realm), options, (fib, events), restart);
         Ok(())
+    }
+
+    /// How much longer a graceful restart of a VRF's may take. Only what is there
+    /// from the start can be one.
+    fn restart_time(&self, name: &InstanceName) -> Option<Duration> {
+        let restart = self.config.instance(name)?.graceful_restart;
+        let time = Duration::from_secs(restart.restart_time_secs.into());
+        let left = time.checked_sub(self.started.elapsed());
+        left.filter(|_| restart.enabled)
     }
 
     /// Has a core end. It is not to be found any more; the answer comes when
@@ -305,7 +309,7 @@ impl Instances {
         let mut ends = Vec::new();
         for name in names {
             let graceful = match self.config.instance(&name) {
-                Some(bgp) if name.is_view() => bgp.graceful_restart.enabled,
+                Some(bgp) if !name.is_default() => bgp.graceful_restart.enabled,
                 _ => graceful,
             };
             ends.push(self.end(&name, graceful).await);
