@@ -157,9 +157,14 @@ impl Source {
 /// Why a route is not in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// Someone else's route has the same prefix and metric, and is left alone.
-    #[error("a route of another origin has this prefix and metric")]
+    /// Someone else's route has the same prefix and metric, and is left alone; or the prefix is
+    /// the subnet of a link.
+    #[error("a route of another origin has this prefix and metric, or it is a link's subnet")]
     Foreign,
+    /// The kernel has it, but also a route of another origin with a lower metric, and forwards
+    /// by that one.
+    #[error("a route of another origin has this prefix and a lower metric")]
+    Hidden,
     /// None of the next hops resolves.
     #[error("no next hop resolves")]
     Unresolved,
