@@ -290,6 +290,16 @@ impl ForeignTables {
         self.v4.iter().chain(self.v6.iter())
     }
 
+    /// Drops the routes that use nexthop objects which are gone.
+    pub(crate) fn lose_objects(&mut self, gone: &BTreeSet<u32>) {
+        if gone.is_empty() {
+            return;
+        }
+        let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
+        self.v4.lose(dead);
+        self.v6.lose(dead);
+    }
+
     /// Applies a [`Loss`].
     pub(crate) fn lose(&mut self, loss: Loss) -> bool {
         let mut lost = false;
@@ -401,6 +411,8 @@ pub(crate) struct Effects {
     pub(crate) resolution: bool,
     /// What may be redistributed differently.
     pub(crate) touched: Touched,
+    /// Nexthop objects of others that are gone, and with them their routes in all tables.
+    pub(crate) lost_objects: BTreeSet<u32>,
     /// The kernel dropped routes of others without a word on each.
     pub(crate) foreign_lost: bool,
     /// Routes the kernel dropped without a word, in order.
@@ -510,7 +522,8 @@ impl Mirror {
     /// Takes in a nexthop object of others.
     pub(crate) fn set_object(&mut self, notice: &ObjectNotice, effects: &mut Effects) {
         if notice.gone {
-            self.take_out([notice.id].into());
+            let gone = self.take_out([notice.id].into());
+            effects.lost_objects.extend(gone);
             effects.foreign_lost = true;
         } else {
             self.objects.insert(notice.id, notice.object.clone());
@@ -518,14 +531,11 @@ impl Mirror {
         effects.everything();
     }
 
-    /// Takes nexthop objects out, with the routes that use what is gone.
-    fn take_out(&mut self, gone: BTreeSet<u32>) {
+    /// Takes nexthop objects out, with the routes that use what is gone. Returns all that is.
+    fn take_out(&mut self, gone: BTreeSet<u32>) -> BTreeSet<u32> {
         let (gone, _) = self.objects.take_out(gone);
-        if !gone.is_empty() {
-            let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
-            self.routes.v4.lose(dead);
-            self.routes.v6.lose(dead);
-        }
+        self.routes.lose_objects(&gone);
+        gone
     }
 
     /// The next hops of a route of others.
@@ -538,7 +548,8 @@ impl Mirror {
 
     fn lose(&mut self, loss: Loss, effects: &mut Effects) {
         if let Loss::Link(ifindex) | Loss::Carrier(ifindex) = loss {
-            self.take_out(self.objects.on_link(ifindex));
+            let gone = self.take_out(self.objects.on_link(ifindex));
+            effects.lost_objects.extend(gone);
         }
         self.routes.lose(loss);
         effects.foreign_lost = true;

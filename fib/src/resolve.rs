@@ -5,14 +5,15 @@
 //! ones, which are resolved by themselves ([`statics`](crate::statics)), hence nothing resolves
 //! through itself.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::codec::PROTOCOL_STATIC;
+use crate::codec::{PROTOCOL_BGP, PROTOCOL_STATIC};
 use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
-use crate::kernel::{Foreign, ForeignTable, Mirror};
+use crate::kernel::{Foreign, ForeignTable, ForeignTables, Mirror};
 use crate::redistribute::PROTOCOL_KERNEL;
 use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
 use crate::view::is_link_local;
@@ -46,6 +47,12 @@ pub(crate) trait Resolve {
     /// How an address is reached, `None` when it is not.
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution>;
 
+    /// The same for a next hop that means something in another table: its hops say `onlink`,
+    /// since no route here leads to them.
+    fn resolve_in(&self, _table: u32, key: TrackKey) -> Option<Resolution> {
+        self.resolve(key, true)
+    }
+
     /// The largest weight that a next hop can have.
     fn max_weight(&self) -> u16;
 
@@ -60,7 +67,11 @@ pub(crate) trait Resolve {
                 address: next_hop.gateway,
                 ifindex: next_hop.ifindex,
             };
-            let Some(found) = self.resolve(key, next_hop.onlink) else {
+            let found = match next_hop.table {
+                None => self.resolve(key, next_hop.onlink),
+                Some(table) => self.resolve_in(table, key),
+            };
+            let Some(found) = found else {
                 continue;
             };
             direct &= found.connected;
@@ -127,6 +138,8 @@ fn greatest_common(a: u32, b: u32) -> u32 {
 #[derive(Debug)]
 pub(crate) struct ByMirror<'a> {
     pub(crate) mirror: &'a Mirror,
+    /// Other tables, without routes of BGP.
+    pub(crate) elsewhere: &'a BTreeMap<u32, ForeignTables>,
     pub(crate) via_default: ViaDefault,
     pub(crate) max_weight: u16,
 }
@@ -171,6 +184,25 @@ impl Resolve for ByMirror<'_> {
         }
     }
 
+    fn resolve_in(&self, table: u32, key: TrackKey) -> Option<Resolution> {
+        let none = ForeignTables::default();
+        let mut found = match key.address {
+            address if is_link_local(address) => self.resolve(key, true)?,
+            IpAddr::V4(_) => {
+                let others = &self.elsewhere.get(&table)?.v4;
+                self.look_up::<Ipv4Net>((others, &none.v4), key)?
+            }
+            IpAddr::V6(_) => {
+                let others = &self.elsewhere.get(&table)?.v6;
+                self.look_up::<Ipv6Net>((others, &none.v6), key)?
+            }
+        };
+        for hop in &mut found.multipath {
+            hop.onlink = true;
+        }
+        Some(found)
+    }
+
     fn max_weight(&self) -> u16 {
         self.max_weight
     }
@@ -187,7 +219,9 @@ impl ByMirror<'_> {
             if prefix.prefix_len() == 0 && !self.via_default.of(key.address) {
                 return None;
             }
-            for foreign in routes {
+            // What BGP has in another table is no way to anywhere.
+            let others = |foreign: &&Foreign| foreign.protocol != PROTOCOL_BGP;
+            for foreign in routes.into_iter().filter(others) {
                 let hops = match foreign.route.kind {
                     KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
                         self.mirror.hops(&foreign.route)

@@ -17,7 +17,7 @@ use crate::object::ObjectTable;
 use crate::reconcile::Seconds;
 use crate::redistribute::{Offer, Offers, worth_telling};
 use crate::resolve::{Always, ByMirror, Resolve};
-use crate::route::{KernelKind, KernelRoute, Resolution};
+use crate::route::{KernelKind, KernelRoute, Resolution, RouteKind};
 use crate::statics::{Change, StaticRoute, StaticStatus, Statics, Surroundings};
 use crate::tables::Tables;
 use crate::view::is_link_local;
@@ -36,6 +36,8 @@ pub(crate) struct State {
     others: BTreeMap<u32, ForeignTables>,
     /// Of these, the tables that are told of.
     followed: BTreeSet<u32>,
+    /// Of these, the tables in which next hops of single routes mean something.
+    lent: BTreeSet<u32>,
     /// Of these, the tables that were not read yet.
     unread: BTreeSet<u32>,
     statics: Statics,
@@ -69,6 +71,7 @@ impl State {
             mirror: Mirror::default(),
             others: BTreeMap::new(),
             followed: BTreeSet::new(),
+            lent: BTreeSet::new(),
             unread: BTreeSet::new(),
             statics: Statics::default(),
             tables,
@@ -97,7 +100,11 @@ impl State {
             notice => self.mirror.update(&notice, &mut self.effects),
         }
         // At once, since the next notification may be about a route that came after the loss.
+        let objects = std::mem::take(&mut self.effects.lost_objects);
         let losses = std::mem::take(&mut self.effects.losses);
+        for table in self.others.values_mut() {
+            table.lose_objects(&objects);
+        }
         for &loss in &losses {
             self.tables.lose(loss);
             for table in self.others.values_mut() {
@@ -161,10 +168,18 @@ impl State {
                 self.mirror.routes.update(notice);
                 self.effects.at(notice.prefix);
             }
+        } else if notice.protocol == PROTOCOL_BGP && !self.tells_of(notice.table) {
+            // Next hops do not resolve through it, and it may be a full table.
         } else if let Some(others) = self.others.get_mut(&notice.table) {
             others.update(notice);
             self.effects.touched.add(notice.prefix);
+            self.effects.resolution |= self.lent.contains(&notice.table);
         }
+    }
+
+    /// Whether the table matters to more than next hops.
+    fn tells_of(&self, table: u32) -> bool {
+        self.followed.contains(&table) || self.writes(table)
     }
 
     /// Whether routes of ours are in the table.
@@ -267,12 +282,17 @@ impl State {
         if let Some(others) = self.others.get(&table) {
             self.tables.restore_foreign(table, others);
         }
+        self.effects.resolution |= self.lent.contains(&table);
     }
 
     // ===== next hops =====
 
     pub(crate) fn resolve(&self, key: TrackKey) -> Option<Arc<Resolution>> {
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+        let resolver = by_mirror(
+            (&self.mirror, &self.others),
+            self.via_default,
+            self.max_weight,
+        );
         let found = match self.kernel {
             Kernel::On => resolver.resolve(key, false),
             Kernel::Off => Always.resolve(key, false),
@@ -280,8 +300,29 @@ impl State {
         found.map(Arc::new)
     }
 
+    /// Has the tables known in which next hops of these routes mean something.
+    fn lend(&mut self, changes: &Changes) {
+        let routes = changes.iter().filter_map(|(_, route)| route.as_ref());
+        let hops = routes.flat_map(|route| match &route.kind {
+            RouteKind::Unicast(hops) => hops.as_slice(),
+            _ => &[],
+        });
+        for table in hops.filter_map(|hop| hop.table) {
+            let new = table != self.resolve_table && self.lent.insert(table);
+            if new && self.kernel == Kernel::On && !self.others.contains_key(&table) {
+                self.others.insert(table, ForeignTables::default());
+                self.unread.insert(table);
+            }
+        }
+    }
+
     pub(crate) fn apply(&mut self, changes: Changes, now: Seconds) {
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+        self.lend(&changes);
+        let resolver = by_mirror(
+            (&self.mirror, &self.others),
+            self.via_default,
+            self.max_weight,
+        );
         for (prefix, route) in changes {
             match self.kernel {
                 Kernel::On => self.tables.desire(prefix, route.as_ref(), now, &resolver),
@@ -292,7 +333,11 @@ impl State {
 
     pub(crate) fn re_resolve(&mut self) {
         if self.kernel == Kernel::On {
-            let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+            let resolver = by_mirror(
+                (&self.mirror, &self.others),
+                self.via_default,
+                self.max_weight,
+            );
             self.tables.re_resolve(&resolver);
         }
     }
@@ -300,7 +345,11 @@ impl State {
     /// Tries again what the kernel refused.
     pub(crate) fn retry(&mut self) {
         if self.kernel == Kernel::On {
-            let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+            let resolver = by_mirror(
+                (&self.mirror, &self.others),
+                self.via_default,
+                self.max_weight,
+            );
             self.tables.retry(&resolver);
         }
     }
@@ -394,7 +443,11 @@ impl State {
         };
         let none = ForeignTables::default();
         let others = others.unwrap_or(&none);
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+        let resolver = by_mirror(
+            (&self.mirror, &self.others),
+            self.via_default,
+            self.max_weight,
+        );
         match self.kernel {
             Kernel::On => self.tables.desire_static(change, others, now, &resolver),
             Kernel::Off => self.tables.desire_static(change, others, now, &Always),
@@ -428,12 +481,13 @@ impl State {
         let needed = |table: u32, followed: &BTreeSet<u32>, tables: &Tables, own: u32| {
             followed.contains(&table) || tables.owns_statics(table) || table == own
         };
+        let lent = &self.lent;
         self.followed = tables;
         let (followed, own) = (&self.followed, self.table);
         self.others
-            .retain(|table, _| needed(*table, followed, &self.tables, own));
+            .retain(|table, _| lent.contains(table) || needed(*table, followed, &self.tables, own));
         for table in followed {
-            if !self.others.contains_key(table) {
+            if !self.others.contains_key(table) || lent.contains(table) {
                 self.others.insert(*table, ForeignTables::default());
                 self.unread.insert(*table);
             }
@@ -515,9 +569,14 @@ fn offer_once(found: &mut Offers, key: (IpNet, Source), offer: Option<Offer>) {
     }
 }
 
-const fn by_mirror(mirror: &Mirror, via_default: ViaDefault, max_weight: u16) -> ByMirror<'_> {
+const fn by_mirror<'a>(
+    (mirror, elsewhere): (&'a Mirror, &'a BTreeMap<u32, ForeignTables>),
+    via_default: ViaDefault,
+    max_weight: u16,
+) -> ByMirror<'a> {
     ByMirror {
         mirror,
+        elsewhere,
         via_default,
         max_weight,
     }

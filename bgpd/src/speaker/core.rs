@@ -516,8 +516,10 @@ impl Core {
                 }
                 (next_hop, _) => fib::NextHop::new(next_hop.addr()),
             };
+            let here = self.realm.resolve_table();
             fib::NextHop {
                 weight: hop.weight,
+                table: hop.elsewhere.filter(|table| *table != here),
                 ..gateway
             }
         });

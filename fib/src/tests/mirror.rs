@@ -1,5 +1,6 @@
 //! The mirror of links, addresses and foreign routes, and resolving through it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -110,7 +111,9 @@ pub(super) fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
 }
 
 fn gateways(mirror: &Mirror, address: &str) -> Option<Vec<(Option<IpAddr>, u32)>> {
+    let elsewhere = BTreeMap::new();
     let resolver = ByMirror {
+        elsewhere: &elsewhere,
         mirror,
         via_default: ViaDefault::default(),
         max_weight: WIDE_WEIGHT,
@@ -211,7 +214,9 @@ fn an_unreachable_route_ends_the_search() {
 #[test]
 fn own_addresses_and_lonely_link_locals_do_not_resolve() {
     let mirror = mirror();
+    let elsewhere = BTreeMap::new();
     let resolver = ByMirror {
+        elsewhere: &elsewhere,
         mirror: &mirror,
         via_default: ViaDefault {
             v4: true,
