@@ -143,3 +143,34 @@ pub fn any(port: u16) -> Vec<SocketAddr> {
 pub fn canonical(addr: IpAddr) -> IpAddr {
     addr.to_canonical()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loopback stands for a VRF device: to be bound to one is the same.
+    #[tokio::test]
+    async fn sockets_of_a_vrf_are_bound_to_its_device() {
+        let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let listener = listen(any, Some("lo")).unwrap();
+        let bound = socket2::SockRef::from(&listener).device().unwrap();
+        assert_eq!(bound.as_deref(), Some(&b"lo"[..]));
+        let params = |device: Option<&str>| TransportParams {
+            peer: Ipv4Addr::LOCALHOST.into(),
+            port: listener.local_addr().unwrap().port(),
+            source: None,
+            password: None,
+            hops: None,
+            ifindex: 0,
+            device: device.map(str::to_owned),
+        };
+        let stream = connect(&params(Some("lo"))).await.unwrap();
+        let bound = socket2::SockRef::from(&stream).device().unwrap();
+        assert_eq!(bound.as_deref(), Some(&b"lo"[..]));
+        let stream = connect(&params(None)).await.unwrap();
+        assert_eq!(socket2::SockRef::from(&stream).device().unwrap(), None);
+        let missing = connect(&params(Some("no-such-vrf"))).await.unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENODEV));
+        assert!(listen(any, Some("no-such-vrf")).is_err());
+    }
+}

@@ -265,6 +265,14 @@ impl Instances {
         let table = realm.table(&options).filter(|_| options.kernel);
         options.kernel = table.is_some();
         options.table = table.unwrap_or(options.table);
+        if table.is_some_and(|table| self.has_object_numbers_of(table)) {
+            tracing::warn!(
+                instance = %name,
+                table,
+                "another table has the numbers of its nexthop objects: routes name their next hops"
+            );
+            options.nexthop_objects = false;
+        }
         options.adopt_stale = table.and_then(|_| self.restart_time(name));
         let fib = fib::spawn(fib::FibOptions {
             resolve_table: realm.resolve_table(),
@@ -275,6 +283,14 @@ impl Instances {
         let restart = Restarting::found(&fib, options.adopt_stale).await?;
         self.start((name.clone(), realm), options, (fib, events), restart);
         Ok(())
+    }
+
+    /// Whether a table of ours has the numbers that another one's nexthop
+    /// objects would have.
+    fn has_object_numbers_of(&self, table: u32) -> bool {
+        let tables = self.running.values();
+        let mut tables = tables.filter_map(|running| running.realm.table(&self.options));
+        tables.any(|known| fib::share_objects(known, table))
     }
 
     /// How much longer a graceful restart of a VRF's may take. Only what is there

@@ -228,17 +228,16 @@ impl Speaker {
 
     /// This handle with the instance's own FIB and table in place of the
     /// default instance's.
-    fn with_own_fib(&self) -> Result<Speaker, SpeakerError> {
-        let door = self.door()?;
+    fn with_own_fib(&self, door: &Door) -> Speaker {
         let options = SpeakerOptions {
             table: door.table.unwrap_or(self.options.table),
             ..(*self.options).clone()
         };
-        Ok(Speaker {
-            fib: door.fib,
+        Speaker {
+            fib: door.fib.clone(),
             options: Arc::new(options),
             ..self.clone()
-        })
+        }
     }
 
     /// What is said where there is no core to ask.
@@ -357,10 +356,14 @@ impl Speaker {
             Family::Ipv6Unicast => fib::Family::V6,
         };
         let speaker = self.named(&request.instance);
-        let with_others = speaker.door()?.owns_table;
-        let speaker = speaker.with_own_fib()?;
-        let asked = (request.protocol.as_str(), with_others);
-        let mut rows = Row::gather(&speaker, table, asked).await?;
+        let door = speaker.door()?;
+        let speaker = speaker.with_own_fib(&door);
+        let asked = (request.protocol.as_str(), door.owns_table);
+        let mut rows = match door.name.is_view() {
+            // Nothing of a view is forwarded.
+            true => Vec::new(),
+            false => Row::gather(&speaker, table, asked).await?,
+        };
         match wanted {
             Selection::All | Selection::Longer(_) => {}
             Selection::Prefix(prefix) => rows.retain(|row| row.prefix() == prefix),
