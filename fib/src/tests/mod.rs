@@ -6,4 +6,5 @@ mod nexthop;
 mod reconcile;
 mod statics;
 mod vrf;
+mod ways;
 mod weights;

@@ -163,6 +163,7 @@ fn a_next_hop_of_another_table_is_reached_as_from_there() {
     let resolver = ByMirror {
         mirror: &here,
         elsewhere: &elsewhere,
+        ways: None,
         via_default: ViaDefault::default(),
         max_weight: WIDE_WEIGHT,
     };
