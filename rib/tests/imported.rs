@@ -69,7 +69,7 @@ fn a_path_of_ours_with_the_same_attributes_is_judged_by_its_own_next_hop() {
     let mut rib = rib();
     let same = attributes(&[65001], "10.5.5.5");
     take_over(&mut rib, &same);
-    announce(&mut rib, 1, PREFIX, same);
+    rib.update(PeerId(1), announcement(&[(net(PREFIX), 0)], same), 0);
     assert_eq!(rib.take_tracking(), [TrackEvent::Track(ip("10.5.5.5"))]);
     rib.next_hop_changed(ip("10.5.5.5"), None);
     let validity = |rib: &Rib| {
@@ -86,7 +86,7 @@ fn a_path_of_ours_with_the_same_attributes_is_judged_by_its_own_next_hop() {
     assert_eq!(validity(&rib), [(ours, false), (theirs, true)]);
     rib.next_hop_changed(ip("10.5.5.5"), state(0, true));
     assert_eq!(validity(&rib), [(ours, true), (theirs, true)]);
-    withdraw(&mut rib, 1, PREFIX);
+    rib.update(PeerId(1), withdrawal(&[(net(PREFIX), 0)]), 0);
     assert_eq!(rib.take_tracking(), [TrackEvent::Untrack(ip("10.5.5.5"))]);
     assert_eq!(validity(&rib), [(theirs, true)]);
 }
