@@ -17,7 +17,7 @@ mod harness;
 use std::collections::BTreeMap;
 
 use harness::process::Process;
-use harness::{Bird, Family, Holdfast, Namespace, Router, SOON, Topology, need};
+use harness::{Bird, Family, Frr, Holdfast, Namespace, Router, SOON, Topology, need};
 use harness::{wait_for, wait_until};
 
 const SHARED: &str = "203.0.113.0/24";
@@ -505,6 +505,215 @@ fn a_restart_finds_the_routes_of_every_table() {
         .collect();
     assert!(lost.is_empty(), "{lost:#?}");
     assert!(lab.router.log().contains("every peer said everything"));
+}
+
+const SIX: &str = "2001:db8:77::/48";
+
+fn frr(n: u32) -> String {
+    let own = format!(
+        "frr defaults traditional
+router bgp 6510{n}
+ bgp router-id 10.{n}.0.2
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ neighbor 2001:db8:{n}::1 remote-as 65001
+ neighbor 2001:db8:{n}::1 timers connect 1
+ address-family ipv6 unicast
+  neighbor 2001:db8:{n}::1 activate
+"
+    );
+    let networks = match n {
+        1 | 2 => format!("  network {SIX}\n"),
+        _ => String::new(),
+    };
+    format!("{own}{networks} exit-address-family\nexit\n")
+}
+
+/// Two ways that share the load over there share it here, each by its link.
+#[test]
+fn ipv6_routes_cross_with_the_links_of_their_next_hops() {
+    need!("/usr/lib/frr/bgpd", "/usr/lib/frr/zebra", "/usr/bin/vtysh");
+    let topology = Topology::new();
+    let at = topology.namespace("router");
+    let spaces = [1, 2, 3].map(|n| {
+        let peer = topology.namespace(&format!("frr{n}"));
+        topology.link(
+            peer.end("eth0", &format!("2001:db8:{n}::2/64")),
+            at.end(&format!("eth{n}"), &format!("2001:db8:{n}::1/64")),
+        );
+        peer
+    });
+    let neighbor = |n: u32| {
+        format!(
+            " neighbor 2001:db8:{n}::2 remote-as 6510{n}\n neighbor 2001:db8:{n}::2 timers connect 1\n"
+        )
+    };
+    let activate = |n: u32| format!("  neighbor 2001:db8:{n}::2 activate\n");
+    let instance = |name: &str, neighbors: &[u32], lines: &str| {
+        let neighbor: String = neighbors.iter().map(|n| neighbor(*n)).collect();
+        let activate: String = neighbors.iter().map(|n| activate(*n)).collect();
+        format!(
+            "router bgp 65001 vrf {name}
+ bgp router-id 192.0.2.1
+ no bgp ebgp-requires-policy
+ bgp bestpath as-path multipath-relax
+{neighbor} address-family ipv6 unicast
+{activate}{lines} exit-address-family
+exit
+"
+        )
+    };
+    let config = format!(
+        "vrf RED\n table 101\nexit-vrf\nvrf BLUE\n table 102\nexit-vrf\n{}{}",
+        instance("RED", &[1, 2], ""),
+        instance("BLUE", &[3], "  import vrf RED\n")
+    );
+    let mut router = Holdfast::start(&topology, &at, &config);
+    let peers = [1, 2, 3].map(|n| Frr::start(&topology, &spaces[n as usize - 1], &frr(n)));
+    let ways = |table: u32| {
+        let routes = at.routes_in(Family::V6, table);
+        let mut links: Vec<String> = routes
+            .iter()
+            .filter(|route| route.destination == SIX)
+            .flat_map(|route| &route.next_hops)
+            .map(|hop| {
+                let gateway = hop.gateway.as_deref().unwrap_or_default();
+                assert!(gateway.starts_with("fe80::"), "{gateway}");
+                hop.interface.clone()
+            })
+            .collect();
+        links.sort();
+        links
+    };
+    for table in [RED, BLUE] {
+        wait_until(SOON, &format!("both links in table {table}"), || {
+            ways(table) == ["eth1", "eth2"]
+        });
+    }
+    let heard = || peers[2].paths(SIX);
+    wait_until(SOON, "the route at the peer of the other VRF", || {
+        heard().len() == 1
+    });
+    let path = &heard()[0];
+    let next_hops = path["nexthops"].to_string();
+    assert!(next_hops.contains("2001:db8:3::1"), "{path}");
+    // One of the links goes.
+    at.ip("link set eth1 down");
+    for table in [RED, BLUE] {
+        wait_until(SOON, &format!("one link in table {table}"), || {
+            ways(table) == ["eth2"]
+        });
+    }
+    at.ip("link set eth2 down");
+    for table in [RED, BLUE] {
+        wait_until(SOON, &format!("nothing in table {table}"), || {
+            ways(table).is_empty()
+        });
+    }
+    wait_until(SOON, "the route is withdrawn", || heard().is_empty());
+    assert!(router.stop().success());
+}
+
+/// The same address is a neighbor in two devices, and another address of ours
+/// is the same in both.
+#[test]
+fn vrf_devices_hold_sessions_addresses_and_routes_apart() {
+    need!("/usr/sbin/bird");
+    let topology = Topology::new();
+    let at = topology.namespace("router");
+    let probe = at.exec("ip", &["link", "add", "probe", "type", "vrf", "table", "9"]);
+    if !probe.status.success() {
+        let why = String::from_utf8_lossy(&probe.stderr).into_owned();
+        eprintln!("skipped: this kernel has no VRF devices: {}", why.trim());
+        return;
+    }
+    let spaces = [1, 3].map(|n| {
+        let peer = topology.namespace(&format!("peer{n}"));
+        topology.link(peer.end("eth0", ""), at.end(&format!("eth{n}"), ""));
+        peer.ip("addr add 10.0.0.2/24 dev eth0");
+        peer
+    });
+    let device = |name: &str, table: u32, link: &str| {
+        at.ip(&format!("link add {name} type vrf table {table}"));
+        at.ip(&format!("link set {name} up"));
+        at.ip(&format!("link set {link} master {name}"));
+        at.ip(&format!("addr add 10.0.0.1/24 dev {link}"));
+    };
+    let instance = |name: &str, asn: u32, import: &str| {
+        format!(
+            "router bgp 65001 vrf {name}
+ bgp router-id 192.0.2.1
+ no bgp ebgp-requires-policy
+ neighbor 10.0.0.2 remote-as {asn}
+ neighbor 10.0.0.2 timers connect 1
+ address-family ipv4 unicast
+{import} exit-address-family
+exit
+"
+        )
+    };
+    let red = instance("RED", 65101, "  import vrf BLUE\n");
+    let config = format!("{red}{}", instance("BLUE", 65103, ""));
+    let mut router = Holdfast::start(&topology, &at, &config);
+    let birds = [1, 3].map(|n| bird(n).replace(&format!("10.{n}.0."), "10.0.0."));
+    let peers = spaces.iter().zip(&birds);
+    let _peers: Vec<Bird> = peers
+        .map(|(s, config)| Bird::start(&topology, s, config))
+        .collect();
+    // They come while it runs.
+    assert_eq!(
+        router.vtysh("show vrf"),
+        "vrf BLUE inactive\nvrf RED inactive\n"
+    );
+    device("RED", RED, "eth1");
+    device("BLUE", BLUE, "eth3");
+    let in_table = |table: u32| {
+        let text = at.ip(&format!("route show table {table} proto bgp"));
+        let mut lines: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let after = |word: &str| {
+                    let at = words.iter().position(|known| *known == word);
+                    at.and_then(|at| words.get(at + 1))
+                        .copied()
+                        .unwrap_or_default()
+                };
+                format!("{} {} {}", words[0], after("via"), after("dev"))
+            })
+            .collect();
+        lines.sort();
+        lines
+    };
+    let expected = |table: u32, lines: &[&str]| {
+        wait_for(SOON, &format!("{lines:?} in table {table}"), || {
+            let found = in_table(table);
+            if found == lines {
+                Ok(())
+            } else {
+                Err(format!("{found:?}"))
+            }
+        });
+    };
+    let red = [
+        "198.51.1.0/24 10.0.0.2 eth1",
+        "198.51.3.0/24 10.0.0.2 eth3",
+        "203.0.113.0/24 10.0.0.2 eth1",
+    ];
+    expected(RED, &red);
+    expected(
+        BLUE,
+        &[
+            "198.51.3.0/24 10.0.0.2 eth3",
+            "203.0.113.0/24 10.0.0.2 eth3",
+        ],
+    );
+    at.ip("link del BLUE");
+    expected(RED, &[red[0], red[2]]);
+    wait_until(SOON, "BLUE waits", || {
+        router.vtysh("show vrf").contains("vrf BLUE inactive")
+    });
+    assert!(router.stop().success());
 }
 
 const PROBE: &str = "192.0.2.254";

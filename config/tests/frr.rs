@@ -543,6 +543,11 @@ fn a_vrf_is_edited_line_by_line() {
         ),
         ("router bgp 65000 vrf DEVICE", Ok(())),
         ("neighbor 10.0.0.1 remote-as 1", Ok(())),
+        ("vrf DEVICE", Ok(())),
+        (
+            "table 12",
+            refused("% 10.0.0.1 is a neighbor of vrf RED already"),
+        ),
         ("no vrf BLUE", Ok(())),
         ("no vrf NONE", refused("% VRF NONE does not exist")),
         ("no router bgp 65000 vrf BLUE", Ok(())),

@@ -375,7 +375,11 @@ impl Core {
     /// Whether an interface is this instance's. One that is up and belongs to a
     /// VRF now is none to the others.
     fn is_mine(&self, interface: &fib::Interface) -> bool {
-        !interface.up || self.view().interface(interface.ifindex).is_some()
+        // The one that told of it knows it already.
+        let view = self.fib.view();
+        let device = self.realm.device().map(|device| device.ifindex);
+        let belongs = || view.of_vrf(device).interface(interface.ifindex).is_some();
+        !interface.up || !view.has_vrfs() || belongs()
     }
 
     // ===== the pump =====

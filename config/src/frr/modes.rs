@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::grammar::{Builder, Grammar};
-use crate::instances::{InstanceName, can_be_table};
+use crate::instances::{InstanceName, can_be_table, taken};
 use crate::model::{Bgp, Family};
 use crate::validate::{no_name, no_table, table_taken};
 
@@ -215,7 +215,22 @@ fn vrf_table(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejectio
         }
     }
     let vrf = session.config.vrfs.entry(session.vrf.clone()).or_default();
-    vrf.table = table;
+    let before = std::mem::replace(&mut vrf.table, table);
+    // Its neighbors are the host's then, as those of others.
+    let name = InstanceName::Vrf(session.vrf.clone());
+    let config = &session.config;
+    let neighbors = config.instance(&name).map(|bgp| &bgp.neighbors);
+    let mut neighbors = neighbors.into_iter().flat_map(|all| all.keys());
+    let conflict = neighbors.find_map(|address| {
+        let owner = config.other_owner(&name, *address)?;
+        Some(taken(*address, &owner))
+    });
+    if let Some(message) = conflict {
+        if let Some(vrf) = session.config.vrfs.get_mut(&session.vrf) {
+            vrf.table = before;
+        }
+        return Err(Rejection::at("table", message));
+    }
     Ok(Outcome::Applied)
 }
 
