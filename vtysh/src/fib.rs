@@ -40,11 +40,10 @@ impl Asked {
                 let global = bgp::configured(shell, name).await?;
                 let vrf = global.as_ref().and_then(Vrf::of);
                 if vrf.is_none() {
-                    let text = match line.has("json") {
-                        true => "{}",
-                        false => "% VRF not found",
-                    };
-                    writeln!(out, "{text}")?;
+                    match line.has("json") {
+                        true => writeln!(out, "{{}}")?,
+                        false => writeln!(out, "% VRF {name} not found")?,
+                    }
                 }
                 Ok(vrf.map(Self::One))
             }

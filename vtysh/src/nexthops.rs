@@ -30,12 +30,10 @@ pub(crate) async fn tracking(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -
     let vrf = line.word("vrf");
     let name = vrf.filter(|vrf| *vrf != "all").unwrap_or("default");
     if name != "default" && configured(shell, name).await?.is_none() {
-        let text = if line.has("json") {
-            "{}"
-        } else {
-            "% VRF not found"
-        };
-        return Ok(writeln!(out, "{text}")?);
+        return Ok(match line.has("json") {
+            true => writeln!(out, "{{}}")?,
+            false => writeln!(out, "% VRF {name} not found")?,
+        });
     }
     let family = match line.keyword("afi") {
         Some("ipv6") => Family::V6,
