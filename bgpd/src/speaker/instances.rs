@@ -260,7 +260,7 @@ impl Instances {
 
     /// Starts the core of a VRF or view.
     async fn start_other(&mut self, name: &InstanceName, realm: Realm) -> Result<(), SpeakerError> {
-        realm.announce(name);
+        realm.announce(name, self.owner_before(name).as_ref());
         let mut options = self.options.clone();
         let table = realm.table(&options).filter(|_| options.kernel);
         options.kernel = table.is_some();
@@ -361,7 +361,29 @@ impl Instances {
     }
 
     fn realm(&self, name: &InstanceName) -> Realm {
+        match self.owner_before(name) {
+            Some(_) => Realm::Nowhere,
+            None => self.wanted_realm(name),
+        }
+    }
+
+    fn wanted_realm(&self, name: &InstanceName) -> Realm {
         Realm::of(name, &self.config, &self.options, &self.host.view())
+    }
+
+    /// The instance that has the table which a VRF would have: two owners would
+    /// delete each other's routes. The first by name gets it.
+    fn owner_before(&self, name: &InstanceName) -> Option<InstanceName> {
+        if !name.is_vrf() {
+            return None;
+        }
+        let table = self.wanted_realm(name).table(&self.options)?;
+        if table == self.options.table {
+            return Some(InstanceName::Default);
+        }
+        let instances = self.config.instances().map(|(other, _)| other);
+        let mut before = instances.filter(|other| other.is_vrf() && other < name);
+        before.find(|other| self.wanted_realm(other).table(&self.options) == Some(table))
     }
 
     /// Has the cores be those that the configuration and the kernel ask for,

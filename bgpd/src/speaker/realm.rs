@@ -18,7 +18,7 @@ pub(super) enum Realm {
     Table(u32),
     /// What belongs to a VRF device.
     Device(Device),
-    /// The VRF has neither a device nor a table: sessions wait for one.
+    /// The VRF has neither a device nor a table, or another's: sessions wait.
     Nowhere,
 }
 
@@ -54,8 +54,6 @@ impl Realm {
             });
         }
         match config.vrfs.get(vrf).and_then(|vrf| vrf.table) {
-            // Two owners of a table would delete each other's routes.
-            Some(table) if options.kernel && table == options.table => Realm::Nowhere,
             Some(table) => Realm::Table(table),
             None => Realm::Nowhere,
         }
@@ -100,9 +98,14 @@ impl Realm {
         number.unwrap_or(-1)
     }
 
-    /// What is said where it begins.
-    pub(super) fn announce(&self, name: &InstanceName) {
+    /// What is said where it begins, `owner` having its table.
+    pub(super) fn announce(&self, name: &InstanceName, owner: Option<&InstanceName>) {
         match self {
+            _ if owner.is_some() => tracing::error!(
+                instance = %name,
+                owner = owner.map(tracing::field::display),
+                "the table is another instance's: sessions wait"
+            ),
             Realm::Host | Realm::View => {}
             Realm::Table(table) => {
                 tracing::info!(instance = %name, table, "routes go into a table")

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use bgpd::SpeakerOptions;
 use holdfast_api::v1;
 
 use crate::peer::{Hello, Peer, attributes, said};
-use crate::rig::{Router, eventually, loc_rib, parse};
+use crate::rig::{Net, Router, eventually, loc_rib, options, parse};
 use crate::views::{Instances, has, is_up, router, text};
 
 const RED: &str = " vrf RED";
@@ -154,4 +155,27 @@ async fn without_device_and_table_sessions_wait_and_are_in_nobodys_way() {
     let owner = "is a neighbor of the default instance already";
     assert!(answer.results[0].error.ends_with(owner), "{answer:?}");
     assert!(is_up(&router, "", 2).await);
+}
+
+#[tokio::test]
+async fn the_table_of_the_default_instance_is_no_vrfs() {
+    let net = Net::new();
+    let options = SpeakerOptions {
+        table: 101,
+        ..options(net, 1)
+    };
+    let router = Router::with(net, 1, 65001, options).await;
+    let instances: Instances<'_> = &[(RED, &[(2, 65002)]), (BLUE, &[(3, 65003)])];
+    run(&router, instances, &[]).await;
+    for (name, waits) in [("RED", true), ("BLUE", false)] {
+        let global = router.speaker.instance(name).global().await.unwrap();
+        assert_eq!(global.vrf_unknown, waits, "{name}");
+    }
+    // A table of its own ends the wait.
+    let answer = router.lines(&["vrf RED"], &["table 103"]).await;
+    assert!(answer.results[0].ok, "{answer:?}");
+    let global = router.speaker.instance("RED").global().await.unwrap();
+    assert!(!global.vrf_unknown);
+    assert_eq!(global.vrf_id, 103);
+    let _two = Peer::up(&router, 2, Hello::new(65002)).await;
 }
