@@ -30,10 +30,11 @@ pub(crate) async fn tracking(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -
     let vrf = line.word("vrf");
     let name = vrf.filter(|vrf| *vrf != "all").unwrap_or("default");
     if name != "default" && configured(shell, name).await?.is_none() {
-        return Ok(match line.has("json") {
+        match line.has("json") {
             true => writeln!(out, "{{}}")?,
             false => writeln!(out, "% VRF {name} not found")?,
-        });
+        }
+        return Ok(());
     }
     let family = match line.keyword("afi") {
         Some("ipv6") => Family::V6,
