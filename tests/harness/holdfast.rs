@@ -82,6 +82,11 @@ impl Holdfast {
         self.process = Some(Process::start(&label, command, &self.log));
     }
 
+    /// The daemon gets these arguments from its next start on.
+    pub(crate) fn set_arguments(&mut self, extra: &[String]) {
+        self.extra = extra.to_vec();
+    }
+
     /// The socket of the API.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.join("bgpd.sock")

@@ -187,6 +187,18 @@ impl Namespace {
         must(run("ip", &arguments))
     }
 
+    /// As [`Self::ip`], where it may fail.
+    pub(crate) fn try_ip(&self, words: &str) -> Result<String, String> {
+        let mut arguments = vec!["-n", &*self.name];
+        arguments.extend(words.split_whitespace());
+        run("ip", &arguments)
+    }
+
+    /// What `ip -j` lists; empty if it lists nothing.
+    pub(crate) fn listing(&self, words: &str) -> Vec<serde_json::Value> {
+        kernel::listing(&self.name, words)
+    }
+
     /// Makes an interface that leads nowhere and is up, with addresses on it.
     ///
     /// A pair of virtual Ethernet ends, since not every kernel has dummies.

@@ -1,0 +1,190 @@
+//! Whatever happens, in the end the kernel has what it should.
+//!
+//! The daemon has four links with a speaker at the end of each. Random things
+//! happen: routes are announced and withdrawn, sessions and links come and go,
+//! somebody deletes and replaces the daemon's routes and nexthop objects by
+//! hand, other routes appear in their place, notifications are lost, the
+//! daemon is killed. After every few of them the kernel must come to have
+//! exactly the routes that a naive model works out, and the routes of others
+//! as they were.
+//!
+//! `HOLDFAST_CHAOS_STEPS` says how many steps each variant takes,
+//! `HOLDFAST_CHAOS_SEED` repeats a run, and `HOLDFAST_CHAOS_VARIANT` takes one
+//! variant alone.
+
+#[path = "chaos/model.rs"]
+mod model;
+#[path = "chaos/observed.rs"]
+mod observed;
+#[path = "chaos/plan.rs"]
+mod plan;
+#[path = "chaos/random.rs"]
+mod random;
+#[path = "chaos/speech.rs"]
+mod speech;
+#[path = "chaos/stage.rs"]
+mod stage;
+#[path = "chaos/step.rs"]
+mod step;
+
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use harness::need;
+use random::Random;
+use stage::{Stage, Variant};
+use step::Step;
+
+/// Steps of each variant when nobody says otherwise.
+const STEPS: usize = 100;
+/// How long a route that was deleted by hand may be away.
+const BACK_AGAIN: Duration = Duration::from_secs(10);
+
+const VARIANTS: [(&str, Variant); 4] = [
+    ("usual", variant(false, true, None, true)),
+    ("graceful, compat mode 0", variant(true, true, None, false)),
+    ("small buffer", variant(true, true, Some(4096), true)),
+    (
+        "no objects, small buffer",
+        variant(false, false, Some(8192), false),
+    ),
+];
+
+const fn variant(
+    graceful: bool,
+    objects: bool,
+    netlink_buffer: Option<usize>,
+    compat_mode: bool,
+) -> Variant {
+    Variant {
+        graceful,
+        objects,
+        netlink_buffer,
+        compat_mode,
+    }
+}
+
+/// A number from the environment.
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|error| panic!("{name}: {error}")),
+    )
+}
+
+/// A run: what was done, for a failure to tell.
+struct Run {
+    stage: Stage,
+    random: Random,
+    title: String,
+    trail: Vec<String>,
+    /// How long what was deleted by hand was away.
+    back: Vec<Duration>,
+    settled: Vec<Duration>,
+}
+
+impl Run {
+    fn step(&mut self) {
+        let step = step::choose(&mut self.random, &self.stage.world);
+        let number = self.trail.len();
+        self.trail.push(format!("{number}: {step:?}"));
+        let begun = Instant::now();
+        let done = self.stage.carry_out(&step);
+        if !done {
+            self.trail[number] += " (not possible)";
+        }
+        let by_hand = matches!(
+            step,
+            Step::DeleteRoutes(_) | Step::FlushRoutes | Step::DeleteObjects(_) | Step::FlushObjects
+        );
+        if by_hand && done && self.random.coin() {
+            self.settle();
+            self.back.push(begun.elapsed());
+        }
+    }
+
+    /// Waits until the kernel is as it should be, and stays so.
+    fn settle(&mut self) {
+        let begun = Instant::now();
+        let mut good = 0;
+        loop {
+            let differences = self.stage.differences();
+            match differences.is_empty() {
+                true => good += 1,
+                false => good = 0,
+            }
+            if good == 2 {
+                self.settled.push(begun.elapsed());
+                return;
+            }
+            if begun.elapsed() > self.stage.patience() {
+                self.fail(&differences);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn fail(&self, differences: &[String]) -> ! {
+        eprintln!("the world: {:?}", self.stage.world);
+        panic!("{}:\n{}", self.title, differences.join("\n"));
+    }
+
+    fn tale(&self) -> String {
+        let from = self.trail.len().saturating_sub(60);
+        let trail = &self.trail[from..];
+        format!("{}; the last steps:\n{}", self.title, trail.join("\n"))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.tale());
+        }
+    }
+}
+
+fn run(name: &str, variant: Variant, seed: u64, steps: usize) {
+    let title = format!("{name}, HOLDFAST_CHAOS_SEED={seed}");
+    eprintln!("{title}");
+    let begun = Instant::now();
+    let mut run = Run {
+        stage: Stage::new(variant),
+        random: Random::new(seed),
+        title,
+        trail: Vec::new(),
+        back: Vec::new(),
+        settled: Vec::new(),
+    };
+    run.settle();
+    while run.trail.len() < steps {
+        for _ in 0..=run.random.below(6) {
+            run.step();
+        }
+        run.settle();
+    }
+    let longest = |times: &[Duration]| times.iter().max().copied().unwrap_or_default();
+    let back = longest(&run.back);
+    eprintln!(
+        "{}: {steps} steps in {:?}; at rest after {:?} at most, by hand {back:?}",
+        run.title,
+        begun.elapsed(),
+        longest(&run.settled)
+    );
+    assert!(back < BACK_AGAIN, "deleted routes were away for {back:?}");
+}
+
+#[test]
+fn the_kernel_has_what_it_should_whatever_happens() {
+    need!();
+    let steps = setting("HOLDFAST_CHAOS_STEPS").map_or(STEPS, |steps| steps as usize);
+    let seed = setting("HOLDFAST_CHAOS_SEED").unwrap_or(1);
+    let only = setting("HOLDFAST_CHAOS_VARIANT");
+    for (number, (name, variant)) in VARIANTS.into_iter().enumerate() {
+        if only.is_none_or(|only| only == number as u64) {
+            run(name, variant, seed, steps);
+        }
+    }
+}
