@@ -267,6 +267,35 @@ impl ExtendedCommunity {
         is_bandwidth.then_some(bandwidth)
     }
 
+    /// Link bandwidth with an unsigned integer in place of the float, which is
+    /// what some speakers read; any other community as it is.
+    #[must_use]
+    pub fn link_bandwidth_to_integer(self) -> ExtendedCommunity {
+        let [kind, subtype, a0, a1, ..] = self.0;
+        match self.as_link_bandwidth() {
+            // As close as the integer comes.
+            Some(bandwidth) => {
+                let [b0, b1, b2, b3] = (bandwidth as u32).to_be_bytes();
+                ExtendedCommunity([kind, subtype, a0, a1, b0, b1, b2, b3])
+            }
+            None => self,
+        }
+    }
+
+    /// The way back from
+    /// [`link_bandwidth_to_integer`](Self::link_bandwidth_to_integer).
+    #[must_use]
+    pub fn link_bandwidth_from_integer(self) -> ExtendedCommunity {
+        let [kind, subtype, a0, a1, value @ ..] = self.0;
+        match (kind, subtype) {
+            (TYPE_AS2 | TYPE_NON_TRANSITIVE, SUBTYPE_LINK_BANDWIDTH) => {
+                let [b0, b1, b2, b3] = (u32::from_be_bytes(value) as f32).to_be_bytes();
+                ExtendedCommunity([kind, subtype, a0, a1, b0, b1, b2, b3])
+            }
+            _ => self,
+        }
+    }
+
     /// Whether it may leave the AS (RFC 4360 section 2: the T bit is clear).
     pub const fn is_transitive(&self) -> bool {
         let [kind, ..] = self.0;

@@ -256,6 +256,15 @@ impl Holdfast for Server {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
+    async fn list_next_hops(
+        &self,
+        request: Request<v1::ListNextHopsRequest>,
+    ) -> Result<Response<v1::ListNextHopsResponse>, Status> {
+        let next_hops = self.speaker.next_hops(request.get_ref()).await;
+        let next_hops = next_hops.map_err(status)?;
+        Ok(Response::new(v1::ListNextHopsResponse { next_hops }))
+    }
+
     async fn watch(
         &self,
         request: Request<v1::WatchRequest>,

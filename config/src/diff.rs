@@ -11,7 +11,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::instances::InstanceName;
 use crate::model::{
-    AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, GracefulRestart, PeerKind, Prefix,
+    AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, Family, GracefulRestart, PeerKind, Prefix,
     Redistribute, RedistributeSource, Shutdown,
 };
 
@@ -41,10 +41,14 @@ pub enum GlobalChange {
     IpForwarding,
     /// `ipv6 forwarding`.
     Ipv6Forwarding,
+    /// `ip nht resolve-via-default`, `ipv6 nht resolve-via-default`.
+    ResolveViaDefault,
     /// `service integrated-vtysh-config`.
     IntegratedVtysh,
     /// `bgp suppress-fib-pending` of all instances.
     SuppressFibPending,
+    /// Static routes.
+    StaticRoutes,
     /// Where the API listens.
     Api,
 }
@@ -224,12 +228,17 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         log,
         ip_forwarding,
         ipv6_forwarding,
+        // With what the profile says where they do not.
+        ip_nht_resolve_via_default: _,
+        ipv6_nht_resolve_via_default: _,
         integrated_vtysh,
         suppress_fib_pending,
+        static_routes,
         api,
         bgp: _,
         views: _,
     } = old;
+    let via_default = |config: &Config| Family::ALL.map(|f| config.resolves_via_default(f));
     [
         (*frr_version != new.frr_version, GlobalChange::FrrVersion),
         (*frr_defaults != new.frr_defaults, GlobalChange::FrrDefaults),
@@ -244,12 +253,20 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
             GlobalChange::Ipv6Forwarding,
         ),
         (
+            via_default(old) != via_default(new),
+            GlobalChange::ResolveViaDefault,
+        ),
+        (
             *integrated_vtysh != new.integrated_vtysh,
             GlobalChange::IntegratedVtysh,
         ),
         (
             *suppress_fib_pending != new.suppress_fib_pending,
             GlobalChange::SuppressFibPending,
+        ),
+        (
+            *static_routes != new.static_routes,
+            GlobalChange::StaticRoutes,
         ),
         (*api != new.api, GlobalChange::Api),
     ]
@@ -305,6 +322,7 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         bestpath_as_path_confed,
         bestpath_peer_type_multipath_relax,
         bestpath_aigp,
+        bestpath_bandwidth,
         suppress_fib_pending,
         fast_external_failover,
         client_to_client_reflection,
@@ -412,6 +430,11 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
             *bestpath_aigp != new.bestpath_aigp,
         ),
         (
+            "bestpath-bandwidth",
+            Effect::Decide,
+            *bestpath_bandwidth != new.bestpath_bandwidth,
+        ),
+        (
             "suppress-fib-pending",
             Effect::AskKernel,
             *suppress_fib_pending != new.suppress_fib_pending,
@@ -468,6 +491,7 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
         extended_nexthop,
         disable_connected_check,
         aigp,
+        disable_link_bw_encoding_ieee,
         ipv4_unicast,
         ipv6_unicast,
     } = &old;
@@ -491,6 +515,8 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     let checked_anew = *disable_connected_check != new.disable_connected_check;
     // Internal peers have AIGP in any case.
     let aigp_changed = *aigp != new.aigp && new.remote.kind == PeerKind::External;
+    let encoding = *disable_link_bw_encoding_ieee != new.disable_link_bw_encoding_ieee;
+    let as_seen = aigp_changed || encoding;
     let quiet = names([
         ("peer-group", *peer_group != new.peer_group),
         ("description", *description != new.description),
@@ -509,9 +535,9 @@ fn diff_peer(old: EffectivePeer, new: EffectivePeer) -> PeerChange {
     reset.extend(ipv4.reset.iter().chain(&ipv6.reset));
     PeerChange {
         // A session that is reset starts from nothing anyway.
-        refresh_out: reset.is_empty() && (aigp_changed || ipv4.refresh_out || ipv6.refresh_out),
+        refresh_out: reset.is_empty() && (as_seen || ipv4.refresh_out || ipv6.refresh_out),
         refresh_in: reset.is_empty()
-            && (aigp_changed || checked_anew || ipv4.refresh_in || ipv6.refresh_in),
+            && (as_seen || checked_anew || ipv4.refresh_in || ipv6.refresh_in),
         shutdown: (was_shut != shut).then_some(shut),
         reset,
         quiet,
@@ -663,8 +689,10 @@ impl GlobalChange {
             Self::Log => "log",
             Self::IpForwarding => "ip-forwarding",
             Self::Ipv6Forwarding => "ipv6-forwarding",
+            Self::ResolveViaDefault => "nht-resolve-via-default",
             Self::IntegratedVtysh => "integrated-vtysh",
             Self::SuppressFibPending => "bgp-suppress-fib-pending",
+            Self::StaticRoutes => "static-routes",
             Self::Api => "api",
         }
     }
@@ -707,10 +735,10 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
         writeln!(f, "{family}: network {prefix} is withdrawn")?;
     }
     for (source, _) in &diff.redistribute_set {
-        writeln!(f, "{family}: {} routes are announced", source.as_str())?;
+        writeln!(f, "{family}: {source} routes are announced")?;
     }
     for source in &diff.redistribute_removed {
-        writeln!(f, "{family}: {} routes are withdrawn", source.as_str())?;
+        writeln!(f, "{family}: {source} routes are withdrawn")?;
     }
     for (name, paths) in [
         ("maximum-paths", diff.maximum_paths),

@@ -1,6 +1,7 @@
 //! The BGP instances of a configuration and their names.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -121,11 +122,18 @@ impl Config {
             log: self.log.clone(),
             ip_forwarding: self.ip_forwarding,
             ipv6_forwarding: self.ipv6_forwarding,
+            ip_nht_resolve_via_default: self.ip_nht_resolve_via_default,
+            ipv6_nht_resolve_via_default: self.ipv6_nht_resolve_via_default,
             integrated_vtysh: self.integrated_vtysh,
             suppress_fib_pending: self.suppress_fib_pending,
+            // The kernel's routes belong to the default one.
+            static_routes: match name {
+                InstanceName::Default => self.static_routes.clone(),
+                InstanceName::View(_) => BTreeMap::new(),
+            },
             api: self.api.clone(),
             bgp: self.instance(name).cloned(),
-            views: std::collections::BTreeMap::new(),
+            views: BTreeMap::new(),
         }
     }
 

@@ -40,6 +40,7 @@ mod load;
 pub mod model;
 mod normal;
 mod peer;
+mod statics;
 mod toml_text;
 mod validate;
 
@@ -50,8 +51,9 @@ pub use toml_text::{reference as toml_reference, to_toml, to_toml_with_defaults}
 pub use validate::{Problem, Subject, validate};
 
 pub use model::{
-    AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, Defaults, EffectiveAf, EffectivePeer, Family,
-    GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind,
-    PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, Shutdown,
-    Timers, UpdateSource,
+    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, Defaults, EffectiveAf,
+    EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor,
+    NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource,
+    Remote, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers,
+    UpdateSource,
 };

@@ -9,6 +9,7 @@
 //! neighbor or peer group are options, where `None` means "not said here".
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -19,6 +20,9 @@ pub use crate::instances::InstanceName;
 pub use crate::peer::{
     AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Remote, RemoteAs, Shutdown, UpdateSource,
+};
+pub use crate::statics::{
+    DEFAULT_STATIC_DISTANCE, StaticDrop, StaticPath, StaticRoutes, StaticTarget, UNUSABLE_DISTANCE,
 };
 
 /// The TCP port of BGP (RFC 4271 section 8.2.1).
@@ -52,10 +56,17 @@ pub struct Config {
     pub ip_forwarding: Option<bool>,
     /// `ipv6 forwarding`; `None` leaves the kernel's setting alone.
     pub ipv6_forwarding: Option<bool>,
+    /// `ip nht resolve-via-default`: IPv4 next hops resolve through a default
+    /// route; `None` takes the profile's word.
+    pub ip_nht_resolve_via_default: Option<bool>,
+    /// The same for IPv6 next hops.
+    pub ipv6_nht_resolve_via_default: Option<bool>,
     /// `service integrated-vtysh-config`: all daemons share one file.
     pub integrated_vtysh: bool,
     /// `bgp suppress-fib-pending` of all instances.
     pub suppress_fib_pending: bool,
+    /// `ip route` and `ipv6 route`.
+    pub static_routes: StaticRoutes,
     /// Where the API listens.
     pub api: Api,
     /// The default BGP instance, if it is configured.
@@ -200,6 +211,8 @@ pub struct Defaults {
     pub deterministic_med: bool,
     /// Whether session changes are logged.
     pub log_neighbor_changes: bool,
+    /// Whether next hops resolve through default routes.
+    pub resolve_via_default: bool,
 }
 
 impl Defaults {
@@ -233,6 +246,7 @@ impl Defaults {
             network_import_check: datacenter || modern,
             deterministic_med: datacenter,
             log_neighbor_changes: datacenter,
+            resolve_via_default: datacenter,
         }
     }
 }
@@ -256,6 +270,15 @@ impl Config {
     /// The defaults that a BGP instance of this configuration takes.
     pub fn defaults(&self) -> Defaults {
         Defaults::of(self.frr_defaults, self.frr_version.as_deref())
+    }
+
+    /// Whether next hops of a family resolve through a default route.
+    pub fn resolves_via_default(&self, family: Family) -> bool {
+        let said = match family {
+            Family::Ipv4Unicast => self.ip_nht_resolve_via_default,
+            Family::Ipv6Unicast => self.ipv6_nht_resolve_via_default,
+        };
+        said.unwrap_or(self.defaults().resolve_via_default)
     }
 }
 
@@ -302,6 +325,9 @@ pub struct Bgp {
     pub bestpath_peer_type_multipath_relax: bool,
     /// Compare AIGP before the AS path (RFC 7311 section 4.1).
     pub bestpath_aigp: bool,
+    /// What link bandwidth does to paths that share the load; `None` is by link
+    /// bandwidth where all of them have it.
+    pub bestpath_bandwidth: Option<BestpathBandwidth>,
     /// Routes of peers are announced while the kernel has them.
     pub suppress_fib_pending: bool,
     /// A session goes down with the link of a peer on a connected network.
@@ -351,6 +377,7 @@ impl Bgp {
             bestpath_as_path_confed: false,
             bestpath_peer_type_multipath_relax: false,
             bestpath_aigp: false,
+            bestpath_bandwidth: None,
             suppress_fib_pending: false,
             fast_external_failover: true,
             client_to_client_reflection: true,
@@ -363,6 +390,37 @@ impl Bgp {
             neighbors: BTreeMap::new(),
             ipv4_unicast: AfConfig::default(),
             ipv6_unicast: AfConfig::default(),
+        }
+    }
+}
+
+/// What link bandwidth does to paths that share the load
+/// (draft-ietf-idr-link-bandwidth).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BestpathBandwidth {
+    /// Nothing: all get the same.
+    Ignore,
+    /// Paths without it are not used where others have it.
+    SkipMissing,
+    /// Paths without it get little where others have it.
+    DefaultWeightForMissing,
+}
+
+impl BestpathBandwidth {
+    /// Every word.
+    pub const ALL: [Self; 3] = [
+        Self::Ignore,
+        Self::SkipMissing,
+        Self::DefaultWeightForMissing,
+    ];
+
+    /// The word that names it in both spellings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::SkipMissing => "skip-missing",
+            Self::DefaultWeightForMissing => "default-weight-for-missing",
         }
     }
 }
@@ -455,18 +513,32 @@ pub enum RedistributeSource {
     Connected,
     /// Static routes.
     Static,
+    /// Routes of this table of the kernel, which is not the one in use, 1 to 65535.
+    Table(u16),
 }
 
 impl RedistributeSource {
-    /// Every source, in print order.
+    /// The sources that a word alone names, in print order.
     pub const ALL: [Self; 3] = [Self::Kernel, Self::Connected, Self::Static];
 
-    /// The word that names the source in both spellings.
+    /// The word that names the kind of source in both spellings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
             Self::Connected => "connected",
             Self::Static => "static",
+            Self::Table(_) => "table",
+        }
+    }
+}
+
+impl fmt::Display for RedistributeSource {
+    /// As a line names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::Table(number) => write!(f, " {number}"),
+            _ => Ok(()),
         }
     }
 }

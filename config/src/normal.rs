@@ -8,6 +8,7 @@ use crate::model::AfConfig;
 use crate::model::{
     AddPathTx, Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers,
 };
+use crate::statics::normalized;
 
 impl Timers {
     /// Whether the hold time is 0 or at least 3 seconds (RFC 4271 section 4.2).
@@ -36,6 +37,14 @@ impl Config {
         ] {
             *text = text.take().and_then(|text| single_spaced(&text));
         }
+        let usual = self.defaults().resolve_via_default;
+        for said in [
+            &mut self.ip_nht_resolve_via_default,
+            &mut self.ipv6_nht_resolve_via_default,
+        ] {
+            *said = said.filter(|on| *on != usual);
+        }
+        self.static_routes = normalized(std::mem::take(&mut self.static_routes));
         for bgp in self.bgp.iter_mut().chain(self.views.values_mut()) {
             bgp.normalize();
         }
@@ -118,6 +127,10 @@ fn normalize_peer(
         group.disable_connected_check,
     );
     drop_idle_off(&mut own.aigp, group.aigp);
+    drop_idle_off(
+        &mut own.disable_link_bw_encoding_ieee,
+        group.disable_link_bw_encoding_ieee,
+    );
     let group_is_shut = matches!(group.shutdown, Some(Shutdown::On { .. }));
     own.shutdown = match own.shutdown.take() {
         Some(Shutdown::Off) if !group_is_shut => None,

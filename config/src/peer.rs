@@ -137,6 +137,8 @@ pub struct PeerSettings {
     /// An external peer is in the same AIGP administrative domain (RFC 7311):
     /// the attribute is taken from it and sent to it. To others it always is.
     pub aigp: Option<bool>,
+    /// Link bandwidth to and from the peer is an integer, not a float.
+    pub disable_link_bw_encoding_ieee: Option<bool>,
     /// Settings for IPv4 unicast.
     pub ipv4_unicast: PeerAf,
     /// Settings for IPv6 unicast.
@@ -256,6 +258,8 @@ pub struct EffectivePeer {
     pub disable_connected_check: bool,
     /// It gets AIGP though it is external.
     pub aigp: bool,
+    /// Link bandwidth is an integer, not a float.
+    pub disable_link_bw_encoding_ieee: bool,
     /// IPv4 unicast.
     pub ipv4_unicast: EffectiveAf,
     /// IPv6 unicast.
@@ -340,6 +344,10 @@ impl Bgp {
                 .or(group.disable_connected_check)
                 .unwrap_or(false),
             aigp: own.aigp.or(group.aigp).unwrap_or(false),
+            disable_link_bw_encoding_ieee: own
+                .disable_link_bw_encoding_ieee
+                .or(group.disable_link_bw_encoding_ieee)
+                .unwrap_or(false),
             ipv4_unicast: self.effective_af(own, group, Family::Ipv4Unicast),
             ipv6_unicast: self.effective_af(own, group, Family::Ipv6Unicast),
         })

@@ -122,6 +122,9 @@ fn check_global(config: &Config, problems: &mut Problems) {
             format!("the {what} must be one word without blanks")
         });
     }
+    for problem in crate::statics::problems(&config.static_routes) {
+        problems.check(false, || problem);
+    }
     let version = config.frr_version.as_deref();
     problems.check(version.is_none_or(is_line), || {
         "the FRR version must be one line".to_owned()

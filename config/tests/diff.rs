@@ -228,6 +228,7 @@ fn settings_of_the_instance_say_what_they_need() {
         ("bgp bestpath as-path confed", Effect::Decide),
         ("bgp bestpath peer-type multipath-relax", Effect::Decide),
         ("bgp bestpath aigp", Effect::Decide),
+        ("bgp bestpath bandwidth ignore", Effect::Decide),
         ("bgp suppress-fib-pending", Effect::AskKernel),
         ("no bgp client-to-client reflection", Effect::Decide),
         ("bgp bestpath med confed", Effect::Nothing),

@@ -37,6 +37,8 @@ log syslog informational
 log timestamp precision 6
 ip forwarding
 no ipv6 forwarding
+ip nht resolve-via-default
+ipv6 nht resolve-via-default
 service integrated-vtysh-config
 bgp suppress-fib-pending
 !
@@ -65,6 +67,7 @@ router bgp 65001
  bgp bestpath compare-routerid
  bgp bestpath med confed missing-as-worst
  bgp bestpath peer-type multipath-relax
+ bgp bestpath bandwidth skip-missing
  bgp bestpath aigp
  no bgp network import-check
  timers bgp 10 30
@@ -77,6 +80,7 @@ router bgp 65001
  neighbor G ebgp-multihop 255
  neighbor G disable-connected-check
  neighbor G aigp
+ neighbor G disable-link-bw-encoding-ieee
  neighbor G update-source lo
  neighbor G timers 5 15
  neighbor G timers connect 7

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use common::config;
 use holdfast_config::frr::to_frr;
+use holdfast_config::model::DEFAULT_MAXIMUM_PATHS;
 use holdfast_config::{
-    Bgp, Config, Family, InstanceName, Leniency, NextHopSelf, PeerKind, PeerSettings, RemoteAs,
-    Shutdown, Spelling, parse_str,
+    Bgp, Config, Family, InstanceName, Leniency, NextHopSelf, PeerKind, PeerSettings,
+    RedistributeSource, RemoteAs, Shutdown, Spelling, parse_str,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -163,6 +164,9 @@ fn for_frr(config: Config) -> Option<Config> {
 }
 
 fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
+    // FRR has it for IPv4 alone.
+    let sources = &mut bgp.ipv6_unicast.redistribute;
+    sources.retain(|source, _| !matches!(source, RedistributeSource::Table(_)));
     for settings in bgp.peer_groups.values_mut() {
         no_pipes(settings);
     }
@@ -194,6 +198,12 @@ fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
             neighbor.settings.ebgp_multihop = None;
         }
     }
+    // With as many paths as by default FRR does not print the line.
+    let most = DEFAULT_MAXIMUM_PATHS;
+    let ipv4 = &mut bgp.ipv4_unicast;
+    ipv4.equal_cluster_length &= ipv4.maximum_paths_ibgp != most;
+    let ipv6 = &mut bgp.ipv6_unicast;
+    ipv6.equal_cluster_length &= ipv6.maximum_paths_ibgp != most;
     for group in bgp.peer_groups.values_mut() {
         group.port = None;
         group.ebgp_multihop = None;
@@ -246,6 +256,7 @@ fn drop_off(own: &mut PeerSettings) {
         &mut own.passive,
         &mut own.extended_nexthop,
         &mut own.disable_connected_check,
+        &mut own.disable_link_bw_encoding_ieee,
     ] {
         *flag = flag.filter(|on| *on);
     }

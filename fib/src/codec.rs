@@ -34,6 +34,9 @@ use crate::view::Address;
 
 /// `RTPROT_BGP`: how our routes are told from those of others.
 pub(crate) const PROTOCOL_BGP: u8 = 186;
+/// How our static routes are told from those of others: the number that FRR gives to its own
+/// (`RTPROT_ZSTATIC`), which `ip` shows as `static` with FRR's `rt_protos`.
+pub(crate) const PROTOCOL_STATIC: u8 = 196;
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -555,12 +558,19 @@ const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_NH_ID: u16 = 30;
 
+/// Whose routes: in which table, and under which protocol's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) table: u32,
+    pub(crate) protocol: u8,
+}
+
 /// Appends the message for `operation`, which asks for no acknowledgement: the kernel reports
 /// errors anyway.
 pub(crate) fn append_operation(
     bytes: &mut Vec<u8>,
     operation: &Operation<impl Copy + Into<IpNet>>,
-    table: u32,
+    place: Place,
     sequence: u32,
 ) {
     let (kind, flags) = match &operation.verb {
@@ -579,13 +589,13 @@ pub(crate) fn append_operation(
     let prefix = operation.prefix.into();
     match &operation.verb {
         Verb::Create(route) | Verb::Replace(route) => {
-            append_route_header(bytes, prefix, &RouteHeader::of(prefix, route), table);
-            append_key(bytes, prefix, route.metric, table);
+            append_route_header(bytes, prefix, &RouteHeader::of(prefix, route), place);
+            append_key(bytes, prefix, route.metric, place.table);
             append_route(bytes, is_v6(&prefix), route);
         }
         Verb::Delete { metric } => {
-            append_route_header(bytes, prefix, &RouteHeader::ANY, table);
-            append_key(bytes, prefix, *metric, table);
+            append_route_header(bytes, prefix, &RouteHeader::ANY, place);
+            append_key(bytes, prefix, *metric, place.table);
         }
     }
     let length = u32::try_from(bytes.len() - start).unwrap_or(u32::MAX);
@@ -631,12 +641,12 @@ impl RouteHeader {
 }
 
 /// `struct rtmsg`, with the protocol, so that a foreign route never matches.
-fn append_route_header(bytes: &mut Vec<u8>, prefix: IpNet, header: &RouteHeader, table: u32) {
+fn append_route_header(bytes: &mut Vec<u8>, prefix: IpNet, header: &RouteHeader, place: Place) {
     let family = if is_v6(&prefix) { AF_INET6 } else { AF_INET };
     // Tables above 255 only fit into the attribute.
-    let table = u8::try_from(table).unwrap_or(0);
+    let table = u8::try_from(place.table).unwrap_or(0);
     bytes.extend_from_slice(&[family, prefix.prefix_len(), 0, 0]);
-    bytes.extend_from_slice(&[table, PROTOCOL_BGP, header.scope, header.kind]);
+    bytes.extend_from_slice(&[table, place.protocol, header.scope, header.kind]);
     let flags = if header.onlink { RTNH_F_ONLINK } else { 0 };
     bytes.extend_from_slice(&u32::from(flags).to_ne_bytes());
 }

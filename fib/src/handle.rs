@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::route::{KernelRoute, Resolution, Route};
+use crate::statics::{StaticRoute, StaticStatus};
 use crate::view::{Interface, KernelView};
 
 /// `RT_TABLE_MAIN`.
@@ -65,9 +66,8 @@ pub struct FibOptions {
     pub netns: Option<String>,
     /// What to do with routes of an earlier run.
     pub stale: Stale,
-    /// Whether a default route is good enough to resolve a next hop
-    /// (`ip nht resolve-via-default`).
-    pub resolve_via_default: bool,
+    /// Whether next hops resolve through default routes.
+    pub resolve_via_default: ViaDefault,
     /// Whether to report [`Event::RouteInstalled`] and [`Event::RouteRemoved`]. Failures are
     /// reported anyway.
     pub route_events: bool,
@@ -86,10 +86,29 @@ impl Default for FibOptions {
             resolve_table: MAIN_TABLE,
             netns: None,
             stale: Stale::Sweep,
-            resolve_via_default: false,
+            resolve_via_default: ViaDefault::default(),
             route_events: true,
             monitor_buffer: 16 << 20,
             objects: true,
+        }
+    }
+}
+
+/// Whether a default route is good enough to resolve a next hop
+/// (`ip nht resolve-via-default`, `ipv6 nht resolve-via-default`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ViaDefault {
+    /// An IPv4 next hop.
+    pub v4: bool,
+    /// An IPv6 next hop.
+    pub v6: bool,
+}
+
+impl ViaDefault {
+    pub(crate) fn of(self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.v4,
+            IpAddr::V6(_) => self.v6,
         }
     }
 }
@@ -117,10 +136,18 @@ impl From<IpAddr> for TrackKey {
 pub enum Source {
     /// The subnet of an address on an interface that is up; no host-local or link-local ones.
     Connected,
-    /// `proto static`.
+    /// A static route of ours that is in use, or `proto static`.
     Static,
     /// `proto kernel` or `proto boot`, when it is not the subnet of an address.
     Kernel,
+    /// A route of another table that is [followed](FibHandle::follow_tables), by its number.
+    Table(u32),
+}
+
+impl Source {
+    /// The first and the last in order.
+    pub(crate) const MIN: Self = Self::Connected;
+    pub(crate) const MAX: Self = Self::Table(u32::MAX);
 }
 
 /// Why a route is not in the kernel.
@@ -178,6 +205,8 @@ pub enum Event {
         source: Source,
         /// Its metric while it exists, `None` when it went.
         metric: Option<u32>,
+        /// Its first router, unless that is a link-local address.
+        next_hop: Option<IpAddr>,
     },
     /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
     /// was known before. The [view](FibHandle::view) has it already.
@@ -208,6 +237,19 @@ pub struct RouteStatus {
     pub since: Instant,
     /// Why it is not installed, when that is known.
     pub error: Option<RouteError>,
+}
+
+/// One row of [`FibHandle::others`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRoute {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// With all its next hops.
+    pub route: KernelRoute,
+    /// The subnet of an interface's address, as the kernel puts it there.
+    pub connected: bool,
+    /// It has a next hop on an interface that is up, or needs none.
+    pub active: bool,
 }
 
 /// What the FIB has done since it was started.
@@ -265,9 +307,14 @@ pub(crate) enum Command {
     Apply(Changes),
     Track(Vec<TrackKey>),
     Untrack(Vec<TrackKey>),
-    ResolveViaDefault(bool),
+    ResolveViaDefault(ViaDefault),
+    Resolve(Vec<TrackKey>, oneshot::Sender<Vec<Option<Arc<Resolution>>>>),
     Resume(Vec<TrackKey>),
+    SetStatics(Vec<StaticRoute>),
+    FollowTables(BTreeSet<u32>),
     SweepStale,
+    Statics(oneshot::Sender<Vec<StaticStatus>>),
+    Others(Family, oneshot::Sender<Vec<OtherRoute>>),
     Routes(Family, oneshot::Sender<Vec<RouteStatus>>),
     Statistics(oneshot::Sender<Statistics>),
     Settled(oneshot::Sender<()>),
@@ -281,6 +328,7 @@ pub struct FibHandle {
     commands: mpsc::Sender<Command>,
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
+    max_weight: u16,
     report: Arc<AtomicBool>,
 }
 
@@ -330,12 +378,23 @@ impl FibHandle {
         self.send(Command::Untrack(next_hops)).await
     }
 
+    /// How each of these next hops is reached now, tracked or not; `None` where it is not.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn resolve(
+        &self,
+        next_hops: Vec<TrackKey>,
+    ) -> Result<Vec<Option<Arc<Resolution>>>, FibError> {
+        self.ask(|tx| Command::Resolve(next_hops, tx)).await
+    }
+
     /// Changes [`FibOptions::resolve_via_default`] while running.
     ///
     /// # Errors
     /// [`FibError::Closed`].
-    pub async fn resolve_via_default(&self, yes: bool) -> Result<(), FibError> {
-        self.send(Command::ResolveViaDefault(yes)).await
+    pub async fn resolve_via_default(&self, which: ViaDefault) -> Result<(), FibError> {
+        self.send(Command::ResolveViaDefault(which)).await
     }
 
     /// Stops using these next hops for routes that have others: their routers are on their way
@@ -352,6 +411,48 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn resume(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
         self.send(Command::Resume(next_hops)).await
+    }
+
+    /// Wants these static routes and no others. They are written with a protocol of their own
+    /// (`proto 196`, as FRR's) and resolved through routes of others and each other.
+    ///
+    /// From the first one on, all routes of that protocol in its table are ours: what an earlier
+    /// run left is adopted or deleted.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn set_statics(&self, routes: Vec<StaticRoute>) -> Result<(), FibError> {
+        self.send(Command::SetStatics(routes)).await
+    }
+
+    /// The static routes of [`FibOptions::table`], sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn statics(&self) -> Result<Vec<StaticStatus>, FibError> {
+        let mut rows = self.ask(Command::Statics).await?;
+        rows.sort_by_key(|row| (row.route.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Routes of others in the table that next hops are resolved in, without link-local ones,
+    /// sorted by prefix and metric.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn others(&self, family: Family) -> Result<Vec<OtherRoute>, FibError> {
+        let mut rows = self.ask(|tx| Command::Others(family, tx)).await?;
+        rows.sort_by_key(|row| (row.prefix, row.route.metric));
+        Ok(rows)
+    }
+
+    /// Tells of the routes in these tables, and in no others, as [`Source::Table`]. The table
+    /// that next hops are resolved in is told of anyway, with other sources.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn follow_tables(&self, tables: BTreeSet<u32>) -> Result<(), FibError> {
+        self.send(Command::FollowTables(tables)).await
     }
 
     /// Changes [`FibOptions::route_events`] while running: counts for what is applied from now on.
@@ -403,6 +504,13 @@ impl FibHandle {
         self.ask(|tx| Command::Shutdown(how, tx)).await
     }
 
+    /// The largest weight that the kernel takes: 65535 in groups of nexthop objects since Linux
+    /// 6.12, 256 elsewhere. Larger ones are scaled, as near to their ratio as that allows.
+    #[must_use]
+    pub fn max_weight(&self) -> u16 {
+        self.max_weight
+    }
+
     /// The newest picture of interfaces and addresses. Complete as soon as [`spawn`] returns.
     #[must_use]
     pub fn view(&self) -> Arc<KernelView> {
@@ -427,9 +535,9 @@ pub(crate) struct Channels {
     pub(crate) report: Arc<AtomicBool>,
 }
 
-/// Starts the FIB on the current runtime. When it returns, links, addresses and routes have
-/// been read, and the view is complete; [`Event::InterfaceChanged`] and [`Event::KernelRoute`]
-/// for what there is come first on the channel.
+/// Starts the FIB, on a thread of its own where it has a kernel. When it returns, links,
+/// addresses and routes have been read, and the view is complete; [`Event::InterfaceChanged`]
+/// and [`Event::KernelRoute`] for what there is come first on the channel.
 ///
 /// # Errors
 /// [`FibError::Socket`] without the right to open the sockets or to enter the namespace,
@@ -440,7 +548,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
     let report = Arc::new(AtomicBool::new(options.route_events));
-    crate::task::start(
+    let max_weight = crate::task::start(
         options,
         Channels {
             commands,
@@ -456,6 +564,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
             commands: command_tx,
             suspended,
             view: view_rx,
+            max_weight,
             report,
         },
         event_rx,

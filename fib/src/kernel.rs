@@ -9,21 +9,14 @@ use prefix_trie::PrefixMap;
 
 use crate::codec::{Notice, RouteNotice};
 use crate::family::Prefix;
-use crate::handle::Source;
 use crate::object::{ObjectNotice, ObjectTable};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
-use crate::view::{Address, Interface, KernelView, is_link_local};
+use crate::view::{Address, Interface, KernelView};
 
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 1 << 3;
 const IFF_RUNNING: u32 = 1 << 6;
 const IFF_LOWER_UP: u32 = 1 << 16;
-
-const PROTOCOL_KERNEL: u8 = 2;
-const PROTOCOL_BOOT: u8 = 3;
-const PROTOCOL_STATIC: u8 = 4;
-const PROTOCOL_RA: u8 = 9;
-const PROTOCOL_DHCP: u8 = 16;
 
 /// A network interface as the kernel tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +161,39 @@ impl<P: Prefix> ForeignTable<P> {
         found
     }
 
-    fn iter(&self) -> impl Iterator<Item = (IpNet, &Foreign)> + '_ {
+    pub(crate) fn at(&self, prefix: &P) -> &[Foreign] {
+        self.routes.get(prefix).map_or(&[], Vec::as_slice)
+    }
+
+    /// Puts the only route of a prefix in place.
+    fn put(&mut self, prefix: P, route: Option<Foreign>) {
+        match route {
+            Some(route) => drop(self.routes.insert(prefix, vec![route])),
+            None => drop(self.routes.remove(&prefix)),
+        }
+    }
+
+    /// Takes the routes of a protocol out.
+    fn extract(&mut self, protocol: u8) -> Vec<(IpNet, KernelRoute)> {
+        let mut found = Vec::new();
+        let mut emptied = Vec::new();
+        for (prefix, list) in self.routes.iter_mut() {
+            let all = std::mem::take(list);
+            let (theirs, others) = all.into_iter().partition(|r| r.protocol == protocol);
+            *list = others;
+            let theirs: Vec<Foreign> = theirs;
+            found.extend(theirs.into_iter().map(|r| (prefix.into(), r.route)));
+            if list.is_empty() {
+                emptied.push(prefix);
+            }
+        }
+        for prefix in emptied {
+            self.routes.remove(&prefix);
+        }
+        found
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Foreign)> + '_ {
         self.routes
             .iter()
             .flat_map(|(prefix, list)| list.iter().map(move |r| (prefix.into(), r)))
@@ -209,6 +234,33 @@ impl ForeignTables {
             IpNet::V4(prefix) => self.v4.has(prefix, metric),
             IpNet::V6(prefix) => self.v6.has(prefix, metric),
         }
+    }
+
+    /// The routes of a prefix in the order of their metric.
+    pub(crate) fn at(&self, prefix: IpNet) -> &[Foreign] {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.at(&prefix),
+            IpNet::V6(prefix) => self.v6.at(&prefix),
+        }
+    }
+
+    /// Puts the only route of a prefix in place.
+    pub(crate) fn put(&mut self, prefix: IpNet, route: Option<Foreign>) {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.put(prefix, route),
+            IpNet::V6(prefix) => self.v6.put(prefix, route),
+        }
+    }
+
+    /// Takes the routes of a protocol out.
+    pub(crate) fn extract(&mut self, protocol: u8) -> Vec<(IpNet, KernelRoute)> {
+        let mut found = self.v4.extract(protocol);
+        found.extend(self.v6.extract(protocol));
+        found
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Foreign)> + '_ {
+        self.v4.iter().chain(self.v6.iter())
     }
 
     /// Applies a [`Loss`].
@@ -270,6 +322,47 @@ impl Loss {
     }
 }
 
+/// Prefixes that something happened to.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// Any of them.
+    pub(crate) all: bool,
+    /// These, where it is not any.
+    pub(crate) prefixes: BTreeSet<IpNet>,
+}
+
+impl Touched {
+    pub(crate) fn add(&mut self, prefix: IpNet) {
+        if !self.all {
+            self.prefixes.insert(prefix);
+        }
+    }
+
+    pub(crate) fn everything(&mut self) {
+        self.all = true;
+        self.prefixes.clear();
+    }
+}
+
+impl Effects {
+    /// Whether there is something to draw consequences of.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.resolution || self.touched.all || !self.touched.prefixes.is_empty()
+    }
+
+    /// What resolves and what is redistributed may be all different.
+    pub(crate) fn everything(&mut self) {
+        self.resolution = true;
+        self.touched.everything();
+    }
+
+    /// What resolves through a prefix, and whether it is redistributed.
+    pub(crate) fn at(&mut self, prefix: IpNet) {
+        self.resolution = true;
+        self.touched.add(prefix);
+    }
+}
+
 /// What changed since it was last asked.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
@@ -279,6 +372,10 @@ pub(crate) struct Effects {
     pub(crate) removed: BTreeMap<u32, String>,
     /// What resolves may have changed.
     pub(crate) resolution: bool,
+    /// What may be redistributed differently.
+    pub(crate) touched: Touched,
+    /// The kernel dropped routes of others without a word on each.
+    pub(crate) foreign_lost: bool,
     /// Routes the kernel dropped without a word, in order.
     pub(crate) losses: Vec<Loss>,
 }
@@ -287,8 +384,10 @@ pub(crate) struct Effects {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mirror {
     links: BTreeMap<u32, Link>,
-    addresses: BTreeMap<u32, Vec<Address>>,
+    pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: ForeignTables,
+    /// Static routes of ours in the same table that are in use, resolved.
+    pub(crate) statics: ForeignTables,
     /// Nexthop objects of others.
     objects: ObjectTable,
 }
@@ -316,7 +415,7 @@ impl Mirror {
             Notice::Nexthop(object) => self.set_object(object, effects),
             Notice::Route(route) => {
                 self.routes.update(route);
-                effects.resolution = true;
+                effects.at(route.prefix);
             }
         }
     }
@@ -328,7 +427,7 @@ impl Mirror {
         }
         effects.interfaces.insert(link.ifindex);
         effects.removed.remove(&link.ifindex);
-        effects.resolution = true;
+        effects.everything();
         let Some(old) = old else { return };
         if old.admin_up() && !link.admin_up() {
             self.lose(Loss::Link(link.ifindex), effects);
@@ -355,7 +454,7 @@ impl Mirror {
         list.push(address);
         list.sort_unstable();
         effects.interfaces.insert(ifindex);
-        effects.resolution = true;
+        effects.everything();
     }
 
     fn remove_address(&mut self, ifindex: u32, address: Address, effects: &mut Effects) {
@@ -369,7 +468,7 @@ impl Mirror {
         }
         let ipv4_left = list.iter().any(|a| a.net.addr().is_ipv4());
         effects.interfaces.insert(ifindex);
-        effects.resolution = true;
+        effects.everything();
         let own = address.net.addr();
         if !self.is_local(own) {
             self.lose(Loss::Address(own), effects);
@@ -383,10 +482,11 @@ impl Mirror {
     pub(crate) fn set_object(&mut self, notice: &ObjectNotice, effects: &mut Effects) {
         if notice.gone {
             self.take_out([notice.id].into());
+            effects.foreign_lost = true;
         } else {
             self.objects.insert(notice.id, notice.object.clone());
         }
-        effects.resolution = true;
+        effects.everything();
     }
 
     /// Takes nexthop objects out, with the routes that use what is gone.
@@ -412,12 +512,17 @@ impl Mirror {
             self.take_out(self.objects.on_link(ifindex));
         }
         self.routes.lose(loss);
-        effects.resolution = true;
+        effects.foreign_lost = true;
+        effects.everything();
         effects.losses.push(loss);
     }
 
     pub(crate) fn link(&self, ifindex: u32) -> Option<&Link> {
         self.links.get(&ifindex)
+    }
+
+    pub(crate) fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
     }
 
     pub(crate) fn usable(&self, ifindex: u32) -> bool {
@@ -459,10 +564,8 @@ impl Mirror {
 
     /// The effects of taking `newer` in place of this mirror.
     pub(crate) fn effects_of(&self, newer: &Self) -> Effects {
-        let mut effects = Effects {
-            resolution: true,
-            ..Effects::default()
-        };
+        let mut effects = Effects::default();
+        effects.everything();
         let numbers: BTreeSet<u32> = self
             .links
             .keys()
@@ -481,66 +584,8 @@ impl Mirror {
         }
         effects
     }
-
-    // ===== Redistribution =====
-
-    /// What `redistribute` may take, with its metric.
-    pub(crate) fn redistributable(&self) -> BTreeMap<(IpNet, Source), u32> {
-        let mut found = BTreeMap::new();
-        for (prefix, foreign) in self.routes.v4.iter().chain(self.routes.v6.iter()) {
-            if let Some(source) = self.source_of(prefix, foreign) {
-                found
-                    .entry((prefix, source))
-                    .or_insert(foreign.route.metric);
-            }
-        }
-        for (&ifindex, addresses) in &self.addresses {
-            if !self.usable(ifindex) {
-                continue;
-            }
-            let subnets = addresses
-                .iter()
-                .map(Address::subnet)
-                .filter(|s| worth_telling(*s));
-            found.extend(subnets.map(|subnet| ((subnet, Source::Connected), 0)));
-        }
-        found
-    }
-
-    fn source_of(&self, prefix: IpNet, foreign: &Foreign) -> Option<Source> {
-        let alive = match &foreign.route.kind {
-            KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
-                let hops = self.hops(&foreign.route);
-                hops.iter().any(|hop| self.usable(hop.ifindex))
-            }
-            KernelKind::Other(_) => false,
-            _ => true,
-        };
-        if !alive || !worth_telling(prefix) {
-            return None;
-        }
-        match foreign.protocol {
-            PROTOCOL_STATIC => Some(Source::Static),
-            PROTOCOL_KERNEL if self.is_subnet(prefix) => None,
-            PROTOCOL_KERNEL | PROTOCOL_BOOT | PROTOCOL_RA | PROTOCOL_DHCP => Some(Source::Kernel),
-            _ => None,
-        }
-    }
-
-    fn is_subnet(&self, prefix: IpNet) -> bool {
-        self.addresses
-            .values()
-            .flatten()
-            .any(|a| a.subnet() == prefix || a.net.trunc() == prefix)
-    }
 }
 
 fn same_address(a: &Address, b: &Address) -> bool {
     (a.net, a.peer) == (b.net, b.peer)
-}
-
-/// Neither host-local, nor link-local, nor multicast.
-fn worth_telling(prefix: IpNet) -> bool {
-    let address = prefix.network();
-    !(address.is_loopback() || is_link_local(address) || address.is_multicast())
 }

@@ -11,14 +11,18 @@
 //! | `route`, `view` | the types both sides share |
 //! | `reconcile`, `class`, `entries` | wanted against present, pure |
 //! | `kernel`, `resolve` | mirror of links, addresses and routes of others; next hops, pure |
+//! | `statics`, `redistribute` | which static routes work; what there is to redistribute, pure |
 //! | `sets`, `objects` | sets of next hops, and the nexthop objects that stand for them, pure |
 //! | `codec`, `nexthop` | netlink messages to bytes and back, pure |
-//! | `netlink`, `task`, `outbox`, `tables` | sockets, and the task that owns all of the above |
+//! | `state`, `tables` | all of the above together, pure |
+//! | `netlink`, `task`, `outbox` | sockets, and the task that owns the rest |
 //!
 //! What holds:
 //! - Routes of others are never written over or deleted. Ours are those with `proto bgp` in the
-//!   table that [`FibOptions::table`] names.
-//! - A next hop resolves through routes of others only, so nothing resolves through itself.
+//!   table that [`FibOptions::table`] names, and those with `proto 196` in tables that there are
+//!   static routes for.
+//! - A next hop resolves through routes of others and static ones, and these are worked out from
+//!   what was asked for, so nothing resolves through itself.
 //! - Nothing the kernel sees depends on hash order.
 //! - One table has one owner: routes with `proto bgp` that nobody applied are deleted.
 //!
@@ -50,9 +54,12 @@ mod object;
 mod objects;
 mod outbox;
 mod reconcile;
+mod redistribute;
 mod resolve;
 mod route;
 mod sets;
+mod state;
+mod statics;
 mod tables;
 mod task;
 #[cfg(test)]
@@ -61,8 +68,9 @@ mod view;
 
 pub use handle::{
     Changes, Event, Family, FibError, FibHandle, FibOptions, Kernel, MAIN_TABLE, OnShutdown,
-    RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, spawn,
+    OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
 pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

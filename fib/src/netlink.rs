@@ -16,10 +16,11 @@ use socket2::{SockFilter, SockRef};
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
-use crate::codec::{self, Body, Dump, Notice};
+use crate::codec::{self, Body, Dump, Notice, Place};
 use crate::handle::FibError;
-use crate::object::ObjectOperation;
+use crate::object::{GroupMember, Object, ObjectOperation, ObjectVerb};
 use crate::reconcile::Operation;
+use crate::resolve::NARROW_WEIGHT;
 
 /// Link, IPv4 and IPv6 addresses, IPv4 and IPv6 routes (`RTNLGRP_*`).
 const GROUPS: [u32; 5] = [1, 5, 9, 7, 11];
@@ -34,8 +35,14 @@ const ANSWER_BUFFER: usize = 2 << 20;
 /// The kernel answers a write before the call that sends it returns; this is for when it
 /// does not.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// More datagrams than the monitoring socket has room for.
+const QUEUE: usize = 1 << 20;
 /// A dump that changes meanwhile is asked for again this often.
 const DUMP_ATTEMPTS: u32 = 5;
+
+/// Behind the numbers of all tables' objects: a pair of numbers for each process, for a moment.
+const PROBE_ID: u32 = 4_000_000_000;
+const PROBES: u32 = 100_000_000;
 
 /// Both sockets, opened but not yet registered with a runtime.
 pub(crate) struct RawSockets {
@@ -178,10 +185,10 @@ impl Requests {
     pub(crate) async fn write(
         &mut self,
         batch: &[Operation<impl Copy + Into<IpNet>>],
-        table: u32,
+        place: Place,
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, |out, operation, sequence| {
-            codec::append_operation(out, operation, table, sequence);
+            codec::append_operation(out, operation, place, sequence);
         })
         .await
     }
@@ -192,6 +199,25 @@ impl Requests {
         batch: &[ObjectOperation],
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, codec::append_object_operation).await
+    }
+
+    /// Whether groups take weights above 256: asked by making one, of an object that drops, and
+    /// deleting it. Where that cannot be made (the loopback is down) the answer is no.
+    pub(crate) async fn takes_wide_weights(&mut self) -> bool {
+        let member = PROBE_ID + std::process::id() % PROBES * 2;
+        let group = member + 1;
+        let one_more = GroupMember {
+            id: member,
+            weight: u32::from(NARROW_WEIGHT) + 1,
+        };
+        let probe = [
+            (member, ObjectVerb::Set(Object::Blackhole)),
+            (group, ObjectVerb::Set(Object::group(vec![one_more]))),
+            // The group goes with it.
+            (member, ObjectVerb::Delete),
+        ];
+        let probe = probe.map(|(id, verb)| ObjectOperation { id, verb });
+        matches!(self.write_objects(&probe).await.as_deref(), Ok([]))
     }
 
     async fn write_all<T>(
@@ -356,6 +382,24 @@ impl Monitor {
             .readable()
             .await
             .map(|mut ready| ready.clear_ready())
+    }
+
+    /// Throws away what is waiting, which a dump must begin with: once the kernel has said
+    /// `ENOBUFS`, it drops notifications without saying so again until its queue was empty
+    /// (`netlink_overrun`). What came before the dump would be old news after it, too. Returns
+    /// whether the queue was seen empty.
+    pub(crate) fn discard(&mut self) -> io::Result<bool> {
+        for _ in 0..QUEUE {
+            self.buffer.clear();
+            match self.socket.get_ref().recv(&mut self.buffer, 0) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Hands over what is waiting, up to `limit` datagrams.

@@ -497,6 +497,13 @@ impl<P: Prefix> Reconciler<P> {
         self.uses = uses;
     }
 
+    /// The lowest metric of our routes of a prefix in the kernel.
+    pub(crate) fn best_metric(&self, prefix: P) -> Option<u32> {
+        let (_, entry) = self.entries.get(self.entries.find(prefix)?)?;
+        let installed = entry.actual.as_slice().first()?;
+        Some(installed.route.metric)
+    }
+
     /// Whether a route in the kernel uses the nexthop object.
     pub(crate) fn uses(&self, object: u32) -> bool {
         self.uses.objects.contains_key(&object)

@@ -41,7 +41,8 @@ pub struct NextHop {
     pub gateway: IpAddr,
     /// The interface, needed for a link-local `gateway` and for `onlink`.
     pub ifindex: Option<u32>,
-    /// Share of the traffic relative to the other members, 1 to 256; others are clamped.
+    /// Share of the traffic relative to the other members, 1 to 65535; scaled to what
+    /// the kernel takes.
     pub weight: u16,
     /// Pretend the gateway is on the link of `ifindex` whatever the addresses say
     /// (`RTNH_F_ONLINK`).
@@ -107,7 +108,9 @@ pub struct KernelHop {
     pub gateway: Option<IpAddr>,
     /// The interface packets leave by.
     pub ifindex: u32,
-    /// 1 to 256.
+    /// 1 to 256; in a group of nexthop objects up to 65535 ([`max_weight`]).
+    ///
+    /// [`max_weight`]: crate::FibHandle::max_weight
     pub weight: u16,
     /// `RTNH_F_ONLINK`.
     pub onlink: bool,
@@ -141,6 +144,8 @@ pub struct Resolution {
     pub connected: bool,
     /// The route that reaches it; `None` when a link-local address or `onlink` needed none.
     pub via: Option<IpNet>,
+    /// Who made that route (`RTPROT_*`); the kernel where there is none.
+    pub protocol: u8,
     /// All hops when the route that reaches it has several; one element otherwise.
     pub multipath: Vec<KernelHop>,
 }

@@ -1,30 +1,90 @@
-//! Both families' reconcilers, and the way from a prefix to the right one.
+//! Both families' reconcilers, of routes of BGP and of static ones, and the way from a prefix to
+//! the right one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hashbrown::HashSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
 use crate::codec::RouteNotice;
 use crate::family::Prefix;
-use crate::handle::{Event, Family, RouteStatus};
-use crate::kernel::{ForeignTables, Loss};
+use crate::handle::{Event, Family, RouteError, RouteStatus};
+use crate::kernel::{ForeignTable, ForeignTables, Loss};
 use crate::object::{ObjectNotice, ObjectOperation, ObjectTable};
 use crate::objects::Objects;
 use crate::reconcile::{Outcome, Reconciler, Seconds};
 use crate::resolve::Resolve;
 use crate::route::Route;
 use crate::sets::Sets;
+use crate::statics::Change;
 
 /// Our routes of both families.
 #[derive(Debug)]
 pub(crate) struct Tables {
+    /// Of BGP.
     pub(crate) v4: Reconciler<Ipv4Net>,
     pub(crate) v6: Reconciler<Ipv6Net>,
-    /// Next hops, for both.
+    /// Static ones, by the number of their table. A table stays once it was used.
+    pub(crate) statics: BTreeMap<u32, StaticTable>,
+    /// Next hops, for all.
     pub(crate) sets: Sets,
+    /// The table that BGP's routes are in.
+    table: u32,
+}
+
+/// Static routes of one table.
+#[derive(Debug)]
+pub(crate) struct StaticTable {
+    pub(crate) v4: Reconciler<Ipv4Net>,
+    pub(crate) v6: Reconciler<Ipv6Net>,
+    /// What is wanted, with its metric.
+    claims: BTreeMap<IpNet, u32>,
+}
+
+impl StaticTable {
+    fn new() -> Self {
+        // The configuration says at once what is still wanted of an earlier run.
+        let mut table = Self {
+            v4: Reconciler::new(false),
+            v6: Reconciler::new(false),
+            claims: BTreeMap::new(),
+        };
+        table.v4.report_all(false);
+        table.v6.report_all(false);
+        table
+    }
+}
+
+/// Does the same with each reconciler.
+macro_rules! each {
+    ($tables:expr, |$reconciler:ident| $action:expr) => {{
+        let $reconciler = &mut $tables.v4;
+        $action;
+        let $reconciler = &mut $tables.v6;
+        $action;
+        for table in $tables.statics.values_mut() {
+            let $reconciler = &mut table.v4;
+            $action;
+            let $reconciler = &mut table.v6;
+            $action;
+        }
+    }};
+}
+
+/// Whether it holds for one of the reconcilers.
+macro_rules! any {
+    ($v4:expr, $v6:expr, $statics:expr, |$reconciler:ident| $test:expr) => {{
+        let test4 = |$reconciler: &Reconciler<Ipv4Net>| $test;
+        let test6 = |$reconciler: &Reconciler<Ipv6Net>| $test;
+        test4($v4)
+            || test6($v6)
+            || $statics
+                .values()
+                .any(|t: &StaticTable| test4(&t.v4) || test6(&t.v6))
+    }};
 }
 
 impl Tables {
@@ -33,7 +93,9 @@ impl Tables {
         Self {
             v4: Reconciler::new(keep_adopted),
             v6: Reconciler::new(keep_adopted),
+            statics: BTreeMap::new(),
             sets: Sets::new(Objects::new(table, keep_adopted), objects),
+            table,
         }
     }
 
@@ -57,12 +119,89 @@ impl Tables {
         self.v6.report_all(yes);
     }
 
+    // ===== static routes =====
+
+    /// Whether static routes of this table are ours.
+    pub(crate) fn owns_statics(&self, table: u32) -> bool {
+        self.statics.contains_key(&table)
+    }
+
+    /// From now on they are. Returns whether that is news.
+    pub(crate) fn own_statics(&mut self, table: u32) -> bool {
+        let news = !self.owns_statics(table);
+        self.statics.entry(table).or_insert_with(StaticTable::new);
+        news
+    }
+
+    /// Wants another static route for a prefix. Where BGP has one of the same metric, the static
+    /// one takes its place; routes of others keep theirs.
+    pub(crate) fn desire_static(
+        &mut self,
+        change: &Change,
+        others: &ForeignTables,
+        now: Seconds,
+        resolver: &impl Resolve,
+    ) {
+        let (prefix, route) = (change.prefix, change.route.as_ref());
+        let Some(statics) = self.statics.get_mut(&change.table) else {
+            return;
+        };
+        let new = route.map(|route| route.metric);
+        let old = match new {
+            Some(metric) => statics.claims.insert(prefix, metric),
+            None => statics.claims.remove(&prefix),
+        };
+        let taken = new.map(|metric| (metric, others.has(prefix, metric)));
+        let sets = &mut self.sets;
+        match prefix {
+            IpNet::V4(prefix) => {
+                desire(&mut statics.v4, prefix, (route, taken), now, sets, resolver)
+            }
+            IpNet::V6(prefix) => {
+                desire(&mut statics.v6, prefix, (route, taken), now, sets, resolver)
+            }
+        }
+        if change.table != self.table || old == new {
+            return;
+        }
+        for (metric, claimed) in [(old, false), (new, true)] {
+            if let Some(metric) = metric {
+                let present = claimed || others.has(prefix, metric);
+                self.bgp_set_foreign(prefix, metric, present, false);
+            }
+        }
+    }
+
+    /// The lowest metric of BGP's routes of a prefix in the kernel.
+    pub(crate) fn best_metric(&self, prefix: IpNet) -> Option<u32> {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.best_metric(prefix),
+            IpNet::V6(prefix) => self.v6.best_metric(prefix),
+        }
+    }
+
+    fn claims(&self, prefix: IpNet, metric: u32) -> bool {
+        let statics = self.statics.get(&self.table);
+        statics.is_some_and(|statics| statics.claims.get(&prefix) == Some(&metric))
+    }
+
+    /// What became of static routes: why some are not in the kernel.
+    pub(crate) fn static_failures(&mut self) -> Vec<(IpNet, RouteError)> {
+        let mut failures = Vec::new();
+        for table in self.statics.values_mut() {
+            failures.extend(table.v4.take_outcomes().into_iter().filter_map(failure));
+            failures.extend(table.v6.take_outcomes().into_iter().filter_map(failure));
+        }
+        failures
+    }
+
+    // ===== next hops =====
+
     /// Resolves everything again.
     pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
         let changed = self.sets.re_resolve(resolver);
         if !changed.is_empty() {
-            self.v4.sets_changed(&changed, &self.sets);
-            self.v6.sets_changed(&changed, &self.sets);
+            each!(self, |r| r.sets_changed(&changed, &self.sets));
         }
     }
 
@@ -74,16 +213,16 @@ impl Tables {
 
     fn lose_objects(&mut self, gone: &BTreeSet<u32>) {
         if !gone.is_empty() {
-            self.v4.lose_objects(gone);
-            self.v6.lose_objects(gone);
+            each!(self, |r| r.lose_objects(gone));
         }
     }
 
     /// The operations on nexthop objects that are due before routes are written.
     pub(crate) fn object_operations(&mut self) -> Vec<ObjectOperation> {
-        let (v4, v6) = (&self.v4, &self.v6);
-        self.sets.objects.collect(|id| v4.uses(id) || v6.uses(id));
-        self.sets.objects.next_operations()
+        let (v4, v6, statics) = (&self.v4, &self.v6, &self.statics);
+        let objects = &mut self.sets.objects;
+        objects.collect(|id| any!(v4, v6, statics, |r| r.uses(id)));
+        objects.next_operations()
     }
 
     /// How an operation on a nexthop object went.
@@ -96,7 +235,9 @@ impl Tables {
         self.lose_objects(&gone);
     }
 
-    /// A route of ours appeared or went.
+    // ===== what the kernel says =====
+
+    /// A route of BGP appeared or went.
     pub(crate) fn own(&mut self, notice: RouteNotice) {
         match notice.prefix {
             IpNet::V4(prefix) => own(&mut self.v4, prefix, notice),
@@ -104,7 +245,42 @@ impl Tables {
         }
     }
 
-    pub(crate) fn set_foreign(&mut self, prefix: IpNet, metric: u32, present: bool, over: bool) {
+    /// A static route of ours appeared or went.
+    pub(crate) fn own_static(&mut self, notice: RouteNotice) {
+        let Some(statics) = self.statics.get_mut(&notice.table) else {
+            return;
+        };
+        match notice.prefix {
+            IpNet::V4(prefix) => own(&mut statics.v4, prefix, notice),
+            IpNet::V6(prefix) => own(&mut statics.v6, prefix, notice),
+        }
+    }
+
+    /// Whether others have a route of this prefix and metric in a table.
+    pub(crate) fn set_foreign(
+        &mut self,
+        table: u32,
+        (prefix, metric): (IpNet, u32),
+        present: bool,
+        over: bool,
+    ) {
+        let statics = self.statics.get_mut(&table);
+        // Of a full table of others only that matters which ours meet.
+        let meets =
+            |statics: &&mut StaticTable| over || statics.claims.get(&prefix) == Some(&metric);
+        if let Some(statics) = statics.filter(meets) {
+            match prefix {
+                IpNet::V4(prefix) => statics.v4.set_foreign(prefix, metric, present, over),
+                IpNet::V6(prefix) => statics.v6.set_foreign(prefix, metric, present, over),
+            }
+        }
+        if table == self.table {
+            let present = present || self.claims(prefix, metric);
+            self.bgp_set_foreign(prefix, metric, present, over);
+        }
+    }
+
+    fn bgp_set_foreign(&mut self, prefix: IpNet, metric: u32, present: bool, over: bool) {
         match prefix {
             IpNet::V4(prefix) => self.v4.set_foreign(prefix, metric, present, over),
             IpNet::V6(prefix) => self.v6.set_foreign(prefix, metric, present, over),
@@ -121,16 +297,17 @@ impl Tables {
         }
         if loss.concerns_v4() {
             self.v4.lose(loss);
+            self.statics.values_mut().for_each(|t| t.v4.lose(loss));
         }
         if loss.concerns_v6() {
             self.v6.lose(loss);
+            self.statics.values_mut().for_each(|t| t.v6.lose(loss));
         }
     }
 
     /// Returns what was known of nexthop objects, for [`abort_dump`](Self::abort_dump).
     pub(crate) fn begin_dump(&mut self) -> ObjectTable {
-        self.v4.begin_dump();
-        self.v6.begin_dump();
+        each!(self, |r| r.begin_dump());
         self.sets.objects.begin_dump()
     }
 
@@ -139,17 +316,32 @@ impl Tables {
         self.sets.objects.restore(objects);
     }
 
-    /// Takes `foreign` as all routes of others in our table.
-    pub(crate) fn restore_foreign(&mut self, foreign: &ForeignTables) {
-        self.v4.restore_foreign(&foreign.v4.keys().collect());
-        self.v6.restore_foreign(&foreign.v6.keys().collect());
+    /// Takes `foreign` as all routes of others in a table.
+    pub(crate) fn restore_foreign(&mut self, table: u32, foreign: &ForeignTables) {
+        if let Some(statics) = self.statics.get_mut(&table) {
+            restore(&mut statics.v4, &foreign.v4, &statics.claims);
+            restore(&mut statics.v6, &foreign.v6, &statics.claims);
+        }
+        if table != self.table {
+            return;
+        }
+        let mut v4: HashSet<(Ipv4Net, u32)> = foreign.v4.keys().collect();
+        let mut v6: HashSet<(Ipv6Net, u32)> = foreign.v6.keys().collect();
+        let claims = self.statics.get(&table).map(|statics| &statics.claims);
+        for (prefix, metric) in claims.into_iter().flatten() {
+            match prefix {
+                IpNet::V4(prefix) => drop(v4.insert((*prefix, *metric))),
+                IpNet::V6(prefix) => drop(v6.insert((*prefix, *metric))),
+            }
+        }
+        self.v4.restore_foreign(&v4);
+        self.v6.restore_foreign(&v6);
     }
 
     /// The dump is complete: what it did not show is gone.
     pub(crate) fn end_dump(&mut self) {
         self.sets.objects.end_dump();
-        self.v4.end_dump();
-        self.v6.end_dump();
+        each!(self, |r| r.end_dump());
     }
 
     pub(crate) fn sweep_stale(&mut self) {
@@ -159,8 +351,7 @@ impl Tables {
     }
 
     pub(crate) fn withdraw_all(&mut self) {
-        self.v4.withdraw_all(&mut self.sets);
-        self.v6.withdraw_all(&mut self.sets);
+        each!(self, |r| r.withdraw_all(&mut self.sets));
         self.sets.objects.sweep();
     }
 
@@ -170,19 +361,20 @@ impl Tables {
         if sets {
             self.re_resolve(resolver);
         }
-        let v4 = self.v4.retry();
-        self.v6.retry() || v4 || sets
+        let mut any = sets;
+        each!(self, |r| any |= r.retry());
+        any
     }
 
     pub(crate) fn has_refused(&self) -> bool {
-        self.v4.has_refused() || self.v6.has_refused() || self.sets.has_refused()
+        any!(&self.v4, &self.v6, self.statics, |r| r.has_refused()) || self.sets.has_refused()
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        let used = |id| self.v4.uses(id) || self.v6.uses(id);
+        let (v4, v6, statics) = (&self.v4, &self.v6, &self.statics);
+        let used = |id| any!(v4, v6, statics, |r| r.uses(id));
         let objects = &self.sets.objects;
-        self.v4.is_settled()
-            && self.v6.is_settled()
+        !any!(v4, v6, statics, |r| !r.is_settled())
             && objects.is_settled()
             && !objects.has_idle(used)
     }
@@ -201,6 +393,47 @@ impl Tables {
             Family::V4 => status(&self.v4, &self.sets, epoch),
             Family::V6 => status(&self.v6, &self.sets, epoch),
         }
+    }
+
+    /// Every static route of a family in BGP's table, in no order.
+    pub(crate) fn static_status(&self, family: Family, epoch: Instant) -> Vec<RouteStatus> {
+        let Some(statics) = self.statics.get(&self.table) else {
+            return Vec::new();
+        };
+        match family {
+            Family::V4 => status(&statics.v4, &self.sets, epoch),
+            Family::V6 => status(&statics.v6, &self.sets, epoch),
+        }
+    }
+}
+
+fn desire<P: Prefix>(
+    statics: &mut Reconciler<P>,
+    prefix: P,
+    (route, taken): (Option<&Arc<Route>>, Option<(u32, bool)>),
+    now: Seconds,
+    sets: &mut Sets,
+    resolver: &impl Resolve,
+) {
+    statics.desire(prefix, route, now, sets, resolver);
+    if let Some((metric, taken)) = taken {
+        statics.set_foreign(prefix, metric, taken, false);
+    }
+}
+
+fn restore<P: Prefix>(
+    statics: &mut Reconciler<P>,
+    foreign: &ForeignTable<P>,
+    claims: &BTreeMap<IpNet, u32>,
+) {
+    let claimed = |(prefix, metric): &(P, u32)| claims.get(&(*prefix).into()) == Some(metric);
+    statics.restore_foreign(&foreign.keys().filter(claimed).collect());
+}
+
+fn failure<P: Prefix>(outcome: Outcome<P>) -> Option<(IpNet, RouteError)> {
+    match outcome {
+        Outcome::Failed(prefix, error) => Some((prefix.into(), error)),
+        Outcome::Installed(_) | Outcome::Removed(_) => None,
     }
 }
 

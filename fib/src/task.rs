@@ -23,20 +23,21 @@ use nix::errno::Errno;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::codec::{Dump, Notice, PROTOCOL_BGP, RouteNotice};
+use crate::codec::{Dump, PROTOCOL_BGP, PROTOCOL_STATIC, Place};
 use crate::family::Prefix;
 use crate::handle::{
-    Changes, Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale,
-    Statistics, TrackKey,
+    Channels, Command, Event, FibError, FibOptions, Kernel, OnShutdown, Source, Stale, Statistics,
+    TrackKey,
 };
-use crate::kernel::{Effects, ForeignTables, Mirror};
+use crate::kernel::Touched;
 use crate::netlink::{self, Heard, Monitor, RequestError, Requests};
-use crate::object::ObjectTable;
 use crate::outbox::Outbox;
 use crate::reconcile::{Reconciler, Seconds};
-use crate::resolve::{Always, ByMirror, Resolve};
+use crate::redistribute::{Offer, Offers};
+use crate::resolve::{NARROW_WEIGHT, WIDE_WEIGHT};
 use crate::route::Resolution;
 use crate::sets::Sets;
+use crate::state::State;
 use crate::tables::Tables;
 use crate::view::KernelView;
 
@@ -55,35 +56,16 @@ const RESYNC_PAUSE: Duration = Duration::from_millis(100);
 struct Io {
     requests: Requests,
     monitor: Monitor,
-    /// The kernel has nexthop objects.
+    /// The kernel has nexthop objects, and they are to be used.
     objects: bool,
+    /// The largest weight that the kernel takes.
+    max_weight: u16,
 }
 
 /// A next hop someone follows.
 struct Tracked {
     users: u32,
     resolution: Option<Arc<Resolution>>,
-}
-
-/// Our routes, and the part of the kernel's state they depend on. Apart from the sockets, so
-/// that a dump may fill it while they are in use.
-struct State {
-    table: u32,
-    resolve_table: u32,
-    via_default: bool,
-    kernel: Kernel,
-    mirror: Mirror,
-    /// Routes of others in our table, when next hops are resolved in another one.
-    neighbours: ForeignTables,
-    tables: Tables,
-    effects: Effects,
-}
-
-/// What was known before a dump.
-struct Before {
-    objects: ObjectTable,
-    mirror: Mirror,
-    neighbours: ForeignTables,
 }
 
 struct Task {
@@ -98,7 +80,7 @@ struct Task {
     /// Whether routes that were installed or removed are reported.
     report: Arc<AtomicBool>,
     tracked: BTreeMap<TrackKey, Tracked>,
-    redistributed: BTreeMap<(IpNet, Source), u32>,
+    redistributed: Offers,
     waiting: Vec<oneshot::Sender<()>>,
     started: Instant,
     timers: Timers,
@@ -125,16 +107,19 @@ enum Wake {
     Orphaned,
 }
 
-/// Opens the sockets, reads the kernel's state and starts the task.
+/// Opens the sockets, reads the kernel's state and starts the task. Returns the largest weight
+/// that the kernel takes.
 ///
 /// With a kernel the task has a thread and a runtime of its own: it spends most of its time in
-/// system calls, and a busy runtime must not make a lost next hop wait for its turn.
-pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(), FibError> {
+/// system calls, and a busy runtime must not make a lost next hop wait for its turn. Nor must
+/// sessions wait with their KEEPALIVEs when others write more routes than can be listened to.
+pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<u16, FibError> {
     if options.kernel == Kernel::Off {
         let mut task = Task::new(&options, channels, None);
         task.first_dump().await?;
+        let max_weight = task.state.max_weight;
         tokio::spawn(task.run());
-        return Ok(());
+        return Ok(max_weight);
     }
     let (ready, started) = oneshot::channel();
     let thread = std::thread::Builder::new().name("fib".to_owned());
@@ -150,7 +135,7 @@ pub(crate) async fn start(options: FibOptions, channels: Channels) -> Result<(),
 fn run_here(
     options: &FibOptions,
     channels: Channels,
-    ready: oneshot::Sender<Result<(), FibError>>,
+    ready: oneshot::Sender<Result<u16, FibError>>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -172,7 +157,7 @@ fn run_here(
         };
         match begun.await {
             Ok(task) => {
-                let _ = ready.send(Ok(()));
+                let _ = ready.send(Ok(task.state.max_weight));
                 task.run().await;
             }
             Err(error) => drop(ready.send(Err(error))),
@@ -187,173 +172,16 @@ async fn connect(options: &FibOptions) -> Result<Io, FibError> {
         what: "register the sockets",
         source,
     })?;
-    Ok(Io {
+    let mut io = Io {
         requests,
         monitor,
-        objects,
-    })
-}
-
-// ===== impl State =====
-
-impl State {
-    /// Takes in one notification.
-    fn hear(&mut self, notice: Notice) {
-        let vanished = matches!(&notice, Notice::Nexthop(object) if object.gone);
-        match notice {
-            Notice::Route(route) => self.hear_route(route),
-            Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
-                self.tables.object(&object)
-            }
-            notice => self.mirror.update(&notice, &mut self.effects),
-        }
-        // At once, since the next notification may be about a route that came after the loss.
-        let losses = std::mem::take(&mut self.effects.losses);
-        for &loss in &losses {
-            self.tables.lose(loss);
-            self.neighbours.lose(loss);
-        }
-        // Of others' routes that went with it the kernel says as little.
-        if !losses.is_empty() || vanished {
-            self.restore_foreign();
-        }
+        objects: objects && options.objects,
+        max_weight: NARROW_WEIGHT,
+    };
+    if io.objects && io.requests.takes_wide_weights().await {
+        io.max_weight = WIDE_WEIGHT;
     }
-
-    fn hear_route(&mut self, notice: RouteNotice) {
-        let ours = notice.protocol == PROTOCOL_BGP;
-        let (prefix, metric) = (notice.prefix, notice.route.metric);
-        if !ours && notice.table == self.resolve_table {
-            self.mirror.routes.update(&notice);
-            self.effects.resolution = true;
-        }
-        if notice.table != self.table {
-            return;
-        }
-        if !ours && self.table != self.resolve_table {
-            self.neighbours.update(&notice);
-        }
-        let over = notice.replaced && !notice.gone;
-        if !ours {
-            let present = self.others_here().has(prefix, metric);
-            self.tables.set_foreign(prefix, metric, present, over);
-            return;
-        }
-        if over && self.others_here().has(prefix, metric) {
-            self.others_here().overwritten(prefix, metric);
-            self.effects.resolution = true;
-            self.tables.set_foreign(prefix, metric, false, false);
-        }
-        self.tables.own(notice);
-    }
-
-    /// Routes of others in the table we write to.
-    fn others_here(&mut self) -> &mut ForeignTables {
-        if self.table == self.resolve_table {
-            &mut self.mirror.routes
-        } else {
-            &mut self.neighbours
-        }
-    }
-
-    /// A full dump is about to begin. Returns what was known before.
-    fn begin_dump(&mut self) -> Before {
-        Before {
-            objects: self.tables.begin_dump(),
-            mirror: std::mem::take(&mut self.mirror),
-            neighbours: std::mem::take(&mut self.neighbours),
-        }
-    }
-
-    /// The dump is complete; `old` is what was known before.
-    fn end_dump(&mut self, old: &Mirror) {
-        self.effects = old.effects_of(&self.mirror);
-        self.restore_foreign();
-        self.tables.end_dump();
-    }
-
-    /// The dump broke off. Half a picture is worse than an old one.
-    fn abort_dump(&mut self, old: Before) {
-        self.tables.abort_dump(old.objects);
-        self.mirror = old.mirror;
-        self.neighbours = old.neighbours;
-        self.restore_foreign();
-    }
-
-    fn restore_foreign(&mut self) {
-        let others = match self.table == self.resolve_table {
-            true => &self.mirror.routes,
-            false => &self.neighbours,
-        };
-        self.tables.restore_foreign(others);
-    }
-
-    /// One message of a dump.
-    fn hear_dump(&mut self, notice: Notice) {
-        match notice {
-            Notice::Nexthop(object) if self.tables.sets.objects.is_ours(object.id) => {
-                self.tables.object(&object)
-            }
-            Notice::Route(route) if route.protocol == PROTOCOL_BGP => {
-                if route.table == self.table {
-                    self.tables.own(route);
-                }
-            }
-            Notice::Route(route) => {
-                if route.table == self.resolve_table {
-                    self.mirror.routes.update(&route);
-                } else if route.table == self.table {
-                    self.neighbours.update(&route);
-                }
-            }
-            notice => self.mirror.update(&notice, &mut Effects::default()),
-        }
-    }
-
-    fn resolve(&self, key: TrackKey) -> Option<Arc<Resolution>> {
-        let resolver = ByMirror {
-            mirror: &self.mirror,
-            via_default: self.via_default,
-        };
-        let found = match self.kernel {
-            Kernel::On => resolver.resolve(key, false),
-            Kernel::Off => Always.resolve(key, false),
-        };
-        found.map(Arc::new)
-    }
-
-    fn apply(&mut self, changes: Changes, now: Seconds) {
-        let resolver = ByMirror {
-            mirror: &self.mirror,
-            via_default: self.via_default,
-        };
-        for (prefix, route) in changes {
-            match self.kernel {
-                Kernel::On => self.tables.desire(prefix, route.as_ref(), now, &resolver),
-                Kernel::Off => self.tables.desire(prefix, route.as_ref(), now, &Always),
-            }
-        }
-    }
-
-    fn re_resolve(&mut self) {
-        if self.kernel == Kernel::On {
-            let resolver = ByMirror {
-                mirror: &self.mirror,
-                via_default: self.via_default,
-            };
-            self.tables.re_resolve(&resolver);
-        }
-    }
-
-    /// Tries again what the kernel refused.
-    fn retry(&mut self) {
-        if self.kernel == Kernel::On {
-            let resolver = ByMirror {
-                mirror: &self.mirror,
-                via_default: self.via_default,
-            };
-            self.tables.retry(&resolver);
-        }
-    }
+    Ok(io)
 }
 
 // ===== impl Task =====
@@ -362,18 +190,14 @@ impl Task {
     fn new(options: &FibOptions, channels: Channels, io: Option<Io>) -> Self {
         let now = Instant::now();
         let keep = options.stale != Stale::Sweep;
-        let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
+        let objects = io.as_ref().is_some_and(|io| io.objects);
+        let max_weight = io.as_ref().map_or(WIDE_WEIGHT, |io| io.max_weight);
         Self {
-            state: State {
-                table: options.table,
-                resolve_table: options.resolve_table,
-                via_default: options.resolve_via_default,
-                kernel: options.kernel,
-                mirror: Mirror::default(),
-                neighbours: ForeignTables::default(),
-                tables: Tables::new(options.table, keep, objects),
-                effects: Effects::default(),
-            },
+            state: State::new(
+                options,
+                Tables::new(options.table, keep, objects),
+                max_weight,
+            ),
             io,
             commands: channels.commands,
             outbox: Outbox::new(channels.events),
@@ -382,7 +206,7 @@ impl Task {
             suspended: channels.suspended,
             report: channels.report,
             tracked: BTreeMap::new(),
-            redistributed: BTreeMap::new(),
+            redistributed: Offers::new(),
             waiting: Vec::new(),
             started: now,
             timers: Timers {
@@ -465,6 +289,7 @@ impl Task {
     /// One turn of the loop. Returns whether there is more to do right now.
     async fn turn(&mut self) -> bool {
         self.fire_timers().await;
+        self.read_tables().await;
         let more = self.listen();
         self.digest();
         // What is not known must not be written over; the dump is due in an instant.
@@ -475,6 +300,7 @@ impl Task {
         let more = self.listen() || more;
         self.digest();
         self.report();
+        let more = more || self.state.effects.is_pending();
         let settled = self.state.tables.is_settled();
         if settled && !more && self.timers.resync.is_none() {
             for waiting in self.waiting.drain(..) {
@@ -496,9 +322,13 @@ impl Task {
             }
             Command::Track(keys) => keys.into_iter().for_each(|key| self.track(key)),
             Command::Untrack(keys) => keys.into_iter().for_each(|key| self.untrack(key)),
-            Command::ResolveViaDefault(yes) => {
-                self.state.via_default = yes;
-                self.state.effects.resolution = true;
+            Command::ResolveViaDefault(which) => {
+                self.state.via_default = which;
+                self.state.effects.everything();
+            }
+            Command::Resolve(next_hops, answer) => {
+                let found = next_hops.into_iter().map(|key| self.state.resolve(key));
+                let _ = answer.send(found.collect());
             }
             Command::Resume(next_hops) => {
                 self.suspended.send_modify(|all| {
@@ -507,6 +337,17 @@ impl Task {
                     }
                 });
                 self.suspend();
+            }
+            Command::SetStatics(routes) => {
+                let now = self.seconds();
+                self.state.set_statics(routes, now);
+            }
+            Command::FollowTables(tables) => self.state.follow(tables),
+            Command::Statics(answer) => {
+                let _ = answer.send(self.state.static_status(self.started.into_std()));
+            }
+            Command::Others(family, answer) => {
+                let _ = answer.send(self.state.mirror.others(family));
             }
             Command::SweepStale => self.state.tables.sweep_stale(),
             Command::Routes(family, answer) => {
@@ -578,9 +419,17 @@ impl Task {
             return Ok(());
         };
         let state = &mut self.state;
+        let empty = io.monitor.discard().map_err(|source| FibError::Socket {
+            what: "empty the monitoring socket",
+            source,
+        })?;
+        if !empty {
+            // More comes than can be thrown away; what is missed meanwhile is read next time.
+            self.timers.resync = Some(Instant::now() + RETRY.0);
+        }
         let old = state.begin_dump();
         let mut result = Ok(());
-        for (what, dump) in dumps(state.table, state.resolve_table) {
+        for (what, dump) in dumps(state.dumped()) {
             let answer = io
                 .requests
                 .dump(dump, |notice| state.hear_dump(notice))
@@ -595,15 +444,34 @@ impl Task {
             }
         }
         match result {
-            Ok(()) => state.end_dump(&old.mirror),
+            Ok(()) => state.end_dump(&old),
             Err(_) => state.abort_dump(old),
         }
         self.timers.last_resync = Instant::now();
         result
     }
 
+    /// Reads the tables that were not read so far.
+    async fn read_tables(&mut self) {
+        let Some(io) = &mut self.io else { return };
+        let state = &mut self.state;
+        for table in state.take_unread() {
+            for (_, dump) in routes_of(table) {
+                let answer = io.requests.dump(dump, |notice| state.hear_dump(notice));
+                if let Err(error) = answer.await {
+                    tracing::warn!(table, ?error, "cannot read a table; reading all of them");
+                    self.timers.ask_for_resync();
+                }
+            }
+            state.read(table);
+        }
+    }
+
     /// Draws the consequences of what was heard.
     fn digest(&mut self) {
+        self.state.settle_losses();
+        let now = self.seconds();
+        self.state.resolve_statics(now);
         let effects = std::mem::take(&mut self.state.effects);
         if !effects.interfaces.is_empty() {
             self.view.send_replace(Arc::new(self.state.mirror.view()));
@@ -627,8 +495,8 @@ impl Task {
             self.state.re_resolve();
             self.state.retry();
             self.follow();
-            self.redistribute();
         }
+        self.redistribute(effects.touched);
     }
 
     fn follow(&mut self) {
@@ -665,29 +533,49 @@ impl Task {
         }
     }
 
-    fn redistribute(&mut self) {
-        let now = self.state.mirror.redistributable();
-        let old = std::mem::take(&mut self.redistributed);
-        for &(prefix, source) in old.keys().filter(|key| !now.contains_key(*key)) {
-            self.outbox.push(Event::KernelRoute {
-                prefix,
-                source,
-                metric: None,
-            });
+    /// Tells what may be redistributed differently. A table that flaps must not cost a look at
+    /// another that is as large.
+    fn redistribute(&mut self, touched: Touched) {
+        if touched.all {
+            let now = self.state.redistributable();
+            let old = std::mem::take(&mut self.redistributed);
+            for (key, offer) in news(&old, &now) {
+                self.offer(key, offer);
+            }
+            self.redistributed = now;
+            return;
         }
-        for (&(prefix, source), &metric) in &now {
-            if old.get(&(prefix, source)) != Some(&metric) {
-                self.outbox.push(Event::KernelRoute {
-                    prefix,
-                    source,
-                    metric: Some(metric),
-                });
+        for prefix in touched.prefixes {
+            let now = self.state.redistributable_at(prefix);
+            let of_prefix = (prefix, Source::MIN)..=(prefix, Source::MAX);
+            let old: Offers = self
+                .redistributed
+                .range(of_prefix)
+                .map(|(key, offer)| (*key, *offer))
+                .collect();
+            for (key, offer) in news(&old, &now) {
+                match offer {
+                    Some(offer) => drop(self.redistributed.insert(key, offer)),
+                    None => drop(self.redistributed.remove(&key)),
+                }
+                self.offer(key, offer);
             }
         }
-        self.redistributed = now;
+    }
+
+    fn offer(&mut self, (prefix, source): (IpNet, Source), offer: Option<Offer>) {
+        self.outbox.push(Event::KernelRoute {
+            prefix,
+            source,
+            metric: offer.map(|offer| offer.metric),
+            next_hop: offer.and_then(|offer| offer.next_hop),
+        });
     }
 
     fn report(&mut self) {
+        for (prefix, error) in self.state.tables.static_failures() {
+            tracing::warn!(%prefix, %error, "static route not in the kernel");
+        }
         for event in self.state.tables.take_events(self.taken) {
             self.outbox.push(event);
         }
@@ -698,15 +586,28 @@ impl Task {
     async fn write(&mut self) {
         self.write_objects().await;
         let now = self.seconds();
-        let table = self.state.table;
-        let Tables { v4, v6, sets } = &mut self.state.tables;
-        let four = write_batch((v4, sets), self.io.as_mut(), table, now).await;
-        let six = write_batch((v6, sets), self.io.as_mut(), table, now).await;
-        for written in [four, six] {
+        let place = |table, protocol| Place { table, protocol };
+        let bgp = place(self.state.table, PROTOCOL_BGP);
+        let hides = self.state.has_statics();
+        let tables = &mut self.state.tables;
+        let (sets, io) = (&tables.sets, &mut self.io);
+        let mut done = vec![
+            write_batch((&mut tables.v4, sets), io.as_mut(), (bgp, hides), now).await,
+            write_batch((&mut tables.v6, sets), io.as_mut(), (bgp, hides), now).await,
+        ];
+        for (&number, table) in &mut tables.statics {
+            let own = (place(number, PROTOCOL_STATIC), false);
+            done.push(write_batch((&mut table.v4, sets), io.as_mut(), own, now).await);
+            done.push(write_batch((&mut table.v6, sets), io.as_mut(), own, now).await);
+        }
+        for written in done {
             self.statistics.operations += written.operations;
             self.statistics.refused += written.refused;
             if written.lost {
                 self.timers.ask_for_resync();
+            }
+            for prefix in written.prefixes {
+                self.state.bgp_changed(prefix);
             }
         }
     }
@@ -807,19 +708,34 @@ async fn listen(io: Option<&Io>) {
     }
 }
 
-fn dumps(table: u32, resolve_table: u32) -> Vec<(&'static str, Dump)> {
+fn dumps(tables: impl IntoIterator<Item = u32>) -> Vec<(&'static str, Dump)> {
     let mut dumps = vec![
         ("links", Dump::Links),
         ("addresses", Dump::Addresses),
         ("nexthop objects", Dump::Nexthops),
     ];
-    let mut tables = vec![resolve_table, table];
-    tables.dedup();
-    for table in tables {
-        dumps.push(("IPv4 routes", Dump::Routes { ipv6: false, table }));
-        dumps.push(("IPv6 routes", Dump::Routes { ipv6: true, table }));
-    }
+    dumps.extend(tables.into_iter().flat_map(routes_of));
     dumps
+}
+
+fn routes_of(table: u32) -> [(&'static str, Dump); 2] {
+    [
+        ("IPv4 routes", Dump::Routes { ipv6: false, table }),
+        ("IPv6 routes", Dump::Routes { ipv6: true, table }),
+    ]
+}
+
+/// What is in `now` and not the same in `old`, after what is gone.
+fn news<'o>(
+    old: &'o Offers,
+    now: &'o Offers,
+) -> impl Iterator<Item = ((IpNet, Source), Option<Offer>)> + 'o {
+    let gone = old.keys().filter(|key| !now.contains_key(*key));
+    let news = now
+        .iter()
+        .filter(|(key, offer)| old.get(*key) != Some(*offer));
+    gone.map(|key| (*key, None))
+        .chain(news.map(|(key, offer)| (*key, Some(*offer))))
 }
 
 /// How a batch went.
@@ -829,13 +745,15 @@ struct Written {
     refused: u64,
     /// Answers were lost, and the kernel's state has to be read again.
     lost: bool,
+    /// What was written, where that is asked for.
+    prefixes: Vec<IpNet>,
 }
 
-/// Writes one batch of a family.
+/// Writes one batch of a family, and says which prefixes it was if they are to be `listed`.
 async fn write_batch<P: Prefix>(
     (reconciler, sets): (&mut Reconciler<P>, &Sets),
     io: Option<&mut Io>,
-    table: u32,
+    (place, listed): (Place, bool),
     now: Seconds,
 ) -> Written {
     let mut batch = Vec::new();
@@ -844,9 +762,13 @@ async fn write_batch<P: Prefix>(
         operations: batch.len() as u64,
         ..Written::default()
     };
+    if listed {
+        let prefixes = batch.iter().map(|operation| operation.prefix.into());
+        written.prefixes = prefixes.collect();
+    }
     let answer = match io {
         // Without a kernel all goes well.
-        Some(io) if !batch.is_empty() => io.requests.write(&batch, table).await,
+        Some(io) if !batch.is_empty() => io.requests.write(&batch, place).await,
         _ => Ok(Vec::new()),
     };
     let mut failed = match answer {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use holdfast_fib::{
     Event, Family, FibError, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError, RouteKind,
-    Source, TrackKey, spawn,
+    Source, TrackKey, ViaDefault, spawn,
 };
 use support::{Net, drops, event, eventually, gateways, ip, net, set, via};
 use tokio::sync::mpsc::Receiver;
@@ -29,6 +29,7 @@ async fn kernel_route(events: &mut Receiver<Event>, wanted: &str) -> (Source, Op
             prefix,
             source,
             metric,
+            ..
         } if prefix == net(wanted) => Some((source, metric)),
         _ => None,
     })
@@ -280,7 +281,12 @@ async fn next_hops_are_followed() {
     })
     .await;
     while resolution(&mut events, "10.50.0.1").await.is_some() {}
-    fib.resolve_via_default(true).await.unwrap();
+    fib.resolve_via_default(ViaDefault {
+        v4: true,
+        v6: false,
+    })
+    .await
+    .unwrap();
     assert_eq!(
         resolution(&mut events, "10.50.0.1").await.unwrap().via,
         Some(net("0.0.0.0/0"))
@@ -332,6 +338,7 @@ async fn tells_what_may_be_redistributed() {
             prefix,
             source,
             metric,
+            ..
         } = event
         {
             first.push((prefix.to_string(), source, metric));

@@ -381,3 +381,52 @@ async fn a_foreign_route_that_goes_with_its_link_or_object_makes_room_for_ours()
         ns.ip("nexthop replace id 7 via 10.0.1.2 dev e1 proto static");
     }
 }
+
+/// `ip nexthop` of iproute2 6.1 shows the lower octet alone; that a second run has nothing to
+/// write says the rest.
+#[tokio::test]
+async fn weights_of_16_bits_reach_the_kernel_and_are_read_back() {
+    let Some(ns) = Net::with_links("weights", 3) else {
+        return;
+    };
+    let (fib, _events) = ns.fib().await;
+    let hops = [("10.0.1.2", 10_000), ("10.0.2.2", 1), ("10.0.3.2", 500)];
+    let hop = |(gateway, weight)| NextHop {
+        weight,
+        ..NextHop::new(ip(gateway))
+    };
+    let route = Arc::new(Route {
+        metric: 20,
+        kind: RouteKind::Unicast(hops.map(hop).to_vec()),
+        prefsrc: None,
+    });
+    apply(&fib, &prefixes(1), &route).await;
+    let (groups, _) = objects(&ns);
+    let weight = |member: &Value| member["weight"].as_u64().unwrap_or(1);
+    let mut shown: Vec<u64> = groups[0]["group"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(weight)
+        .collect();
+    shown.sort_unstable();
+    let wide = fib.max_weight() == u16::MAX;
+    let low = |weight: u64| (weight - 1) % 256 + 1;
+    let mut expected = match wide {
+        true => vec![low(10_000), 1, low(500)],
+        false => vec![256, 1, 13],
+    };
+    expected.sort_unstable();
+    assert_eq!(shown, expected);
+    let probes = ns.json("nexthop show");
+    let ours = ns.json("nexthop show protocol 186");
+    assert_eq!((probes.len(), ours.len()), (4, 4), "no probe is left");
+    fib.shutdown(OnShutdown::Leave).await.unwrap();
+    let keep = |options: &mut FibOptions| options.stale = Stale::Keep(Duration::from_secs(60));
+    let (fib, _events) = ns.fib_with(keep).await;
+    apply(&fib, &prefixes(1), &route).await;
+    fib.sweep_stale().await.unwrap();
+    assert_eq!(operations(&fib).await, 0);
+    assert_eq!(objects(&ns).0, groups);
+    fib.shutdown(OnShutdown::Withdraw).await.unwrap();
+}

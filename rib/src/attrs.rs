@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use bgp_wire::attribute::code;
 use bgp_wire::{
-    Community, NextHop, Origin, PathAttributes, PeerKind, decode_attribute_block,
-    encode_attribute_block,
+    Community, ExtendedCommunity, NextHop, Origin, PathAttributes, PeerKind,
+    decode_attribute_block, encode_attribute_block,
 };
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 use hashbrown::HashTable;
 
+use crate::bandwidth::link_bandwidth;
 use crate::chunks::Chunks;
 
 /// A pointer to a set of path attributes, held as canonical octets
@@ -60,6 +61,7 @@ mod flag {
     pub(super) const NO_EXPORT_SUBCONFED: u16 = 128;
     pub(super) const CONFEDERATION: u16 = 256;
     pub(super) const AIGP: u16 = 512;
+    pub(super) const LINK_BANDWIDTH: u16 = 1024;
 }
 
 impl Facts {
@@ -81,6 +83,8 @@ impl Facts {
             attributes.as_path.has_confederation_segments(),
         );
         note(flag::AIGP, attributes.aigp.is_some());
+        let bandwidth = link_bandwidth(&attributes.extended_communities);
+        note(flag::LINK_BANDWIDTH, bandwidth.is_some());
         let neighbor = attributes.as_path.first_as();
         note(flag::NEIGHBOR, neighbor.is_some());
         let next_hop = match attributes.next_hop {
@@ -253,6 +257,21 @@ impl AttrRef {
         tlv.first_chunk().copied().map(u64::from_be_bytes)
     }
 
+    fn has_link_bandwidth(&self) -> bool {
+        self.0.facts.flags & flag::LINK_BANDWIDTH != 0
+    }
+
+    /// Octets per second of the first link bandwidth community
+    /// (draft-ietf-idr-link-bandwidth), where it is 1 or more.
+    pub fn link_bandwidth(&self) -> Option<u64> {
+        if !self.has_link_bandwidth() {
+            return None;
+        }
+        let (list, _) = self.attribute(code::EXTENDED_COMMUNITIES)?.as_chunks();
+        let list: Vec<ExtendedCommunity> = list.iter().copied().map(ExtendedCommunity).collect();
+        link_bandwidth(&list)
+    }
+
     /// Number of clusters in CLUSTER_LIST.
     pub fn cluster_len(&self) -> usize {
         self.0.facts.cluster_len.into()
@@ -373,6 +392,8 @@ pub(crate) struct Interner {
     /// How many of the sets have AIGP: mostly none, and then nobody needs to
     /// look into one.
     with_aigp: usize,
+    /// The same of link bandwidth.
+    with_bandwidth: usize,
 }
 
 /// Idle sets that are not worth a sweep.
@@ -385,6 +406,7 @@ impl Interner {
             index: HashTable::new(),
             idle: Vec::new(),
             with_aigp: 0,
+            with_bandwidth: 0,
         }
     }
 
@@ -424,6 +446,7 @@ impl Interner {
         });
         let id = AttrId::new(slot)?;
         self.with_aigp += usize::from(set.has_aigp());
+        self.with_bandwidth += usize::from(set.has_link_bandwidth());
         self.idle.push(id);
         let slots = &self.slots;
         self.index
@@ -438,6 +461,11 @@ impl Interner {
     /// Whether the set has AIGP.
     pub(crate) fn has_aigp(&self, id: AttrId) -> bool {
         self.with_aigp > 0 && self.set(id).is_some_and(AttrRef::has_aigp)
+    }
+
+    /// Whether the set has link bandwidth.
+    pub(crate) fn has_link_bandwidth(&self, id: AttrId) -> bool {
+        self.with_bandwidth > 0 && self.set(id).is_some_and(AttrRef::has_link_bandwidth)
     }
 
     /// The tracked next hop of the paths of peers that use the set.
@@ -491,6 +519,7 @@ impl Interner {
                 continue;
             };
             self.with_aigp -= usize::from(gone.set.has_aigp());
+            self.with_bandwidth -= usize::from(gone.set.has_link_bandwidth());
             let hash = spread(gone.set.0.hash);
             if let Ok(found) = self.index.find_entry(hash, |s| *s == id.slot()) {
                 found.remove();

@@ -12,6 +12,22 @@ pub struct Confederation {
     pub members: BTreeSet<u32>,
 }
 
+/// How paths that are used together share the traffic where they carry link
+/// bandwidth (draft-ietf-idr-link-bandwidth).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LinkBandwidth {
+    /// By link bandwidth where all of them have it, else equally.
+    #[default]
+    WhenAll,
+    /// Equally.
+    Ignore,
+    /// By link bandwidth; those without it are not used where others have it.
+    SkipMissing,
+    /// By link bandwidth; those without it get a hundredth of what the others
+    /// carry together.
+    DefaultWeight,
+}
+
 /// The table's own identity and the knobs of the decision process.
 ///
 /// MED comparison is always deterministic: paths are grouped by neighbouring
@@ -36,6 +52,8 @@ pub struct RibConfig {
     pub as_path_confederation: bool,
     /// Compare AIGP (RFC 7311) before the AS path.
     pub compare_aigp: bool,
+    /// What link bandwidth does.
+    pub link_bandwidth: LinkBandwidth,
     /// Compare MED between different neighbouring ASes too.
     pub always_compare_med: bool,
     /// A missing MED is the worst (4294967295) instead of the best (0).
@@ -89,6 +107,7 @@ impl RibConfig {
             as_path_ignore: false,
             as_path_confederation: false,
             compare_aigp: false,
+            link_bandwidth: LinkBandwidth::WhenAll,
             always_compare_med: false,
             missing_as_worst: false,
             client_to_client_reflection: true,

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use bgp_wire::{NextHop, PathAttributes};
 
 use crate::attrs::AttrRef;
+use crate::bandwidth::Carried;
 
 /// Attribute flags (RFC 4271 section 4.3).
 const TRANSITIVE: u8 = 0x40;
@@ -19,7 +20,29 @@ pub(crate) struct Edit {
     /// The route was learned from a peer, not originated by us.
     pub(crate) learned: bool,
     pub(crate) aigp: Aigp,
+    pub(crate) bandwidth: BandwidthEdit,
     pub(crate) towards: Towards,
+}
+
+/// What becomes of link bandwidth (draft-ietf-idr-link-bandwidth).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BandwidthEdit {
+    /// In place of the path's own, unless it is nothing.
+    pub(crate) carried: Carried,
+    /// The AS that we are to the receiver.
+    pub(crate) asn: u32,
+    /// The receiver reads an integer, not a float.
+    pub(crate) integer: bool,
+}
+
+impl BandwidthEdit {
+    fn finish(self, attributes: &mut PathAttributes) {
+        if self.integer {
+            for community in &mut attributes.extended_communities {
+                *community = community.link_bandwidth_to_integer();
+            }
+        }
+    }
 }
 
 /// What becomes of AIGP (RFC 7311).
@@ -89,6 +112,8 @@ impl Edit {
         let mut attributes = set.decode();
         attributes.next_hop = Some(self.next_hop);
         self.aigp.apply(&mut attributes);
+        let BandwidthEdit { carried, asn, .. } = self.bandwidth;
+        carried.replace(asn, &mut attributes.extended_communities);
         attributes.unknown.retain(|raw| raw.flags & TRANSITIVE != 0);
         if self.learned {
             // Section 9: passed on by one who does not know it.
@@ -149,6 +174,7 @@ impl Edit {
                 prepend,
             } => leave(&mut attributes, (!transparent).then_some(prepend)),
         }
+        self.bandwidth.finish(&mut attributes);
         attributes
     }
 }

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
+use crate::bandwidth::best_route;
 use crate::export::{GroupAnnouncement, GroupBatch, GroupMember};
 use crate::family_rib::{AdjRibIn, FamilyRib};
 use crate::fib::Forwarding;
@@ -375,7 +376,7 @@ impl Told {
         group: &Group,
         slot: u32,
     ) -> Option<Route> {
-        let last = || last_route(shared, rib.table.get(slot)?);
+        let last = || best_route(&rib.table, shared, slot);
         group.told(slot).or_else(last)
     }
 
@@ -403,11 +404,6 @@ impl Told {
             route,
         )
     }
-}
-
-/// The best path, or what was it before the last path was gone.
-fn last_route<P>(shared: &Shared, entry: &crate::table::Entry<P>) -> Option<Route> {
-    entry.best().or(entry.ghost())?.route(shared)
 }
 
 impl<F: RibFamily> FamilyRib<F> {
@@ -477,8 +473,9 @@ impl<F: RibFamily> FamilyRib<F> {
                 continue;
             };
             let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
-            let now = entry.best().and_then(|best| best.route(shared));
-            let now = now.filter(|_| forwarding != Some(Forwarding::Absent));
+            let last = best_route(&self.table, shared, slot);
+            let absent = forwarding == Some(Forwarding::Absent);
+            let now = last.filter(|_| entry.best().is_some() && !absent);
             let nlri = Nlri {
                 path_id: 0,
                 prefix: entry.prefix,
@@ -492,7 +489,7 @@ impl<F: RibFamily> FamilyRib<F> {
             group.let_go(slot);
             let mut told = None;
             let noted = group.take_told(slot);
-            let last = noted.or_else(|| last_route(shared, entry));
+            let last = noted.or(last);
             let interner = &mut shared.interner;
             if group.advertised.contains(slot)
                 && let Some(route) = last

@@ -6,6 +6,7 @@ use bgp_wire::update::Nlri;
 use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef};
+use crate::bandwidth::{Carried, carried};
 use crate::decision::{
     Appended, Candidate, Rules, Step, appended, compare, in_line, joined, parted, removal_is_idle,
     select,
@@ -72,15 +73,18 @@ struct Identity {
     path_id: u32,
     attributes: Option<AttrId>,
     distance: u32,
+    /// Together with the paths used beside it.
+    carried: Carried,
 }
 
 impl Identity {
-    fn of(shared: &Shared, path: &Path) -> Identity {
+    fn of(shared: &Shared, path: &Path, carried: Carried) -> Identity {
         Identity {
             source: path.source(),
             path_id: path.path_id,
             attributes: path.post,
             distance: path.distance(shared),
+            carried,
         }
     }
 
@@ -89,6 +93,7 @@ impl Identity {
             attributes: self.attributes?,
             source: self.source,
             distance: self.distance,
+            carried: self.carried,
         })
     }
 }
@@ -383,7 +388,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(ghost) = self.table.take_ghost(slot) else {
             return;
         };
-        if let Some(told) = ghost.route(shared) {
+        if let Some(told) = ghost.route(shared, Carried::default()) {
             for group in self.groups.iter_mut() {
                 group.note(slot, told, &mut shared.interner);
             }
@@ -545,7 +550,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let entry = self.table.get(slot);
         let best = entry.and_then(|entry| entry.best());
         Before {
-            best: best.map(|best| Identity::of(shared, best)),
+            best: best.map(|best| Identity::of(shared, best, carried(&self.table, shared, slot))),
             multipath: self.multipath(shared, slot),
             accepted: self.is_accepted(slot),
         }
@@ -563,7 +568,9 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         let paths = self.table.paths(slot).map(|(_, path)| path);
         let used = paths.filter(|path| path.multipath() && !path.best());
-        let mut used: Vec<Identity> = used.map(|path| Identity::of(shared, path)).collect();
+        let mut used: Vec<Identity> = used
+            .map(|path| Identity::of(shared, path, Carried::default()))
+            .collect();
         used.sort_unstable_by_key(|path| (path.source, path.path_id));
         used
     }
@@ -733,13 +740,16 @@ impl<F: RibFamily> FamilyRib<F> {
         self.summary.prefixes += usize::from(accepted);
         self.summary.prefixes -= usize::from(before.accepted);
         let multipath = self.multipath(shared, slot);
+        let carried = carried(&self.table, shared, slot);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
         if forwarding && shared.forwarding && (entry.fib.is_some() || entry.reason.is_some()) {
             self.fib_dirty.insert(slot);
         }
-        let new_best = entry.best().map(|best| Identity::of(shared, best)) != before.best;
+        let best = entry.best();
+        let best = best.map(|best| Identity::of(shared, best, carried));
+        let new_best = best != before.best;
         if new_best {
             self.summary.version += 1;
             // The low half: `version` puts the high one back.

@@ -24,7 +24,8 @@ pub struct FibNextHop {
     /// The peer that it was learned from: tells the interface where the next
     /// hop is link-local.
     pub peer: PeerId,
-    /// Share of the traffic, relative to the others; 1 each.
+    /// Share of the traffic relative to the others, 1 to 65535: 1 each, unless
+    /// link bandwidth says otherwise.
     pub weight: u16,
 }
 

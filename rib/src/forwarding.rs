@@ -1,11 +1,14 @@
 //! From changed prefixes to changes of the forwarding table.
 
+use smallvec::SmallVec;
+
 use crate::attrs::AttrId;
+use crate::bandwidth::shares;
 use crate::family_rib::FamilyRib;
 use crate::fib::{FibChange, FibKind, FibNextHop, FibRoute};
 use crate::path::Path;
 use crate::shared::{FibId, Shared};
-use crate::table::RibFamily;
+use crate::table::{RibFamily, Table};
 use crate::view::PathSource;
 
 /// The route of the last prefix with one path: mostly the next one's too.
@@ -98,17 +101,10 @@ impl<F: RibFamily> FamilyRib<F> {
             FibKind::Ibgp
         };
         let metric = best.attributes(shared)?.med().unwrap_or(0);
-        let paths = self.table.paths(slot).map(|(_, path)| path);
-        let mut next_hops: Vec<FibNextHop> = paths
-            .filter(|path| path.best() || path.multipath())
-            .filter_map(|path| fib_next_hop(shared, path))
-            .collect();
-        next_hops.sort_unstable();
-        next_hops.dedup_by(|b, a| same_way(a, b));
         Some(FibRoute {
             kind,
             metric,
-            next_hops,
+            next_hops: next_hops(&self.table, shared, slot),
         })
     }
 
@@ -134,6 +130,55 @@ impl<F: RibFamily> FamilyRib<F> {
             self.fib_dirty = crate::slots::SlotSet::default();
         }
     }
+}
+
+/// The next hops that are used for a prefix, sorted, each with the link
+/// bandwidth of its path. Of several paths with one next hop the one that
+/// promises most counts.
+pub(crate) fn ways<F: RibFamily>(
+    table: &Table<F>,
+    shared: &Shared,
+    slot: u32,
+) -> Vec<(FibNextHop, Option<u64>)> {
+    let way = |path: &Path| {
+        let bandwidth = path.attributes(shared)?.link_bandwidth();
+        Some((fib_next_hop(shared, path)?, bandwidth))
+    };
+    let paths = table.paths(slot).map(|(_, path)| path);
+    let used = paths.filter(|path| path.best() || path.multipath());
+    let mut ways: Vec<(FibNextHop, Option<u64>)> = used.filter_map(way).collect();
+    ways.sort_unstable();
+    ways.dedup_by(|b, a| {
+        let same = same_way(&a.0, &b.0);
+        if same {
+            a.1 = a.1.max(b.1);
+        }
+        same
+    });
+    ways
+}
+
+/// The next hops that are used for a prefix, each with its share.
+fn next_hops<F: RibFamily>(table: &Table<F>, shared: &Shared, slot: u32) -> Vec<FibNextHop> {
+    let ways = ways(table, shared, slot);
+    let bandwidths: SmallVec<[Option<u64>; 16]> = ways.iter().map(|(_, b)| *b).collect();
+    let shares = match ways.len() {
+        0 | 1 => None,
+        _ => shares(&bandwidths, shared.config.link_bandwidth),
+    };
+    let hops = ways.into_iter().map(|(hop, _)| hop);
+    let Some(shares) = shares else {
+        return hops.collect();
+    };
+    let share = |(hop, share): (FibNextHop, Option<u16>)| {
+        let weight = share?;
+        Some(FibNextHop { weight, ..hop })
+    };
+    let mut hops: Vec<FibNextHop> = hops.zip(shares).filter_map(share).collect();
+    if let [only] = hops.as_mut_slice() {
+        only.weight = 1;
+    }
+    hops
 }
 
 fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {

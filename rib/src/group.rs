@@ -60,6 +60,7 @@ pub(crate) struct GroupKey {
     offer: Offer,
     next_hop_unchanged: bool,
     takes_aigp: bool,
+    integer_bandwidth: bool,
     encoding: u32,
     /// The policy's address: one policy is one allocation.
     policy: usize,
@@ -95,6 +96,7 @@ impl GroupKey {
             ipv6: _,
             ebgp_multihop: _,
             aigp: _,
+            integer_bandwidth,
             encoding,
         } = info;
         // Weight and loops are questions of import.
@@ -131,6 +133,7 @@ impl GroupKey {
             offer,
             next_hop_unchanged,
             takes_aigp: info.takes_aigp(),
+            integer_bandwidth: *integer_bandwidth,
             encoding: *encoding,
             policy: Arc::as_ptr(policy).cast::<()>().addr(),
             alone: alone.then_some(id),

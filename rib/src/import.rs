@@ -8,6 +8,7 @@ use bgp_wire::{AsPath, Community, Family, NextHop, PathAttributes, PeerKind};
 use ipnet::IpNet;
 
 use crate::attrs::{AttrId, AttrRef};
+use crate::bandwidth::with_floats;
 use crate::config::RibConfig;
 use crate::peer::{AllowAsIn, PeerId, PeerInfo};
 use crate::policy::{Attributes, RouteContext, Verdict};
@@ -60,6 +61,9 @@ impl Importer {
             // RFC 7311 section 3.3: as if we did not know it. What came is kept,
             // since the session may be allowed to have it later.
             set = set.without_aigp();
+        }
+        if peer.info.integer_bandwidth {
+            set = with_floats(&set);
         }
         let attributes = set.decode();
         let looped = find_loop(&shared.config, &peer.info, family, &attributes);

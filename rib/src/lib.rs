@@ -13,6 +13,7 @@
 )]
 
 mod attrs;
+mod bandwidth;
 mod chunks;
 mod config;
 mod decision;
@@ -44,7 +45,7 @@ mod view;
 mod watch;
 
 pub use attrs::AttrRef;
-pub use config::{Confederation, MaxPaths, RibConfig};
+pub use config::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 pub use decision::{
     Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, in_line, joined,
     parted, removal_is_idle, select, step_before_med,
@@ -53,7 +54,7 @@ pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
 pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};
 pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
-pub use nexthop::{NextHopState, TrackEvent};
+pub use nexthop::{NextHopState, TrackEvent, TrackedNextHop};
 pub use peer::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo};
 pub use plan::Audience;
 pub use policy::{Attributes, DenyReason, Policy, Rewritten, RouteContext, Verdict};

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef, Interner};
+use crate::bandwidth::{Carried, carried};
 use crate::decision::{Candidate, select};
 use crate::export::GroupBatch;
 use crate::exporting::{Portion, Told, finish, group_members};
@@ -149,7 +150,12 @@ fn wanted<F: RibFamily>(
     };
     let prefix: IpNet = entry.prefix.into();
     let mut plan = |path: &Path| {
-        let plan = exporter.plan(&shared.interner, prefix, path.route(shared)?)?;
+        // Of the others nobody knows what is used beside them.
+        let carried = match path.best() {
+            true => carried(table, shared, slot),
+            false => Carried::default(),
+        };
+        let plan = exporter.plan(&shared.interner, prefix, path.route(shared, carried)?)?;
         let key = key_of(path);
         Some(Wanted { key, plan })
     };

@@ -15,6 +15,8 @@ pub enum LocalSource {
     Static,
     /// Redistributed kernel route.
     Kernel,
+    /// Redistributed route of another table of the kernel.
+    Table,
 }
 
 /// The weight of local routes unless policy says otherwise.
@@ -41,9 +43,10 @@ impl LocalRoute {
             attributes: PathAttributes {
                 origin: match source {
                     LocalSource::Network => Origin::Igp,
-                    LocalSource::Connected | LocalSource::Static | LocalSource::Kernel => {
-                        Origin::Incomplete
-                    }
+                    LocalSource::Connected
+                    | LocalSource::Static
+                    | LocalSource::Kernel
+                    | LocalSource::Table => Origin::Incomplete,
                 },
                 next_hop,
                 med: Some(metric),

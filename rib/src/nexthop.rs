@@ -27,6 +27,17 @@ pub struct NextHopState {
     pub connected: bool,
 }
 
+/// A next hop in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackedNextHop {
+    /// Its address.
+    pub addr: IpAddr,
+    /// How it is reached; none where it is not, or is not known yet.
+    pub state: Option<NextHopState>,
+    /// How many paths of each peer have it, ascending by peer.
+    pub users: Vec<(PeerId, usize)>,
+}
+
 /// Who uses a next hop: a peer's paths of a family.
 pub(crate) type User = (Family, PeerId);
 
@@ -40,6 +51,20 @@ struct Node {
     told: bool,
     /// The node is in the list of those to look at.
     queued: bool,
+}
+
+impl Node {
+    fn view(&self) -> TrackedNextHop {
+        let mut users: std::collections::BTreeMap<PeerId, usize> = Default::default();
+        for ((_, peer), count) in &self.users {
+            *users.entry(*peer).or_default() += *count as usize;
+        }
+        TrackedNextHop {
+            addr: self.addr,
+            state: self.state,
+            users: users.into_iter().collect(),
+        }
+    }
 }
 
 /// The next hops in use, counted by user, so that a change has to look at the
@@ -146,6 +171,14 @@ impl Tracker {
         let mut users: Vec<User> = node.users.iter().map(|(user, _)| *user).collect();
         users.sort_unstable();
         Some((id, was, users))
+    }
+
+    /// The next hops that paths use, IPv4 first, by address.
+    pub(crate) fn in_use(&self) -> Vec<TrackedNextHop> {
+        let nodes = self.nodes.iter().filter(|node| !node.users.is_empty());
+        let mut all: Vec<TrackedNextHop> = nodes.map(Node::view).collect();
+        all.sort_unstable_by_key(|next_hop| next_hop.addr);
+        all
     }
 
     /// What the caller does not know yet.

@@ -3,6 +3,7 @@
 use bgp_wire::{Family, PeerKind};
 
 use crate::attrs::{AttrId, AttrRef, Interner};
+use crate::bandwidth::Carried;
 use crate::decision::Candidate;
 use crate::local::LocalSource;
 use crate::peer::PeerId;
@@ -76,7 +77,8 @@ pub(crate) const fn unpack_source(packed: u32) -> PathSource {
         Some(0) => PathSource::Local(LocalSource::Network),
         Some(1) => PathSource::Local(LocalSource::Connected),
         Some(2) => PathSource::Local(LocalSource::Static),
-        Some(_) => PathSource::Local(LocalSource::Kernel),
+        Some(3) => PathSource::Local(LocalSource::Kernel),
+        Some(_) => PathSource::Local(LocalSource::Table),
     }
 }
 
@@ -167,13 +169,13 @@ impl Path {
     }
 
     /// What is left of a best path when it is gone. The distance stands where
-    /// others have their identifier.
+    /// others have their identifier, what it carried where others have the time.
     pub(crate) fn ghost(told: Route) -> Path {
         Path {
             pre: told.attributes,
             post: Some(told.attributes),
             path_id: told.distance,
-            updated: 0,
+            updated: told.carried.bits(),
             packed: pack_source(told.source) | GHOST,
         }
     }
@@ -190,12 +192,17 @@ impl Path {
         }
     }
 
-    /// The path as far as anybody is told of it.
-    pub(crate) fn route(&self, shared: &Shared) -> Option<Route> {
+    /// The path as far as anybody is told of it; `carried` together with others,
+    /// which a ghost knows itself.
+    pub(crate) fn route(&self, shared: &Shared, carried: Carried) -> Option<Route> {
         Some(Route {
             attributes: self.post?,
             source: self.source(),
             distance: self.distance(shared),
+            carried: match self.is_ghost() {
+                true => Carried::from_bits(self.updated),
+                false => carried,
+            },
         })
     }
 

@@ -109,6 +109,8 @@ pub struct PeerInfo {
     /// An external peer is in our AIGP administrative domain: AIGP_SESSION
     /// (RFC 7311 section 3.3). All others are in any case.
     pub aigp: bool,
+    /// The peer writes and reads link bandwidth as an integer, not as a float.
+    pub integer_bandwidth: bool,
     /// What else tells peers apart that cannot read the same messages: a
     /// number of the caller's, equal for those whose sessions negotiated the
     /// same encoding.
@@ -142,6 +144,7 @@ impl PeerInfo {
             ipv6: PeerFamily::PLAIN,
             ebgp_multihop: false,
             aigp: false,
+            integer_bandwidth: false,
             encoding: 0,
         }
     }

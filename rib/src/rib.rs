@@ -13,7 +13,7 @@ use crate::family_rib::FamilyRib;
 use crate::fib::{FibAnswer, FibChange};
 use crate::group::GroupId;
 use crate::local::{LocalRoute, LocalSource};
-use crate::nexthop::{NextHopState, TrackEvent};
+use crate::nexthop::{NextHopState, TrackEvent, TrackedNextHop};
 use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
 use crate::policy::Policy;
@@ -143,6 +143,12 @@ impl Rib {
         for family in Family::ALL {
             with_family!(self, family, rib => rib.decide_all(&mut self.shared));
         }
+    }
+
+    /// The next hops that are tracked since paths use them, IPv4 first, by
+    /// address.
+    pub fn next_hops(&self) -> Vec<TrackedNextHop> {
+        self.shared.tracker.in_use()
     }
 
     /// What export goes by, to be told from what it goes by later.

@@ -13,8 +13,9 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef, Interner};
+use crate::bandwidth::Carried;
 use crate::config::RibConfig;
-use crate::edit::{Aigp, Edit, Towards};
+use crate::edit::{Aigp, BandwidthEdit, Edit, Towards};
 use crate::import::is_link_local;
 use crate::peer::{PeerId, PeerInfo};
 use crate::plan::{Form, Plan};
@@ -46,6 +47,8 @@ pub(crate) struct Route {
     pub(crate) source: PathSource,
     /// [`Path::distance`](crate::path::Path::distance).
     pub(crate) distance: u32,
+    /// What the paths that are used together carry.
+    pub(crate) carried: Carried,
 }
 
 /// Where a route comes from, as far as next hops go.
@@ -86,6 +89,16 @@ struct Prepared {
     exceptions: Vec<(PeerId, Option<usize>)>,
     /// What is told where policy changes nothing.
     unchanged: std::cell::OnceCell<Rc<Plan>>,
+}
+
+/// A route as it is told to all members, but for the next hop.
+struct Base<'a> {
+    set: &'a AttrRef,
+    /// To the next hop, where the route was learned.
+    distance: Option<u32>,
+    /// Told those whose next hop we are; nothing where it is the path's own.
+    carried: Carried,
+    towards: Towards,
 }
 
 struct PreparedForm {
@@ -241,8 +254,12 @@ impl<'a> Exporter<'a> {
         }
         let next_hops = self.next_hops(set.next_hop(), from_info);
         let towards = self.towards(&any.info, from_info);
-        let distance = from_info.map(|_| route.distance);
-        let base = (set, distance, towards);
+        let base = Base {
+            set,
+            distance: from_info.map(|_| route.distance),
+            carried: route.carried.told(self.config.link_bandwidth),
+            towards,
+        };
         let mut prepared = Prepared {
             weight: set.weight(),
             forms: SmallVec::new(),
@@ -251,10 +268,10 @@ impl<'a> Exporter<'a> {
             unchanged: std::cell::OnceCell::new(),
             learned_from: from.clone(),
         };
-        prepared.rest = self.form(&mut prepared.forms, base, next_hops.rest, &any);
+        prepared.rest = self.form(&mut prepared.forms, &base, next_hops.rest, &any);
         for (peer, named) in &next_hops.exceptions {
             let to = self.member(*peer)?;
-            let form = self.form(&mut prepared.forms, base, *named, &to);
+            let form = self.form(&mut prepared.forms, &base, *named, &to);
             prepared.exceptions.push((*peer, form));
         }
         self.leave_out(&mut prepared, set, route.source);
@@ -268,12 +285,11 @@ impl<'a> Exporter<'a> {
         Some(Arc::clone(&self.members.get(at.ok()?)?.1))
     }
 
-    /// The form with this next hop, new if need be. There is a distance to the
-    /// next hop where the route was learned.
+    /// The form with this next hop, new if need be.
     fn form(
         &self,
         forms: &mut SmallVec<[PreparedForm; 1]>,
-        (set, distance, towards): (&AttrRef, Option<u32>, Towards),
+        base: &Base<'_>,
         named: Named,
         to: &Arc<Peer>,
     ) -> Option<usize> {
@@ -288,21 +304,33 @@ impl<'a> Exporter<'a> {
         if let Some(at) = forms.iter().position(same) {
             return Some(at);
         }
-        let aigp = match distance {
+        let aigp = match base.distance {
             _ if !to.info.takes_aigp() => Aigp::Forbidden,
-            Some(distance) if own_next_hop && set.has_aigp() => Aigp::further(distance),
+            Some(distance) if own_next_hop && base.set.has_aigp() => Aigp::further(distance),
             _ => Aigp::Unchanged,
         };
         let edit = Edit {
             next_hop,
-            learned: distance.is_some(),
+            learned: base.distance.is_some(),
             aigp,
-            towards,
+            bandwidth: BandwidthEdit {
+                // What is behind us is what we can take.
+                carried: match own_next_hop {
+                    true => base.carried,
+                    false => Carried::default(),
+                },
+                asn: match to.info.kind {
+                    PeerKind::External => self.config.outer_as(),
+                    PeerKind::Confederation | PeerKind::Internal => self.config.local_as,
+                },
+                integer: to.info.integer_bandwidth,
+            },
+            towards: base.towards,
         };
         forms.push(PreparedForm {
-            set: set.clone(),
+            set: base.set.clone(),
             edit,
-            attributes: Attributes::edited(set.clone(), edit),
+            attributes: Attributes::edited(base.set.clone(), edit),
             own_next_hop,
             to: Arc::clone(to),
         });

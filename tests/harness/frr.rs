@@ -18,6 +18,8 @@ pub(crate) struct Frr {
     directory: PathBuf,
     /// More arguments for bgpd.
     arguments: &'static [&'static str],
+    /// The daemons beside zebra.
+    names: &'static [&'static str],
     /// bgpd first, so that it is dropped before the zebra it talks to.
     daemons: Vec<Process>,
 }
@@ -25,7 +27,16 @@ pub(crate) struct Frr {
 impl Frr {
     /// Starts both daemons and gives them `config` through the shell.
     pub(crate) fn start(topology: &Topology, namespace: &Namespace, config: &str) -> Self {
-        Self::start_with(topology, namespace, config, &[])
+        Self::start_with(topology, namespace, config, (&["bgpd"], &[]))
+    }
+
+    /// With staticd as well, for `ip route` lines.
+    pub(crate) fn start_with_staticd(
+        topology: &Topology,
+        namespace: &Namespace,
+        config: &str,
+    ) -> Self {
+        Self::start_with(topology, namespace, config, (&["bgpd", "staticd"], &[]))
     }
 
     /// A peer that learns routes but leaves its kernel alone, which is quicker.
@@ -34,14 +45,14 @@ impl Frr {
         namespace: &Namespace,
         config: &str,
     ) -> Self {
-        Self::start_with(topology, namespace, config, &["--no_kernel"])
+        Self::start_with(topology, namespace, config, (&["bgpd"], &["--no_kernel"]))
     }
 
     fn start_with(
         topology: &Topology,
         namespace: &Namespace,
         config: &str,
-        arguments: &'static [&'static str],
+        (names, arguments): (&'static [&'static str], &'static [&'static str]),
     ) -> Self {
         let directory = topology.daemon_directory(&format!("frr-{}", namespace.label()));
         std::fs::write(directory.join("frr.conf"), config).expect("the configuration's file");
@@ -50,7 +61,7 @@ impl Frr {
             "service integrated-vtysh-config\n",
         )
         .expect("vtysh.conf");
-        for daemon in ["zebra", "bgpd"] {
+        for daemon in ["zebra", "bgpd", "staticd"] {
             std::fs::write(directory.join(format!("{daemon}.conf")), "")
                 .expect("an empty configuration");
         }
@@ -59,6 +70,7 @@ impl Frr {
             topology: topology.clone(),
             directory,
             arguments,
+            names,
             daemons: Vec::new(),
         };
         frr.launch();
@@ -68,9 +80,23 @@ impl Frr {
     fn launch(&mut self) {
         let zebra = self.daemon("zebra", &[]);
         self.wait_for_socket("zebra");
-        let bgpd = self.daemon("bgpd", self.arguments);
-        self.daemons = vec![bgpd, zebra];
-        self.wait_for_socket("bgpd");
+        let mut daemons = Vec::new();
+        for name in self.names {
+            daemons.push(self.launch_one(name));
+        }
+        daemons.push(zebra);
+        self.daemons = daemons;
+        self.read_config();
+    }
+
+    fn launch_one(&self, name: &str) -> Process {
+        let arguments = if name == "bgpd" { self.arguments } else { &[] };
+        let daemon = self.daemon(name, arguments);
+        self.wait_for_socket(name);
+        daemon
+    }
+
+    fn read_config(&self) {
         let file = self.path("frr.conf");
         let answer = self.run_shell(&["-f", &file]);
         assert_eq!(
@@ -124,6 +150,20 @@ impl Frr {
             text: String::from_utf8_lossy(&output.stdout).into_owned(),
             errors: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Kills bgpd without a goodbye. zebra stays, and keeps the routes in the
+    /// kernel where graceful restart is configured.
+    pub(crate) fn kill_bgpd(&mut self) {
+        self.daemons.remove(0);
+    }
+
+    /// Starts bgpd again after [`Self::kill_bgpd`], on this configuration.
+    pub(crate) fn restart_bgpd(&mut self, config: &str) {
+        std::fs::write(self.config_file(), config).expect("the configuration's file");
+        let bgpd = self.launch_one("bgpd");
+        self.daemons.insert(0, bgpd);
+        self.read_config();
     }
 
     fn bgpd(&mut self) -> &mut Process {

@@ -17,6 +17,8 @@ pub(crate) struct Holdfast {
     directory: PathBuf,
     log: PathBuf,
     extra: Vec<String>,
+    /// Another file than the one that was built.
+    program: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -50,6 +52,7 @@ impl Holdfast {
             directory,
             log,
             extra: Vec::new(),
+            program: None,
             process: None,
         }
     }
@@ -71,7 +74,8 @@ impl Holdfast {
 
     /// Starts the process without waiting for anything.
     pub(crate) fn spawn(&mut self) {
-        let mut command = self.namespace.command(binary("bgpd"));
+        let program = self.program.clone().unwrap_or_else(|| binary("bgpd"));
+        let mut command = self.namespace.command(program);
         command
             .arg("-f")
             .arg(self.config_file())
@@ -85,6 +89,43 @@ impl Holdfast {
     /// The daemon gets these arguments from its next start on.
     pub(crate) fn set_arguments(&mut self, extra: &[String]) {
         self.extra = extra.to_vec();
+    }
+
+    /// As [`Self::start`], from a file of its own that can be replaced.
+    pub(crate) fn start_installed(
+        topology: &Topology,
+        namespace: &Namespace,
+        config: &str,
+    ) -> Self {
+        let mut daemon = Self::prepare(topology, namespace, config);
+        daemon.upgrade();
+        daemon.launch();
+        daemon
+    }
+
+    /// Replaces the program's file as a package does: a new file takes the
+    /// name of the old one, which the running process goes on using.
+    pub(crate) fn upgrade(&mut self) {
+        let program = self.directory.join("bgpd");
+        let fresh = self.directory.join("bgpd.new");
+        std::fs::copy(binary("bgpd"), &fresh).expect("a copy of the program");
+        std::fs::rename(&fresh, &program).expect("the new program");
+        self.program = Some(program);
+    }
+
+    /// Whether the running process is of the file that is installed now.
+    pub(crate) fn runs_installed(&self) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        let inode = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino()));
+        let process = self.process.as_ref().expect("bgpd runs");
+        let running = inode(Path::new(&format!("/proc/{}/exe", process.pid())));
+        let installed = inode(self.program.as_deref().expect("an installed program"));
+        running.expect("a process") == installed.expect("a file")
+    }
+
+    /// Everything it has logged, in all its lives.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// The socket of the API.

@@ -5,9 +5,17 @@ use super::compare::Found;
 /// The lines of two texts that differ after everything volatile was made
 /// equal. A line that only one of them has is met by an empty one.
 pub(crate) fn compare(ours: &str, theirs: &str) -> Vec<Found> {
-    let lines = |text: &str| sorted_paths(text.lines().map(normal).collect());
+    let lines = |text: &str| by_next_hop(sorted_paths(text.lines().map(normal).collect()));
     let (ours, theirs) = (lines(ours), lines(theirs));
     differing_lines(&ours, &theirs)
+}
+
+/// The paths by a next hop in one order: FRR lists the newest first.
+fn by_next_hop(mut lines: Vec<String>) -> Vec<String> {
+    if let Some(at) = lines.iter().position(|line| line == "  Paths:") {
+        lines[at..].sort();
+    }
+    lines
 }
 
 /// Walks along a longest common subsequence.
@@ -67,6 +75,9 @@ const VOLATILE_LINES: &[&str] = &[
     "Next start timer due",
 ];
 
+/// The number of a file that a program has open.
+const DESCRIPTOR: &str = " Client list: bgp(fd ";
+
 /// The line with everything that changes from run to run replaced.
 fn normal(line: &str) -> String {
     let line = dates(&clock_times(line));
@@ -80,6 +91,9 @@ fn normal(line: &str) -> String {
     if let Some((head, tail)) = line.split_once(", best #") {
         let tail = tail.trim_start_matches(|c: char| c.is_ascii_digit());
         return format!("{head}, best #{tail}");
+    }
+    if line.starts_with(DESCRIPTOR) {
+        return format!("{DESCRIPTOR}N)");
     }
     for (start, word) in [
         ("BGP routing table entry", "version "),

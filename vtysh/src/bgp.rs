@@ -12,7 +12,7 @@ use crate::render::{
 use crate::shell::{Error, Line, Out, Result, Shell};
 
 /// The BGP instances that a line is about.
-enum Asked {
+pub(crate) enum Asked {
     /// There is none like that.
     None,
     One(Box<v1::Global>),
@@ -21,7 +21,7 @@ enum Asked {
 }
 
 impl Asked {
-    async fn by(shell: &mut Shell, line: &Line<'_>) -> Result<Self> {
+    pub(crate) async fn by(shell: &mut Shell, line: &Line<'_>) -> Result<Self> {
         if line.word("vrf") == Some("all") {
             let mut all = Vec::new();
             for instance in shell.instances().await? {
@@ -38,11 +38,11 @@ impl Asked {
         Ok(one.map_or(Self::None, |global| Self::One(Box::new(global))))
     }
 
-    fn is_all(&self) -> bool {
+    pub(crate) fn is_all(&self) -> bool {
         matches!(self, Self::All(_))
     }
 
-    fn list(&self) -> &[v1::Global] {
+    pub(crate) fn list(&self) -> &[v1::Global] {
         match self {
             Self::None => &[],
             Self::One(one) => std::slice::from_ref(one),
@@ -73,12 +73,12 @@ fn close_json(out: Out<'_>) -> Result<()> {
 }
 
 /// The heading of an instance among several.
-fn heading(out: Out<'_>, global: &v1::Global) -> Result<()> {
+pub(crate) fn heading(out: Out<'_>, global: &v1::Global) -> Result<()> {
     Ok(writeln!(out, "\nInstance {}:", global.instance)?)
 }
 
 /// The family that a line names, if it names one.
-fn named_family(line: &Line<'_>) -> Option<Family> {
+pub(crate) fn named_family(line: &Line<'_>) -> Option<Family> {
     match line.keyword("afi") {
         Some("ipv4") => Some(Family::V4),
         Some("ipv6") => Some(Family::V6),

@@ -26,9 +26,11 @@ pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         return Ok(());
     };
     let as_json = line.has("json");
+    let protocol = line.keyword("protocol").unwrap_or("all");
     let request = |prefix: &str| v1::ListFibRequest {
         family: family.api() as i32,
         prefix: prefix.to_owned(),
+        protocol: protocol.to_owned(),
     };
     let clock = shell.clock();
     let Some(prefix) = line.word("prefix") else {
@@ -43,14 +45,17 @@ pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         return Ok(writeln!(out, "% Malformed address or prefix: {prefix}")?);
     }
     let mut chunks = shell.client.list_fib(request(prefix)).await?.into_inner();
-    let mut route = None;
+    let mut routes = Vec::new();
     while let Some(chunk) = chunks.message().await? {
-        route = route.or_else(|| chunk.routes.into_iter().next());
+        routes.extend(chunk.routes);
     }
-    match (as_json, &route) {
-        (true, route) => render::fib_entry_json(out, clock, route.as_ref())?,
-        (false, Some(route)) => render::fib_entry(out, clock, route)?,
-        (false, None) => writeln!(out, "% Network not in table")?,
+    if as_json {
+        render::fib_entry_json(out, clock, &routes)?;
+    } else if routes.is_empty() {
+        writeln!(out, "% Network not in table")?;
+    }
+    for route in routes.iter().filter(|_| !as_json) {
+        render::fib_entry(out, clock, route)?;
     }
     Ok(())
 }
@@ -62,6 +67,7 @@ pub(crate) async fn summary(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) ->
     let request = v1::ListFibRequest {
         family: family.api() as i32,
         prefix: String::new(),
+        protocol: "all".to_owned(),
     };
     let mut counts = FibCounts::default();
     let mut chunks = shell.client.list_fib(request).await?.into_inner();

@@ -21,6 +21,7 @@ mod bgp;
 mod commands;
 mod config;
 mod fib;
+mod nexthops;
 mod pipe;
 mod render;
 mod shell;

@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::commands::{self, Command};
 use crate::pipe::{self, Filter};
 use crate::render::Clock;
-use crate::{assist, bgp, config, fib, system};
+use crate::{assist, bgp, config, fib, nexthops, system};
 
 /// Where an answer goes.
 pub(crate) type Out<'a> = &'a mut (dyn Write + Send);
@@ -261,6 +261,8 @@ impl Shell {
             Command::Views => bgp::views(self, out).await?,
             Command::Clear => bgp::clear(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,
+            Command::Tracking => nexthops::tracking(self, &line, out).await?,
+            Command::NextHops => nexthops::known(self, &line, out).await?,
             Command::FibSummary => fib::summary(self, &line, out).await?,
             Command::RunningConfig => system::running_config(self, &line, out).await?,
             Command::StartupConfig => system::startup_config(self, out).await?,

@@ -105,3 +105,20 @@ fn link_bandwidth() {
     let target = ExtendedCommunity::route_target(1, 2).expect("fits");
     assert_eq!(target.as_link_bandwidth(), None);
 }
+
+#[test]
+fn link_bandwidth_as_an_integer_and_back() {
+    let rate = 12_500_000.0;
+    for transitive in [true, false] {
+        let float = ExtendedCommunity::link_bandwidth(65000, rate, transitive);
+        let integer = float.link_bandwidth_to_integer();
+        assert_eq!(integer.0[4..], 12_500_000_u32.to_be_bytes());
+        assert_eq!(integer.0[..4], float.0[..4]);
+        assert_eq!(integer.link_bandwidth_from_integer(), float);
+    }
+    let most = ExtendedCommunity::link_bandwidth(1, f32::MAX, true);
+    assert_eq!(most.link_bandwidth_to_integer().0[4..], [0xff; 4]);
+    let target = ExtendedCommunity::route_target(1, 2).unwrap();
+    assert_eq!(target.link_bandwidth_to_integer(), target);
+    assert_eq!(target.link_bandwidth_from_integer(), target);
+}

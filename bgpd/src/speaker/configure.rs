@@ -1,22 +1,19 @@
 //! Applying a configuration: what differs is done, the rest is left alone.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
 use bgp_wire::{Cease, Family};
 use holdfast_api::v1;
-use holdfast_config::model::{AfConfig, Bgp, Config, RedistributeSource};
-use holdfast_fib::Source;
-use holdfast_rib::{Confederation, LocalRoute, LocalSource, MaxPaths, RibConfig};
-use ipnet::IpNet;
+use holdfast_config::model::{AfConfig, BestpathBandwidth, Bgp, Config, Family as ConfigFamily};
+use holdfast_fib::ViaDefault;
+use holdfast_rib::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 
 use super::SpeakerError;
 use super::core::Core;
 use super::peers::Peer;
 use crate::fsm::{Event, Reset, ResetCause};
 use crate::session::Command;
-use crate::session::status::now_ms;
 
 impl Core {
     /// Takes a configuration that was validated.
@@ -25,11 +22,15 @@ impl Core {
             return;
         }
         let old = std::mem::replace(&mut self.config, config);
-        if old.ip_forwarding != self.config.ip_forwarding
-            || old.ipv6_forwarding != self.config.ipv6_forwarding
-        {
-            self.apply_forwarding();
+        if self.options.kernel {
+            let config = &self.config;
+            self.forwarding
+                .apply([config.ip_forwarding, config.ipv6_forwarding]);
         }
+        let before = via_default(&old);
+        let now = via_default(&self.config);
+        self.via_default = (before != now).then_some(now).or(self.via_default);
+        self.apply_kernel_tables(&old);
         self.apply_instance();
         self.apply_peers();
         let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
@@ -64,120 +65,6 @@ impl Core {
         let of_instance = |bgp: &Bgp| bgp.suppress_fib_pending;
         let asked = self.config.bgp.as_ref().is_some_and(of_instance);
         self.options.kernel && (asked || self.config.suppress_fib_pending)
-    }
-
-    /// The kernel's switches, where the configuration names them.
-    fn apply_forwarding(&self) {
-        if !self.options.kernel {
-            return;
-        }
-        let switches = [
-            ("/proc/sys/net/ipv4/ip_forward", self.config.ip_forwarding),
-            (
-                "/proc/sys/net/ipv6/conf/all/forwarding",
-                self.config.ipv6_forwarding,
-            ),
-        ];
-        for (path, wanted) in switches {
-            let Some(wanted) = wanted else { continue };
-            if let Err(error) = std::fs::write(path, if wanted { "1" } else { "0" }) {
-                tracing::warn!(path, %error, "forwarding not set");
-            }
-        }
-    }
-
-    // ===== routes of our own =====
-
-    /// Brings what is originated to what the configuration asks for and the
-    /// kernel has.
-    pub(super) fn originate(&mut self) {
-        let wanted = self.wanted_routes();
-        let gone: Vec<_> = self
-            .originated
-            .keys()
-            .filter(|key| !wanted.contains_key(key))
-            .copied()
-            .collect();
-        for (prefix, source) in gone {
-            self.rib.withdraw_local(prefix, source);
-        }
-        let now = now_ms() / 1000;
-        for ((prefix, source), metric) in &wanted {
-            if self.originated.get(&(*prefix, *source)) != Some(metric) {
-                let route = LocalRoute::new(*source, None, *metric);
-                self.rib.originate(*prefix, route, now);
-            }
-        }
-        self.originated = wanted;
-    }
-
-    /// The same for what one route of the kernel's may have changed: with a
-    /// full table beside us, every change of it must not cost a look at all.
-    pub(super) fn originate_from(&mut self, prefix: IpNet, source: Source) {
-        let Some(bgp) = &self.config.bgp else {
-            return;
-        };
-        let network = networks(bgp, prefix) && self.network_stands(bgp, prefix);
-        let redistributed = self.redistributed(bgp, prefix, source);
-        let wanted = [
-            (LocalSource::Network, network.then_some(0)),
-            (local_source(source), redistributed),
-        ];
-        for (source, metric) in wanted {
-            let key = (prefix, source);
-            if self.originated.get(&key).copied() == metric {
-                continue;
-            }
-            if let Some(metric) = metric {
-                self.originated.insert(key, metric);
-                let route = LocalRoute::new(source, None, metric);
-                self.rib.originate(prefix, route, now_ms() / 1000);
-            } else {
-                self.originated.remove(&key);
-                self.rib.withdraw_local(prefix, source);
-            }
-        }
-    }
-
-    fn wanted_routes(&self) -> BTreeMap<(IpNet, LocalSource), u32> {
-        let mut wanted = BTreeMap::new();
-        let Some(bgp) = &self.config.bgp else {
-            return wanted;
-        };
-        let v4 = bgp.ipv4_unicast.networks.iter().copied().map(IpNet::V4);
-        let v6 = bgp.ipv6_unicast.networks.iter().copied().map(IpNet::V6);
-        for prefix in v4.chain(v6) {
-            if self.network_stands(bgp, prefix) {
-                wanted.insert((prefix, LocalSource::Network), 0);
-            }
-        }
-        for (prefix, source) in self.kernel_routes.keys() {
-            if let Some(metric) = self.redistributed(bgp, *prefix, *source) {
-                wanted.insert((*prefix, local_source(*source)), metric);
-            }
-        }
-        wanted
-    }
-
-    /// Whether a `network` line takes effect.
-    fn network_stands(&self, bgp: &Bgp, prefix: IpNet) -> bool {
-        !bgp.network_import_check || !self.options.kernel || self.kernel_has(prefix)
-    }
-
-    /// The MED that a route of the kernel's is redistributed with, if it is.
-    fn redistributed(&self, bgp: &Bgp, prefix: IpNet, source: Source) -> Option<u32> {
-        let metric = self.kernel_routes.get(&(prefix, source))?;
-        let configured = match prefix {
-            IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, source),
-            IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, source),
-        };
-        Some(configured?.unwrap_or(*metric))
-    }
-
-    fn kernel_has(&self, prefix: IpNet) -> bool {
-        [Source::Connected, Source::Static, Source::Kernel]
-            .into_iter()
-            .any(|source| self.kernel_routes.contains_key(&(prefix, source)))
     }
 
     // ===== clear =====
@@ -279,6 +166,7 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
         as_path_ignore: bgp.bestpath_as_path_ignore,
         as_path_confederation: bgp.bestpath_as_path_confed,
         compare_aigp: bgp.bestpath_aigp,
+        link_bandwidth: link_bandwidth(bgp.bestpath_bandwidth),
         always_compare_med: bgp.always_compare_med,
         missing_as_worst: bgp.bestpath_med_missing_as_worst,
         client_to_client_reflection: bgp.client_to_client_reflection,
@@ -294,37 +182,27 @@ fn rib_config(bgp: &Bgp, router_id: std::net::Ipv4Addr) -> RibConfig {
     }
 }
 
+fn via_default(config: &Config) -> ViaDefault {
+    ViaDefault {
+        v4: config.resolves_via_default(ConfigFamily::Ipv4Unicast),
+        v6: config.resolves_via_default(ConfigFamily::Ipv6Unicast),
+    }
+}
+
+const fn link_bandwidth(rule: Option<BestpathBandwidth>) -> LinkBandwidth {
+    match rule {
+        None => LinkBandwidth::WhenAll,
+        Some(BestpathBandwidth::Ignore) => LinkBandwidth::Ignore,
+        Some(BestpathBandwidth::SkipMissing) => LinkBandwidth::SkipMissing,
+        Some(BestpathBandwidth::DefaultWeightForMissing) => LinkBandwidth::DefaultWeight,
+    }
+}
+
 const fn max_paths<P: Ord>(af: &AfConfig<P>) -> MaxPaths {
     MaxPaths {
         ebgp: af.maximum_paths,
         ibgp: af.maximum_paths_ibgp,
         equal_cluster_length: af.equal_cluster_length,
-    }
-}
-
-/// Whether there is a `network` line for the prefix.
-fn networks(bgp: &Bgp, prefix: IpNet) -> bool {
-    match prefix {
-        IpNet::V4(prefix) => bgp.ipv4_unicast.networks.contains(&prefix),
-        IpNet::V6(prefix) => bgp.ipv6_unicast.networks.contains(&prefix),
-    }
-}
-
-/// Whether routes of this source are wanted, and the MED they get.
-fn redistribute<P: Ord>(af: &AfConfig<P>, source: Source) -> Option<Option<u32>> {
-    let source = match source {
-        Source::Connected => RedistributeSource::Connected,
-        Source::Static => RedistributeSource::Static,
-        Source::Kernel => RedistributeSource::Kernel,
-    };
-    af.redistribute.get(&source).map(|r| r.metric)
-}
-
-const fn local_source(source: Source) -> LocalSource {
-    match source {
-        Source::Connected => LocalSource::Connected,
-        Source::Static => LocalSource::Static,
-        Source::Kernel => LocalSource::Kernel,
     }
 }
 

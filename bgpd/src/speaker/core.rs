@@ -24,6 +24,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::answers::answer;
 use super::exports::Exports;
+use super::forwarding::Forwarding;
+use super::originate::{KernelTables, Origination};
 use super::peers::{Peer, Policies};
 use super::request::Request;
 use super::restart::Restarting;
@@ -84,9 +86,13 @@ pub(super) struct Core {
     links: Option<Arc<KernelView>>,
     pub(super) watchers: Watchers,
     /// What `redistribute` and `network` may take from the kernel.
-    pub(super) kernel_routes: BTreeMap<(IpNet, fib::Source), u32>,
-    /// What is originated now, with the MED it has.
-    pub(super) originated: BTreeMap<(IpNet, LocalSource), u32>,
+    pub(super) kernel_routes: BTreeMap<(IpNet, fib::Source), Origination>,
+    /// What is originated now, and how.
+    pub(super) originated: BTreeMap<(IpNet, LocalSource), Origination>,
+    /// What the FIB was not told yet of the configuration.
+    pub(super) kernel_tables: KernelTables,
+    /// The host's switches that we turn.
+    pub(super) forwarding: Forwarding,
     /// Interface of link-local next hops, by the peer that sent them.
     pub(super) link_local: HashMap<IpAddr, u32>,
     /// What the FIB was asked to track, as it was asked.
@@ -102,6 +108,11 @@ pub(super) struct Core {
     pub(super) sweep: bool,
     /// Next hops that the FIB was asked to track and has not answered yet.
     pub(super) unanswered: HashSet<IpAddr>,
+    /// When next hops that are tracked last became reached another way.
+    pub(super) next_hop_changed_ms: HashMap<IpAddr, u64>,
+    /// Whether next hops resolve through default routes, where the FIB is to be
+    /// told.
+    pub(super) via_default: Option<fib::ViaDefault>,
     pub(super) in_flight: Option<InFlight>,
     /// Next hops of sessions that ended, which the FIB does without until it
     /// has the routes that follow from that.
@@ -192,6 +203,8 @@ impl Core {
             watchers,
             kernel_routes: BTreeMap::new(),
             originated: BTreeMap::new(),
+            kernel_tables: KernelTables::default(),
+            forwarding: Forwarding::default(),
             link_local: HashMap::new(),
             tracked: HashMap::new(),
             stale: BTreeSet::new(),
@@ -202,6 +215,8 @@ impl Core {
             restart,
             sweep: false,
             unanswered: HashSet::new(),
+            next_hop_changed_ms: HashMap::new(),
+            via_default: None,
             in_flight: None,
             suspended: Vec::new(),
             fib_gone: false,
@@ -301,15 +316,18 @@ impl Core {
                     connected: r.connected,
                 });
                 self.unanswered.remove(&key.address);
+                self.next_hop_changed_ms.insert(key.address, now_ms());
                 self.rib.next_hop_changed(key.address, state);
             }
             fib::Event::KernelRoute {
                 prefix,
                 source,
                 metric,
+                next_hop,
             } => {
-                match metric {
-                    Some(metric) => self.kernel_routes.insert((prefix, source), metric),
+                let origination = |metric| Origination { metric, next_hop };
+                match metric.map(origination) {
+                    Some(known) => self.kernel_routes.insert((prefix, source), known),
                     None => self.kernel_routes.remove(&(prefix, source)),
                 };
                 self.originate_from(prefix, source);
@@ -359,7 +377,10 @@ impl Core {
         if all {
             self.fib_told = Instant::now();
         }
-        if tracking.is_empty() && changes.is_empty() && resume.is_empty() {
+        let via_default = self.via_default.take();
+        let tables = std::mem::take(&mut self.kernel_tables);
+        let idle = tracking.is_empty() && changes.is_empty() && resume.is_empty();
+        if idle && via_default.is_none() && tables.is_empty() {
             self.pump_sweep();
             return;
         }
@@ -375,12 +396,22 @@ impl Core {
                 }
                 TrackEvent::Untrack(address) => {
                     self.unanswered.remove(&address);
+                    self.next_hop_changed_ms.remove(&address);
                     untrack.extend(self.tracked.remove(&address));
                 }
             }
         }
         let fib = self.fib.clone();
         self.in_flight = Some(Box::pin(async move {
+            if let Some(which) = via_default {
+                fib.resolve_via_default(which).await?;
+            }
+            if let Some(statics) = tables.statics {
+                fib.set_statics(statics).await?;
+            }
+            if let Some(followed) = tables.followed {
+                fib.follow_tables(followed).await?;
+            }
             if !track.is_empty() {
                 fib.track(track).await?;
             }
@@ -408,7 +439,7 @@ impl Core {
         self.suspended.push(key);
     }
 
-    fn track_key(&self, address: IpAddr) -> TrackKey {
+    pub(super) fn track_key(&self, address: IpAddr) -> TrackKey {
         TrackKey {
             address,
             ifindex: self.link_local.get(&address).copied(),
@@ -506,6 +537,9 @@ impl Core {
         }
         let mut ends = std::mem::take(&mut self.leaving);
         ends.extend(self.peers.values().map(|p| p.quit(graceful)));
+        if !graceful {
+            self.forwarding.restore();
+        }
         let in_flight = self.in_flight.take();
         let fib = self.fib.clone();
         let end = async {

@@ -22,11 +22,15 @@ mod convert;
 mod core;
 mod edit;
 mod exports;
+mod forwarding;
 mod instances;
 mod listener;
+mod nexthops;
+mod originate;
 mod peers;
 mod request;
 mod restart;
+mod rows;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,6 +49,7 @@ use crate::session::status::now_ms;
 use crate::session::transport;
 use instances::{Directory, Door, Instances, Order};
 use request::{Request, RoutesQuery, Selection};
+use rows::Row;
 
 /// The FRR whose formats are followed.
 pub const FRR_VERSION: &str = "8.4.4";
@@ -163,6 +168,7 @@ pub struct Speaker {
     directory: Directory,
     instance: InstanceName,
     fib: fib::FibHandle,
+    started_ms: u64,
     options: Arc<SpeakerOptions>,
     /// Edits of the configuration take turns.
     editing: Arc<Mutex<()>>,
@@ -211,6 +217,7 @@ impl Speaker {
             directory,
             instance: InstanceName::Default,
             fib,
+            started_ms: now_ms(),
             options: Arc::new(options),
             editing: Arc::default(),
         })
@@ -345,17 +352,17 @@ impl Speaker {
             Family::Ipv4Unicast => fib::Family::V4,
             Family::Ipv6Unicast => fib::Family::V6,
         };
-        let mut rows = self.fib.routes(table).await?;
+        let mut rows = Row::gather(self, table, &request.protocol).await?;
         match wanted {
             Selection::All | Selection::Longer(_) => {}
-            Selection::Prefix(prefix) => rows.retain(|row| row.prefix == prefix),
+            Selection::Prefix(prefix) => rows.retain(|row| row.prefix() == prefix),
             Selection::Longest(address) => {
                 let best = rows
                     .iter()
-                    .map(|row| row.prefix)
+                    .map(Row::prefix)
                     .filter(|prefix| prefix.contains(&address))
                     .max_by_key(IpNet::prefix_len);
-                rows.retain(|row| Some(row.prefix) == best);
+                rows.retain(|row| Some(row.prefix()) == best);
             }
         }
         Ok(FibRoutes {
@@ -450,7 +457,7 @@ impl Routes {
 #[derive(Debug)]
 pub struct FibRoutes {
     speaker: Speaker,
-    rows: std::vec::IntoIter<fib::RouteStatus>,
+    rows: std::vec::IntoIter<Row>,
 }
 
 impl FibRoutes {
@@ -463,14 +470,18 @@ impl FibRoutes {
         if rows.is_empty() {
             return Ok(None);
         }
-        let prefixes = rows.iter().map(|row| row.prefix).collect();
+        let prefixes = rows.iter().map(Row::prefix).collect();
         let meds = self.speaker.ask(|answer| Request::Meds(prefixes, answer));
         let meds = meds.await?;
-        let (view, table) = (self.speaker.fib.view(), self.speaker.options.table);
-        let routes = rows
-            .iter()
-            .zip(meds)
-            .map(|(row, med)| fib_route(row, med, table, &view));
+        let view = self.speaker.fib.view();
+        let (table, started_ms) = (self.speaker.options.table, self.speaker.started_ms);
+        let routes = rows.iter().zip(meds).map(|(row, med)| match row {
+            Row::Bgp { status, selected } => v1::FibRoute {
+                selected: *selected,
+                ..fib_route(status, med, table, &view)
+            },
+            row => row.fib_route(table, started_ms, &view),
+        });
         Ok(Some(v1::FibChunk {
             routes: routes.collect(),
         }))
@@ -561,6 +572,8 @@ fn fib_route(row: &fib::RouteStatus, med: u32, table: u32, view: &fib::KernelVie
         since_ms: now_ms().saturating_sub(ago),
         next_hops: fib_next_hops(row, view),
         nexthop_group: row.object.unwrap_or(0),
+        protocol: "bgp".to_owned(),
+        ..v1::FibRoute::default()
     }
 }
 
@@ -578,6 +591,7 @@ fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibN
             interface: name(hop.ifindex),
             active: true,
             weight: hop.weight.into(),
+            onlink: hop.onlink,
         });
         return hops.collect();
     }
@@ -591,6 +605,7 @@ fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibN
                 interface: hop.ifindex.map(name).unwrap_or_default(),
                 active: false,
                 weight: hop.weight.into(),
+                onlink: hop.onlink,
             })
             .collect(),
         _ => Vec::new(),

@@ -526,6 +526,7 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
     info.ebgp_multihop =
         settings.ebgp_multihop.is_some_and(|hops| hops > 1) || settings.disable_connected_check;
     info.aigp = settings.aigp;
+    info.integer_bandwidth = settings.disable_link_bw_encoding_ieee;
     info
 }
 

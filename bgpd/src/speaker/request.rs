@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::SpeakerError;
 use super::convert::{self, Shown};
 use super::core::{Answer, Core};
+use super::nexthops::KnownNextHop;
 use super::peers::Peer;
 
 /// Prefixes in one page.
@@ -31,6 +32,8 @@ pub(super) enum Request {
     Routes(RoutesQuery, Answer<RoutesPage>),
     /// MEDs of the best paths of these prefixes, 0 where there is none.
     Meds(Vec<IpNet>, oneshot::Sender<Vec<u32>>),
+    /// Next hops and neighbors, as the core knows them; or one.
+    NextHops(Option<IpAddr>, oneshot::Sender<Vec<KnownNextHop>>),
     /// Validated already, with the instance's own part as `bgp`.
     Apply(Box<Config>, oneshot::Sender<()>),
     Clear(v1::ClearRequest, Answer<u32>),
@@ -117,6 +120,7 @@ impl Core {
             Request::Peers(address, answer) => drop(answer.send(self.list_peers(address))),
             Request::Routes(query, answer) => drop(answer.send(self.routes(&query))),
             Request::Meds(prefixes, answer) => drop(answer.send(self.meds(&prefixes))),
+            Request::NextHops(address, answer) => drop(answer.send(self.next_hops(address))),
             Request::Apply(config, answer) => {
                 self.configure(*config);
                 let _ = answer.send(());

@@ -45,6 +45,8 @@ impl Restarting {
                 }));
             }
         }
+        // Nexthop objects without routes serve nobody.
+        fib.sweep_stale().await?;
         Ok(None)
     }
 

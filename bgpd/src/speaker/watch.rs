@@ -232,7 +232,8 @@ impl Core {
                     ..v1::FibNextHop::default()
                 })
                 .collect(),
-            nexthop_group: 0,
+            protocol: "bgp".to_owned(),
+            ..v1::FibRoute::default()
         }
     }
 

@@ -239,6 +239,7 @@ async fn clients_that_leave_or_stand_still_hold_nobody_up() {
     let request = v1::ListFibRequest {
         family: v1::Family::Ipv4Unicast.into(),
         prefix: String::new(),
+        protocol: String::new(),
     };
     let mut fib = reading.list_fib(request).await.unwrap().into_inner();
     while let Some(chunk) = soon("a chunk", fib.message()).await.unwrap() {

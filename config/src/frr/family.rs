@@ -63,17 +63,15 @@ fn networks<P: Prefix>() -> [Row; 2] {
 
 fn redistribution<P: Prefix>() -> Row {
     Row::new(
-        "redistribute <kernel|connected|static>$source [metric (0-4294967295)$metric]",
-        "no redistribute <kernel|connected|static>$source [metric (0-4294967295)]",
+        "redistribute <<kernel|connected|static>$source|table (1-65535)$table_value> \
+         [metric (0-4294967295)$metric]",
+        "no redistribute <<kernel|connected|static>$source|table (1-65535)$table_value> \
+         [metric (0-4294967295)]",
         Apply::Bgp(redistribute::<P>),
         Print::Bgp(|bgp, _| {
             let lines = P::af(bgp).redistribute.iter().map(|(source, options)| {
                 let metric = options.metric.map(|metric| format!(" metric {metric}"));
-                format!(
-                    "redistribute {}{}",
-                    source.as_str(),
-                    metric.unwrap_or_default()
-                )
+                format!("redistribute {source}{}", metric.unwrap_or_default())
             });
             lines.collect()
         }),
@@ -283,9 +281,11 @@ fn foreign_network<P: Prefix>(_: &mut Bgp, _: &Args<'_>) -> Done {
 
 fn redistribute<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     let name = args.found.text("source");
-    let source = RedistributeSource::ALL
+    let named = RedistributeSource::ALL
         .into_iter()
         .find(|source| Some(source.as_str()) == name);
+    let table = args.number("table_value").map(RedistributeSource::Table);
+    let source = named.or(table);
     let Some(source) = source else {
         return Ok(());
     };

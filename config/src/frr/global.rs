@@ -97,6 +97,34 @@ pub(super) const ROWS: &[Row] = &[
         Print::Config(|config| each(&config.ipv6_forwarding, |on| switch(*on, "ipv6 forwarding"))),
     ),
     Row::new(
+        "ip nht resolve-via-default",
+        "no ip nht resolve-via-default",
+        Apply::Config(|config, args| {
+            let usual = config.defaults().resolve_via_default;
+            config.ip_nht_resolve_via_default = Some(args.on).filter(|on| *on != usual);
+            Ok(())
+        }),
+        Print::Config(|config| {
+            each(&config.ip_nht_resolve_via_default, |on| {
+                switch(*on, "ip nht resolve-via-default")
+            })
+        }),
+    ),
+    Row::new(
+        "ipv6 nht resolve-via-default",
+        "no ipv6 nht resolve-via-default",
+        Apply::Config(|config, args| {
+            let usual = config.defaults().resolve_via_default;
+            config.ipv6_nht_resolve_via_default = Some(args.on).filter(|on| *on != usual);
+            Ok(())
+        }),
+        Print::Config(|config| {
+            each(&config.ipv6_nht_resolve_via_default, |on| {
+                switch(*on, "ipv6 nht resolve-via-default")
+            })
+        }),
+    ),
+    Row::new(
         "service integrated-vtysh-config",
         "no service integrated-vtysh-config",
         Apply::Config(|config, args| {

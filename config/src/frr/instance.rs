@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::{
-    Bgp, DEFAULT_LOCAL_PREFERENCE, DEFAULT_RESTART_TIME_SECS, DEFAULT_STALEPATH_TIME_SECS,
-    Defaults, Family, Timers,
+    BestpathBandwidth, Bgp, DEFAULT_LOCAL_PREFERENCE, DEFAULT_RESTART_TIME_SECS,
+    DEFAULT_STALEPATH_TIME_SECS, Defaults, Family, Timers,
 };
 use crate::normal::keep_activation;
 
@@ -209,6 +209,22 @@ pub(super) const ROWS: &[Row] = &[
         "bgp bestpath peer-type multipath-relax",
         "no bgp bestpath peer-type multipath-relax",
         bestpath_peer_type_multipath_relax
+    ),
+    Row::new(
+        "bgp bestpath bandwidth <ignore|skip-missing|default-weight-for-missing>$rule",
+        "no bgp bestpath bandwidth [<ignore|skip-missing|default-weight-for-missing>]",
+        Apply::Bgp(|bgp, args| {
+            let word = args.text("rule");
+            let mut all = BestpathBandwidth::ALL.into_iter();
+            let rule = all.find(|rule| Some(rule.as_str()) == word.as_deref());
+            bgp.bestpath_bandwidth = args.when_on(rule);
+            Ok(())
+        }),
+        Print::Bgp(|bgp, _| {
+            said(bgp.bestpath_bandwidth, |rule| {
+                format!("bgp bestpath bandwidth {}", rule.as_str())
+            })
+        }),
     ),
     flag!("bgp bestpath aigp", "no bgp bestpath aigp", bestpath_aigp),
     flag!(

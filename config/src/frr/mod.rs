@@ -7,6 +7,7 @@
 //! | file | lines |
 //! | --- | --- |
 //! | `global` | outside of blocks |
+//! | `statics` | `ip route` and `ipv6 route` |
 //! | `instance` | `bgp ...` and `timers bgp` |
 //! | `membership` | what makes and removes neighbors and peer groups |
 //! | `peer` | settings of neighbors and groups |
@@ -24,6 +25,7 @@ mod peer;
 mod print;
 mod row;
 mod session;
+mod statics;
 
 pub(crate) use file::parse;
 pub use print::{running_config, to_frr};

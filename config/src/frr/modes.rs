@@ -11,7 +11,7 @@ use crate::model::{Bgp, Family};
 use super::glossary::GLOSSARY;
 use super::row::{Apply, Args, Command, Print, Rejection, Row};
 use super::session::{Mode, Outcome, Session};
-use super::{family, global, instance, membership, peer};
+use super::{family, global, instance, membership, peer, statics};
 
 /// The commands of `mode`, without those of the modes above it.
 pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
@@ -19,6 +19,7 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
         build(
             global::ROWS
                 .iter()
+                .chain(statics::ROWS)
                 .chain(&ENTER_BGP)
                 .chain(&[LINE_VTY])
                 .chain(&LEAVE)

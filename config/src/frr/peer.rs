@@ -98,6 +98,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     flag!("disable-connected-check", disable_connected_check),
     flag!("aigp", aigp),
+    flag!(
+        "disable-link-bw-encoding-ieee",
+        disable_link_bw_encoding_ieee
+    ),
     Row::new(
         peer!("update-source <A.B.C.D|X:X::X:X|WORD>$source"),
         no_peer!("update-source [<A.B.C.D|X:X::X:X|WORD>]"),

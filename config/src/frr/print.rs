@@ -10,7 +10,7 @@ use crate::model::{Bgp, Config, Defaults, Neighbor, PeerSettings, Prefix};
 
 use super::membership::{group_lines, neighbor_lines};
 use super::row::{Apply, Print, Row, Shown, flag_said};
-use super::{family, global, instance, peer};
+use super::{family, global, instance, peer, statics};
 
 /// The whole configuration as text that `vtysh -f` accepts, from `frr version`
 /// to `end`. Defaults are left out.
@@ -22,6 +22,11 @@ pub fn to_frr(config: &Config) -> String {
         }
     }
     text.push_str("!\n");
+    let static_routes = statics::lines(config);
+    if !static_routes.is_empty() {
+        push(&mut text, "", static_routes);
+        text.push_str("!\n");
+    }
     for (name, bgp) in config.instances() {
         router_bgp(&mut text, &name, bgp, &config.defaults());
     }

@@ -8,6 +8,7 @@
 //! WORD, NAME, ...    one word: any token written in capitals
 //! LINE...            the rest of the line
 //! <a|b c>            one of these           [a|b c]     one of these, or none
+//! {a|b c}            any of these, in any order, each at most once
 //! token$name         the name under which the value is found after a match
 //! ```
 
@@ -243,13 +244,14 @@ impl Reader<'_> {
         loop {
             self.skip_blanks();
             let choices = match self.rest.chars().next() {
-                None | Some('|' | '>' | ']') => return Ok(all),
+                None | Some('|' | '>' | ']' | '}') => return Ok(all),
                 Some('<') => self.group('<', '>')?,
                 Some('[') => {
                     let mut choices = self.group('[', ']')?;
                     choices.push(Vec::new());
                     choices
                 }
+                Some('{') => in_any_order(&self.group('{', '}')?),
                 Some(_) => vec![vec![self.token()?]],
             };
             all = all
@@ -275,7 +277,7 @@ impl Reader<'_> {
     }
 
     fn token(&mut self) -> Result<Step, String> {
-        let text = self.word("<>[]|$");
+        let text = self.word(MARKS);
         let kind = token_kind(&text)?;
         Ok(Step {
             kind,
@@ -284,7 +286,7 @@ impl Reader<'_> {
     }
 
     fn name(&mut self) -> Option<String> {
-        self.take('$').then(|| self.word("<>[]|$"))
+        self.take('$').then(|| self.word(MARKS))
     }
 
     fn word(&mut self, stop: &str) -> String {
@@ -296,6 +298,22 @@ impl Reader<'_> {
         self.rest = rest;
         word.to_owned()
     }
+}
+
+/// What ends a word of a pattern.
+const MARKS: &str = "<>[]{}|$";
+
+/// The choices of `{a|b}`: each selection of them in each order, none as well.
+fn in_any_order(choices: &[Vec<Step>]) -> Vec<Vec<Step>> {
+    let mut all = vec![Vec::new()];
+    for (index, first) in choices.iter().enumerate() {
+        let mut others = choices.to_vec();
+        others.remove(index);
+        for rest in in_any_order(&others) {
+            all.push([first.clone(), rest].concat());
+        }
+    }
+    all
 }
 
 fn token_kind(text: &str) -> Result<TokenKind, String> {

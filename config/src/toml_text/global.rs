@@ -8,6 +8,7 @@ use crate::model::{
 
 use super::keys::{Key, inline, put, quoted, read_table};
 use super::reader::Item;
+use super::statics;
 
 const PROFILES: [(&str, Profile); 2] = [
     ("traditional", Profile::Traditional),
@@ -47,6 +48,19 @@ pub(super) const KEYS: &[Key<Config>] = &[
         write: |config| config.ipv6_forwarding.map(|on| on.to_string()),
     },
     Key {
+        name: "ip-nht-resolve-via-default",
+        doc: "IPv4 next hops resolve through a default route: true or false. Unset is the \
+              profile's: false, and true in \"datacenter\".",
+        read: |config, item| config.ip_nht_resolve_via_default = item.boolean(),
+        write: |config| config.ip_nht_resolve_via_default.map(|on| on.to_string()),
+    },
+    Key {
+        name: "ipv6-nht-resolve-via-default",
+        doc: "The same for IPv6 next hops.",
+        read: |config, item| config.ipv6_nht_resolve_via_default = item.boolean(),
+        write: |config| config.ipv6_nht_resolve_via_default.map(|on| on.to_string()),
+    },
+    Key {
         name: "integrated-vtysh",
         doc: "Print `service integrated-vtysh-config` in FRR text: true or false.",
         read: |config, item| put(&mut config.integrated_vtysh, item.boolean()),
@@ -57,6 +71,12 @@ pub(super) const KEYS: &[Key<Config>] = &[
         doc: "`suppress-fib-pending` of all instances: true or false.",
         read: |config, item| put(&mut config.suppress_fib_pending, item.boolean()),
         write: |config| Some(config.suppress_fib_pending.to_string()),
+    },
+    Key {
+        name: "static-routes",
+        doc: "Static routes: a list of tables, see `static-routes`.",
+        read: statics::read,
+        write: statics::write,
     },
     Key {
         name: "log",

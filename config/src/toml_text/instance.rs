@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
-    AfConfig, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource, Timers,
+    AfConfig, BestpathBandwidth, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource,
+    Timers,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
@@ -118,6 +119,17 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         bestpath_aigp,
         "Compare accumulated IGP metrics before AS paths (RFC 7311)"
     ),
+    Key {
+        name: "bestpath-bandwidth",
+        doc: "What link bandwidth does to paths that share the load: \"ignore\", \
+              \"skip-missing\" or \"default-weight-for-missing\". Unset weighs them by it \
+              where all have it.",
+        read: |bgp, item| {
+            let words = BestpathBandwidth::ALL.map(|rule| (rule.as_str(), rule));
+            bgp.bestpath_bandwidth = item.one_of(&words);
+        },
+        write: |bgp| bgp.bestpath_bandwidth.map(|rule| quoted(rule.as_str())),
+    },
     switch!(
         "suppress-fib-pending",
         suppress_fib_pending,
@@ -289,7 +301,8 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
             Key {
                 name: "redistribute",
                 doc: "Sources of routes to announce: a list of \"kernel\", \"connected\", \
-                      \"static\", or `{ source = \"static\", metric = 5 }`.",
+                      \"static\", `{ table = 100 }`, or \
+                      `{ source = \"static\", metric = 5 }`.",
                 read: read_redistribute::<P>,
                 write: |af| Some(list(af.redistribute.iter().map(write_redistribute))),
             },
@@ -350,6 +363,7 @@ const SOURCES: [(&str, RedistributeSource); 3] = [
 #[derive(Default)]
 pub(super) struct SourceDraft {
     source: Option<RedistributeSource>,
+    table: Option<u16>,
     metric: Option<u32>,
 }
 
@@ -359,6 +373,12 @@ pub(super) const SOURCE: &[Key<SourceDraft>] = &[
         doc: "\"kernel\", \"connected\" or \"static\".",
         read: |draft, item| draft.source = item.one_of(&SOURCES),
         write: |draft| draft.source.map(|source| quoted(source.as_str())),
+    },
+    Key {
+        name: "table",
+        doc: "Instead of `source`: a table of the kernel, 1 to 65535.",
+        read: |draft, item| draft.table = item.number(1..=u16::MAX),
+        write: |draft| draft.table.map(|table| table.to_string()),
     },
     Key {
         name: "metric",
@@ -379,12 +399,14 @@ fn read_redistribute<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_
             let named = value
                 .get_ref()
                 .as_table()
-                .is_some_and(|table| table.contains_key("source"));
+                .is_some_and(|table| table.contains_key("source") != table.contains_key("table"));
             if !named && value.get_ref().is_table() {
-                item.sink.error(value.span(), "redistribute without source");
+                let message = "redistribute needs either source or table";
+                item.sink.error(value.span(), message);
             }
         }
-        if let Some(source) = draft.source {
+        let table = draft.table.map(RedistributeSource::Table);
+        if let Some(source) = draft.source.or(table) {
             af.redistribute.insert(
                 source,
                 Redistribute {
@@ -396,12 +418,17 @@ fn read_redistribute<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_
 }
 
 fn write_redistribute((source, options): (&RedistributeSource, &Redistribute)) -> String {
-    match options.metric {
-        None => quoted(source.as_str()),
-        metric => inline(
+    let (source, table) = match *source {
+        RedistributeSource::Table(table) => (None, Some(table)),
+        source => (Some(source), None),
+    };
+    match (source, options.metric) {
+        (Some(source), None) => quoted(source.as_str()),
+        (_, metric) => inline(
             SOURCE,
             &SourceDraft {
-                source: Some(*source),
+                source,
+                table,
                 metric,
             },
         )

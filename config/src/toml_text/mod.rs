@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `reader` | values with their places, and errors about them |
 //! | `keys` | what a row is, and reading a table by its rows |
-//! | `global`, `instance`, `peer` | the rows |
+//! | `global`, `statics`, `instance`, `peer` | the rows |
 //! | `writer` | the text of a configuration |
 
 mod global;
@@ -15,6 +15,7 @@ mod instance;
 mod keys;
 mod peer;
 mod reader;
+mod statics;
 mod writer;
 
 use std::net::IpAddr;

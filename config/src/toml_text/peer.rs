@@ -94,6 +94,11 @@ pub(super) const KEYS: &[Key<PeerSettings>] = &[
         aigp,
         "Accumulated IGP metrics from and to an external peer (RFC 7311)"
     ),
+    switch!(
+        "disable-link-bw-encoding-ieee",
+        disable_link_bw_encoding_ieee,
+        "Link bandwidth to and from the peer is an integer, not a float"
+    ),
     Key {
         name: "ipv4-unicast",
         doc: "Settings for IPv4 unicast: a table, see `neighbor ipv4-unicast`.",
@@ -276,6 +281,7 @@ pub(super) fn concrete(peer: EffectivePeer) -> PeerSettings {
         extended_nexthop: Some(peer.extended_nexthop),
         disable_connected_check: Some(peer.disable_connected_check),
         aigp: Some(peer.aigp),
+        disable_link_bw_encoding_ieee: Some(peer.disable_link_bw_encoding_ieee),
         ipv4_unicast: concrete_af(peer.ipv4_unicast),
         ipv6_unicast: concrete_af(peer.ipv6_unicast),
     }

@@ -34,6 +34,11 @@ impl<'t> Sink<'t> {
         }
     }
 
+    /// How many errors there are so far.
+    pub(super) fn errors(&self) -> usize {
+        self.parsed.errors.len()
+    }
+
     pub(super) fn finish(mut self, config: Config) -> Parsed {
         self.parsed.config = config;
         self.parsed

@@ -8,7 +8,7 @@ use crate::instances::InstanceName;
 use crate::model::{AfConfig, Bgp, Config, Defaults, Family, PeerSettings, Prefix};
 
 use super::keys::{Key, quoted};
-use super::{global, instance, peer};
+use super::{global, instance, peer, statics};
 
 /// The configuration as TOML, without what holds by default.
 pub fn to_toml(config: &Config) -> String {
@@ -181,6 +181,7 @@ fn key_text(name: &str) -> String {
 pub fn reference() -> String {
     let mut text = String::new();
     section(&mut text, "Top level", global::KEYS);
+    section(&mut text, "entries of static-routes", statics::ENTRY);
     section(&mut text, "log", global::LOG);
     section(&mut text, "log.file", global::LOG_FILE);
     section(&mut text, "api", global::API);

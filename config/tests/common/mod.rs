@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use holdfast_config::{
-    AddPathTx, AfConfig, AllowAsIn, Api, Bgp, Config, GracefulRestart, Log, LogFile, LogLevel,
-    Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute,
-    RedistributeSource, RemoteAs, Shutdown, Timers, UpdateSource, validate,
+    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
+    LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile,
+    Redistribute, RedistributeSource, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes,
+    StaticTarget, Timers, UpdateSource, validate,
 };
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
@@ -133,7 +134,7 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
         flag(),
         flag(),
         flag(),
-        flag(),
+        (flag(), flag()),
         peer_af(),
         peer_af(),
     );
@@ -151,7 +152,8 @@ pub(crate) fn settings() -> BoxedStrategy<PeerSettings> {
             passive: rest.1,
             extended_nexthop: rest.2,
             disable_connected_check: rest.3,
-            aigp: rest.4,
+            aigp: rest.4.0,
+            disable_link_bw_encoding_ieee: rest.4.1,
             ipv4_unicast: rest.5,
             ipv6_unicast: rest.6,
         })
@@ -170,7 +172,10 @@ fn neighbor() -> impl Strategy<Value = Neighbor> {
 }
 
 fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfConfig<P>> {
-    let source = prop::sample::select(RedistributeSource::ALL.to_vec());
+    let source = prop_oneof![
+        3 => prop::sample::select(RedistributeSource::ALL.to_vec()),
+        1 => (1..=u16::MAX).prop_map(RedistributeSource::Table),
+    ];
     let options = option::of(any::<u32>()).prop_map(|metric| Redistribute { metric });
     (
         btree_set(prefix, 0..4),
@@ -198,6 +203,52 @@ fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
     let ipv6 = (any::<u128>(), 0_u8..=128)
         .prop_map(|(bits, length)| Ipv6Net::new(bits.into(), length).unwrap().trunc());
     (af(ipv4), af(ipv6))
+}
+
+fn static_target(gateway: IpAddr) -> impl Strategy<Value = StaticTarget> {
+    let interface = || "[a-z]{2}[0-9]{1,3}(\\.[0-9]{1,3})?";
+    prop_oneof![
+        Just(StaticTarget::Gateway(gateway)),
+        interface().prop_map(StaticTarget::Interface),
+        prop::sample::select(StaticDrop::ALL.to_vec()).prop_map(StaticTarget::Drop),
+        (interface(), any::<bool>()).prop_map(move |(interface, onlink)| {
+            StaticTarget::GatewayOn {
+                gateway,
+                interface,
+                onlink,
+            }
+        }),
+    ]
+}
+
+/// Few prefixes, so that several paths of one meet.
+fn static_routes() -> impl Strategy<Value = StaticRoutes> {
+    let prefixes = ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32"];
+    let path = prop::sample::select(prefixes.to_vec()).prop_flat_map(|prefix| {
+        let prefix: IpNet = prefix.parse().unwrap();
+        let gateways = match prefix {
+            IpNet::V4(_) => ["192.0.2.1", "192.0.2.20"],
+            IpNet::V6(_) => ["2001:db8::1", "fe80::1"],
+        };
+        let gateway = prop::sample::select(gateways.to_vec());
+        let target = gateway.prop_flat_map(|gateway| static_target(gateway.parse().unwrap()));
+        let table = option::weighted(0.2, 1..=u32::MAX);
+        let tag = option::weighted(0.3, 1..=u32::MAX);
+        let distance = prop_oneof![2 => Just(1_u8), 1 => 1..=u8::MAX];
+        (Just(prefix), table, distance, target, tag)
+    });
+    prop::collection::vec(path, 0..6).prop_map(|paths| {
+        let mut routes = StaticRoutes::new();
+        for (prefix, table, distance, target, tag) in paths {
+            routes.entry(prefix).or_default().push(StaticPath {
+                table,
+                distance,
+                target,
+                tag,
+            });
+        }
+        routes
+    })
 }
 
 fn graceful_restart() -> impl Strategy<Value = GracefulRestart> {
@@ -234,10 +285,17 @@ fn bgp() -> BoxedStrategy<Bgp> {
         btree_set(4_u32..=6, 0..3),
         option::of(any::<u32>()),
     );
-    let rest = (graceful_restart(), confederation);
+    let bandwidth = option::of(prop::sample::select(BestpathBandwidth::ALL.to_vec()));
+    let rest = (graceful_restart(), (confederation, bandwidth));
     (numbers, flags, rest, peers, families())
         .prop_map(
-            |(numbers, flags, (graceful_restart, more), (groups, neighbors), (ipv4, ipv6))| Bgp {
+            |(
+                numbers,
+                flags,
+                (graceful_restart, (more, bandwidth)),
+                (groups, neighbors),
+                (ipv4, ipv6),
+            )| Bgp {
                 asn: numbers.0,
                 router_id: numbers.1.map(Ipv4Addr::from),
                 cluster_id: numbers.2.map(Ipv4Addr::from),
@@ -260,6 +318,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
                 fast_external_failover: flags[13],
                 client_to_client_reflection: flags[14],
                 bestpath_aigp: flags[15],
+                bestpath_bandwidth: bandwidth,
                 suppress_fib_pending: flags[16],
                 confederation_identifier: more.0,
                 confederation_peers: more.1,
@@ -345,13 +404,16 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(any::<bool>()),
         any::<bool>(),
         any::<bool>(),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
     );
     let views = prop_oneof![
         2 => Just(BTreeMap::new()),
         1 => btree_map("[A-Z]{1,6}", bgp(), 1..3),
     ];
     let instances = (option::weighted(0.9, bgp()), views);
-    (names, flags, log(), instances).prop_map(|(names, flags, log, (bgp, views))| {
+    let instances = (instances, static_routes());
+    (names, flags, log(), instances).prop_map(|(names, flags, log, ((bgp, views), statics))| {
         let mut config = Config {
             frr_version: names.0.map(str::to_owned),
             frr_defaults: if flags.0 {
@@ -364,7 +426,10 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             ip_forwarding: flags.1,
             ipv6_forwarding: flags.2,
             integrated_vtysh: flags.3,
+            ip_nht_resolve_via_default: flags.5,
+            ipv6_nht_resolve_via_default: flags.6,
             suppress_fib_pending: flags.4,
+            static_routes: statics,
             api: Api {
                 socket: names.2,
                 group: names.3,

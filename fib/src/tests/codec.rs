@@ -16,9 +16,16 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use proptest::prelude::*;
 
-use crate::codec::{Body, Notice, PROTOCOL_BGP, append_operation, ask_for_answer, messages};
+use crate::codec::{Body, Notice, PROTOCOL_BGP, Place, append_operation, ask_for_answer, messages};
 use crate::reconcile::{Operation, Verb};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
+
+const fn bgp(table: u32) -> Place {
+    Place {
+        table,
+        protocol: PROTOCOL_BGP,
+    }
+}
 
 fn address(ipv6: bool) -> BoxedStrategy<std::net::IpAddr> {
     match ipv6 {
@@ -252,7 +259,7 @@ fn routes_are_written_faster_than_by_the_library() {
             })
             .collect();
         let ours = nanoseconds(&operations, |bytes, operation| {
-            append_operation(bytes, operation, 254, 7);
+            append_operation(bytes, operation, bgp(254), 7);
         });
         let theirs = nanoseconds(&operations, |bytes, operation| {
             let message = library(operation, 254);
@@ -269,7 +276,7 @@ proptest! {
     #[test]
     fn routes_are_written_as_the_library_would(operation in operation(), table in 1..5000u32) {
         let mut bytes = Vec::new();
-        append_operation(&mut bytes, &operation, table, 7);
+        append_operation(&mut bytes, &operation, bgp(table), 7);
         let expected = library(&operation, table);
         let read = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes).unwrap();
         prop_assert_eq!(&read, &expected);
@@ -286,7 +293,7 @@ proptest! {
         let mut bytes = Vec::new();
         for (n, (prefix, route)) in routes.iter().enumerate() {
             let verb = Verb::Replace(route.clone().into());
-            append_operation(&mut bytes, &Operation { prefix: *prefix, verb }, table, n as u32);
+            append_operation(&mut bytes, &Operation { prefix: *prefix, verb }, bgp(table), n as u32);
         }
         ask_for_answer(&mut bytes, 0);
         let read: Vec<_> = messages(&bytes).collect();
@@ -334,8 +341,8 @@ fn a_truncated_datagram_ends_the_reading() {
         prefix: "192.0.2.0/24".parse().unwrap(),
         verb: Verb::Create(route.into()),
     };
-    append_operation(&mut bytes, &operation, 254, 1);
-    append_operation(&mut bytes, &operation, 254, 2);
+    append_operation(&mut bytes, &operation, bgp(254), 1);
+    append_operation(&mut bytes, &operation, bgp(254), 2);
     for length in 0..bytes.len() {
         assert_eq!(
             messages(&bytes[..length]).count(),

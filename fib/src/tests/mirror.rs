@@ -5,22 +5,22 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::codec::{Notice, RouteNotice};
-use crate::handle::{Source, TrackKey};
+use crate::handle::{Source, TrackKey, ViaDefault};
 use crate::kernel::{Effects, Link, Loss, Mirror};
-use crate::resolve::{ByMirror, Resolve};
-use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop};
+use crate::resolve::{ByMirror, Resolve, WIDE_WEIGHT};
+use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::Address;
 
-const UP: u32 = 1 | 1 << 6;
+pub(super) const UP: u32 = 1 | 1 << 6;
 const NO_CARRIER: u32 = 1;
-const STATIC: u8 = 4;
-const KERNEL: u8 = 2;
+pub(super) const STATIC: u8 = 4;
+pub(super) const KERNEL: u8 = 2;
 
-fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn link(ifindex: u32, flags: u32) -> Notice {
+pub(super) fn link(ifindex: u32, flags: u32) -> Notice {
     let name = format!("e{ifindex}");
     Notice::Link {
         link: Link {
@@ -34,7 +34,7 @@ fn link(ifindex: u32, flags: u32) -> Notice {
     }
 }
 
-fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
+pub(super) fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
     let address = Address {
         net: net.parse().unwrap(),
         peer: None,
@@ -49,7 +49,7 @@ fn address(ifindex: u32, net: &str, gone: bool) -> Notice {
 }
 
 /// Hops as `gateway@interface`, or `@interface` for on-link.
-fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice {
+pub(super) fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice {
     let hop = |text: &&str| {
         let (gateway, ifindex) = text.split_once('@').unwrap();
         let gateway = (!gateway.is_empty()).then(|| ip(gateway));
@@ -79,7 +79,7 @@ fn route(prefix: &str, metric: u32, protocol: u8, hops: &[&str]) -> RouteNotice 
 }
 
 /// Two links that are up, each with a subnet in both families.
-fn mirror() -> Mirror {
+pub(super) fn mirror() -> Mirror {
     let mut mirror = Mirror::default();
     for n in 1..=2 {
         tell(&mut mirror, link(n, UP));
@@ -98,20 +98,21 @@ fn mirror() -> Mirror {
     mirror
 }
 
-fn tell(mirror: &mut Mirror, notice: Notice) -> Effects {
+pub(super) fn tell(mirror: &mut Mirror, notice: Notice) -> Effects {
     let mut effects = Effects::default();
     mirror.update(&notice, &mut effects);
     effects
 }
 
-fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
+pub(super) fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
     tell(mirror, Notice::Route(notice));
 }
 
 fn gateways(mirror: &Mirror, address: &str) -> Option<Vec<(Option<IpAddr>, u32)>> {
     let resolver = ByMirror {
         mirror,
-        via_default: false,
+        via_default: ViaDefault::default(),
+        max_weight: WIDE_WEIGHT,
     };
     let found = resolver.resolve(ip(address).into(), false)?;
     Some(
@@ -211,7 +212,11 @@ fn own_addresses_and_lonely_link_locals_do_not_resolve() {
     let mirror = mirror();
     let resolver = ByMirror {
         mirror: &mirror,
-        via_default: true,
+        via_default: ViaDefault {
+            v4: true,
+            v6: false,
+        },
+        max_weight: WIDE_WEIGHT,
     };
     assert_eq!(gateways(&mirror, "10.0.1.1"), None);
     assert_eq!(gateways(&mirror, "fe80::1"), None);
@@ -277,41 +282,6 @@ fn single_members_of_a_multipath_route_come_and_go() {
     };
     tell_route(&mut mirror, gone);
     assert_eq!(gateways(&mirror, "2001:db8::1"), None);
-}
-
-#[test]
-fn weights_multiply_and_equal_routers_count_once() {
-    let mut mirror = mirror();
-    tell_route(
-        &mut mirror,
-        route("10.50.0.0/24", 1, STATIC, &["10.0.1.9@1", "10.0.2.9@2"]),
-    );
-    let resolver = ByMirror {
-        mirror: &mirror,
-        via_default: false,
-    };
-    let weighted = |gateway: &str, weight| NextHop {
-        weight,
-        ..NextHop::new(ip(gateway))
-    };
-    let hops = [
-        weighted("10.50.0.1", 3),
-        weighted("10.0.1.9", 9),
-        weighted("10.99.0.1", 1),
-    ];
-    let found = resolver.kernel_hops(&hops).unwrap();
-    let seen: Vec<_> = found
-        .hops
-        .iter()
-        .map(|h| (h.gateway.unwrap(), h.weight))
-        .collect();
-    assert_eq!(seen, [(ip("10.0.1.9"), 3), (ip("10.0.2.9"), 3)]);
-    let alone = resolver.kernel_hops(&[weighted("10.0.1.9", 9)]).unwrap();
-    assert_eq!(
-        alone.hops[0].weight, 1,
-        "the kernel keeps no weight of a single hop"
-    );
-    assert_eq!(resolver.kernel_hops(&[weighted("10.99.0.1", 1)]), None);
 }
 
 #[test]

@@ -4,3 +4,5 @@ mod codec;
 mod mirror;
 mod nexthop;
 mod reconcile;
+mod statics;
+mod weights;

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::codec::{
-    Body, Dump, Notice, PROTOCOL_BGP, append_object_operation, append_operation, ask_for_answer,
-    dump_request, messages,
+    Body, Dump, Notice, PROTOCOL_BGP, Place, append_object_operation, append_operation,
+    ask_for_answer, dump_request, messages,
 };
 use crate::nexthop::{
     GroupMember, NexthopAttribute, NexthopHeader, NexthopNetlinkMessage, ResilientGroup,
@@ -25,6 +25,11 @@ use crate::reconcile::{Operation, Verb};
 use crate::route::{KernelHop, KernelKind, KernelRoute};
 
 const PROTOCOL_STATIC: u8 = 4;
+
+const BGP: Place = Place {
+    table: 254,
+    protocol: PROTOCOL_BGP,
+};
 
 fn hop(gateway: &str, ifindex: u32) -> Object {
     Object::Hop(KernelHop {
@@ -542,7 +547,7 @@ impl Live {
             verb: Verb::Replace(Arc::new(route)),
         };
         let mut bytes = Vec::new();
-        append_operation(&mut bytes, &operation, 254, 1);
+        append_operation(&mut bytes, &operation, BGP, 1);
         self.send(bytes)
     }
 

@@ -14,7 +14,7 @@ use crate::handle::{RouteError, TrackKey};
 use crate::kernel::Loss;
 use crate::object::{Object, ObjectNotice, ObjectOperation, ObjectVerb};
 use crate::reconcile::{Operation, Outcome, Verb};
-use crate::resolve::Resolve;
+use crate::resolve::{Resolve, WIDE_WEIGHT};
 use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
 use crate::tables::Tables;
 
@@ -25,6 +25,10 @@ struct Links {
 }
 
 impl Resolve for Links {
+    fn max_weight(&self) -> u16 {
+        WIDE_WEIGHT
+    }
+
     fn resolve(&self, key: TrackKey, _onlink: bool) -> Option<Resolution> {
         let IpAddr::V4(address) = key.address else {
             return None;
@@ -43,6 +47,7 @@ impl Resolve for Links {
             metric: 0,
             connected: true,
             via: None,
+            protocol: 2,
             multipath: vec![hop],
         })
     }

@@ -3,10 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bgp_wire::{Aigp, AsPath, Community, FamilySet, NextHop, Origin, PathAttributes};
+use bgp_wire::{
+    Aigp, AsPath, Community, ExtendedCommunity, FamilySet, NextHop, Origin, PathAttributes,
+};
 use holdfast_rib::{
-    AddPathSend, AllowAsIn, FibAnswer, LocalRoute, LocalSource, MaxPaths, NextHopState, PeerInfo,
-    RibConfig,
+    AddPathSend, AllowAsIn, FibAnswer, LinkBandwidth, LocalRoute, LocalSource, MaxPaths,
+    NextHopState, PeerInfo, RibConfig,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -201,6 +203,7 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.ipv4.allow_as_in = AllowAsIn::Times(1);
         info.ipv6.allow_as_in = AllowAsIn::Origin;
     }
+    info.integer_bandwidth = [2, 9].contains(&number) != (variant & 4 != 0);
     info.aigp = [0, 2, 7].contains(&number) != (variant & 2 != 0);
     if variant & 4 != 0 {
         info.ipv4.weight = 7;
@@ -253,6 +256,12 @@ pub fn config_variant(variant: u16) -> RibConfig {
         as_path_ignore: variant & 3072 == 1024,
         peer_type_multipath_relax: variant & 4096 != 0,
         compare_aigp: variant & 8192 != 0,
+        link_bandwidth: match variant >> 14 {
+            0 => LinkBandwidth::WhenAll,
+            1 => LinkBandwidth::Ignore,
+            2 => LinkBandwidth::SkipMissing,
+            _ => LinkBandwidth::DefaultWeight,
+        },
         ..if variant & 128 != 0 {
             confederation()
         } else {
@@ -308,6 +317,27 @@ fn an_aigp() -> impl Strategy<Value = Option<Aigp>> {
     prop::option::of((metric, others).prop_map(|(metric, others)| Aigp { metric, others }))
 }
 
+/// Mostly there, since one path without it can change all.
+fn some_bandwidth() -> impl Strategy<Value = Vec<ExtendedCommunity>> {
+    let rate = prop_oneof![
+        3 => Just(1000.0),
+        3 => Just(3000.0),
+        2 => Just(6000.0),
+        1 => Just(0.0),
+        1 => Just(7.0),
+        1 => Just(9e8),
+        1 => Just(f32::MAX),
+    ];
+    let one = (64_512u32..64_514, rate, prop::bool::weighted(0.8))
+        .prop_map(|(asn, rate, leaves)| ExtendedCommunity::link_bandwidth(asn, rate, leaves));
+    prop_oneof![
+        1 => Just(Vec::new()),
+        4 => one.clone().prop_map(|one| vec![one]),
+        1 => prop::collection::vec(one, 2),
+        1 => Just(vec![ExtendedCommunity([0, 2, 0, 1, 0, 0, 0, 1])]),
+    ]
+}
+
 prop_compose! {
     fn some_attributes()(
         path in 0..PATHS.len(),
@@ -331,6 +361,7 @@ prop_compose! {
         clusters in prop::collection::vec(Just(Ipv4Addr::new(10, 0, 0, 8)), 0..3),
         loops in one_in(12, Ipv4Addr::new(10, 0, 0, 9)),
         aigp in an_aigp(),
+        extended_communities in some_bandwidth(),
     ) -> PathAttributes {
         PathAttributes {
             origin,
@@ -342,6 +373,7 @@ prop_compose! {
             originator_id: us.or(originator),
             cluster_list: clusters.into_iter().chain(loops).collect(),
             aigp,
+            extended_communities,
             ..PathAttributes::default()
         }
     }

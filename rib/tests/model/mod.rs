@@ -3,6 +3,8 @@
 
 #![allow(unreachable_pub)]
 
+mod bandwidth;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -199,6 +201,11 @@ impl Model {
         let info = &peer.info;
         let mut heard = said.attributes.clone();
         heard.aigp = heard.aigp.filter(|_| info.aigp || !info.is_external());
+        for community in &mut heard.extended_communities {
+            if info.integer_bandwidth {
+                *community = community.link_bandwidth_from_integer();
+            }
+        }
         (path.attributes, path.weight) = self.accepted(peer, prefix, &heard)?;
         path.router_id = path.attributes.originator_id.unwrap_or(info.router_id);
         path.external = info.is_external();
@@ -505,18 +512,9 @@ impl Model {
     fn fib_route(&self, prefix: IpNet) -> Option<FibRoute> {
         let outcome = self.decide(prefix);
         let best = outcome.best?;
-        let mut used = outcome.multipath.clone();
-        used.insert(best);
-        let mut hops: BTreeMap<(NextHop, Option<PeerId>), PeerId> = BTreeMap::new();
-        for path in used.iter().map(|i| &outcome.paths[*i]) {
-            let PathSource::Peer(peer) = path.source else {
-                return None;
-            };
-            let hop = path.attributes.next_hop?;
-            let by_interface = link_local(hop.addr()).then_some(peer);
-            let first = hops.entry((hop, by_interface)).or_insert(peer);
-            *first = peer.min(*first);
-        }
+        let ways = self.ways(&outcome)?;
+        let bandwidths: Vec<Option<u64>> = ways.values().map(|way| way.1).collect();
+        let weights = bandwidth::weights(&bandwidths, self.config.link_bandwidth);
         let best = &outcome.paths[best];
         Some(FibRoute {
             kind: if best.external {
@@ -525,12 +523,15 @@ impl Model {
                 FibKind::Ibgp
             },
             metric: best.attributes.med.unwrap_or(0),
-            next_hops: hops
+            next_hops: ways
                 .into_iter()
-                .map(|((next_hop, _), peer)| FibNextHop {
-                    next_hop,
-                    peer,
-                    weight: 1,
+                .zip(weights)
+                .filter_map(|(((next_hop, _), (peer, _)), weight)| {
+                    Some(FibNextHop {
+                        next_hop,
+                        peer,
+                        weight: weight?,
+                    })
                 })
                 .collect(),
         })
@@ -553,7 +554,11 @@ impl Model {
         let family = family_of(prefix);
         let outcome = self.decide(prefix);
         let paths = &outcome.paths;
-        let tell = |i: usize| self.told(id, prefix, &paths[i]);
+        let carried = self.carried(&outcome);
+        let tell = |i: usize| {
+            let carried = carried.filter(|_| outcome.best == Some(i));
+            self.told((id, prefix), &paths[i], carried)
+        };
         let mut valid: Vec<usize> = (0..paths.len()).filter(|i| paths[*i].valid).collect();
         let client = peer.info.is_external() && peer.info.route_server_client.contains(family);
         match peer.info.family(family).add_path {
@@ -581,7 +586,12 @@ impl Model {
         }
     }
 
-    fn told(&self, id: PeerId, prefix: IpNet, path: &ModelPath) -> Option<PathAttributes> {
+    fn told(
+        &self,
+        (id, prefix): (PeerId, IpNet),
+        path: &ModelPath,
+        carried: Option<f32>,
+    ) -> Option<PathAttributes> {
         let peer = self.peers.get(&id).filter(|peer| peer.up)?;
         let to = &peer.info;
         let family = family_of(prefix);
@@ -600,6 +610,9 @@ impl Model {
             aigp.metric = aigp.metric.saturating_add(path.metric.max(1).into());
         }
         told.aigp = told.aigp.filter(|_| to.aigp || !to.is_external());
+        if let Some(carried) = carried.filter(|_| ours) {
+            self.replace_bandwidth(to, carried, &mut told.extended_communities);
+        }
         let local_pref = told.local_pref.unwrap_or(self.config.default_local_pref);
         match (from.map(PeerInfo::is_internal), to.kind) {
             (Some(_), PeerKind::External) if !to.route_server_client.contains(family) => {
@@ -641,6 +654,7 @@ impl Model {
             }
             PeerKind::External => {
                 told.local_pref = None;
+                told.extended_communities.retain(|c| c.is_transitive());
                 told.as_path = told.as_path.without_confederation();
                 if !to.route_server_client.contains(family) {
                     let outer = self.config.outer_as();
@@ -649,6 +663,11 @@ impl Model {
                         told.as_path = told.as_path.prepend(to.local_as, 1);
                     }
                 }
+            }
+        }
+        for community in &mut told.extended_communities {
+            if to.integer_bandwidth {
+                *community = community.link_bandwidth_to_integer();
             }
         }
         Some(told)

@@ -1,4 +1,4 @@
-//! `show ip route`: what the kernel holds for BGP.
+//! `show ip route`: what the kernel holds for us, and of others.
 
 use std::io::{self, Write};
 
@@ -33,6 +33,8 @@ pub(crate) struct FibTable {
     family: Family,
     json: bool,
     shown: u64,
+    /// The routes of the prefix that came last: one entry of a document.
+    pending: Vec<v1::FibRoute>,
 }
 
 impl FibTable {
@@ -42,6 +44,7 @@ impl FibTable {
             family,
             json,
             shown: 0,
+            pending: Vec::new(),
         }
     }
 
@@ -49,16 +52,15 @@ impl FibTable {
     pub(crate) fn chunk(&mut self, out: &mut dyn Write, chunk: &v1::FibChunk) -> io::Result<()> {
         for route in &chunk.routes {
             if self.json {
-                out.write_all(if self.shown == 0 { b"{\n" } else { b",\n" })?;
-                write!(out, "  ")?;
-                string(out, &route.prefix, Slashes::Plain)?;
-                write!(out, ":")?;
-                pretty(
-                    out,
-                    &json!([route_json(self.clock, route)]),
-                    1,
-                    Slashes::Plain,
-                )?;
+                if self
+                    .pending
+                    .last()
+                    .is_some_and(|last| last.prefix != route.prefix)
+                {
+                    self.entry(out)?;
+                }
+                self.pending.push(route.clone());
+                continue;
             } else {
                 if self.shown == 0 {
                     let codes = if self.family == Family::V4 {
@@ -76,7 +78,10 @@ impl FibTable {
     }
 
     /// Writes what follows the last route.
-    pub(crate) fn finish(self, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn finish(mut self, out: &mut dyn Write) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            self.entry(out)?;
+        }
         match (self.json, self.shown) {
             (false, _) => Ok(()),
             (true, 0) => writeln!(out, "{{\n}}"),
@@ -84,29 +89,89 @@ impl FibTable {
         }
     }
 
+    /// Writes the routes of one prefix into the document.
+    fn entry(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(if self.shown == 0 { b"{\n" } else { b",\n" })?;
+        write!(out, "  ")?;
+        let routes = std::mem::take(&mut self.pending);
+        let prefix = routes.first().map_or("", |route| route.prefix.as_str());
+        string(out, prefix, Slashes::Plain)?;
+        write!(out, ":")?;
+        let list = routes.iter().map(|route| route_json(self.clock, route));
+        self.shown += 1;
+        pretty(out, &Value::Array(list.collect()), 1, Slashes::Plain)
+    }
+
     fn row(&self, out: &mut dyn Write, route: &v1::FibRoute) -> io::Result<()> {
-        let head = format!("{} [{}/{}]", route.prefix, route.distance, route.metric);
+        let head = match route.protocol.as_str() {
+            "connected" => route.prefix.clone(),
+            _ => format!("{} [{}/{}]", route.prefix, route.distance, route.metric),
+        };
         let selected = if route.selected { '>' } else { ' ' };
         let since = self.clock.interval(route.since_ms);
         let hops = expanded(route);
+        let letter = letter(route);
+        let weight = |weight: u32| match has_weights(route) {
+            true => format!(", weight {weight}"),
+            false => String::new(),
+        };
         if hops.is_empty() {
-            let mark = mark(route, true);
+            let (mark, what, weight) = (mark(route, true), dropped(route).0, weight(1));
             return writeln!(
                 out,
-                "B{selected}{mark} {head} unreachable (blackhole), weight 1, {since}"
+                "{letter}{selected}{mark} {head} unreachable ({what}){weight}, {since}"
             );
         }
         for (index, hop) in hops.iter().enumerate() {
             let mark = mark(route, hop.in_fib());
             if index == 0 {
-                write!(out, "B{selected}{mark} {head}")?;
+                write!(out, "{letter}{selected}{mark} {head}")?;
             } else {
                 let indent = if hop.resolves { 2 } else { 0 };
                 write!(out, "  {mark} {:1$}", "", head.len() + indent)?;
             }
-            writeln!(out, " {}, weight {}, {since}", hop.text(), hop.weight())?;
+            writeln!(out, " {}{}, {since}", hop.text(), weight(hop.weight()))?;
+        }
+        if !hops.is_empty() && !route.drop.is_empty() {
+            let indent = head.len() + 2;
+            let (mark, what, weight) = (mark(route, true), dropped(route).0, weight(1));
+            writeln!(
+                out,
+                "  {mark} {:indent$} unreachable ({what}){weight}, {since}",
+                ""
+            )?;
         }
         Ok(())
+    }
+}
+
+fn letter(route: &v1::FibRoute) -> char {
+    match route.protocol.as_str() {
+        "static" => 'S',
+        "kernel" => 'K',
+        "connected" => 'C',
+        _ => 'B',
+    }
+}
+
+fn protocol(route: &v1::FibRoute) -> &str {
+    match route.protocol.as_str() {
+        "" => "bgp",
+        protocol => protocol,
+    }
+}
+
+/// FRR knows weights of its own routes only.
+fn has_weights(route: &v1::FibRoute) -> bool {
+    !matches!(protocol(route), "kernel" | "connected")
+}
+
+/// How packets are dropped, for people and for programs.
+fn dropped(route: &v1::FibRoute) -> (&'static str, &'static str) {
+    match route.drop.as_str() {
+        "unreachable" => ("ICMP unreachable", "reject"),
+        "prohibit" => ("ICMP admin-prohibited", "admin-prohibited"),
+        _ => ("blackhole", "blackhole"),
     }
 }
 
@@ -151,9 +216,16 @@ impl Hop<'_> {
     fn text(&self) -> String {
         let hop = self.hop;
         if self.recursive {
-            return format!("via {} (recursive)", self.address());
+            let on = match hop.onlink {
+                true => " onlink",
+                false => "",
+            };
+            return format!("via {} (recursive){on}", self.address());
         }
-        let inactive = if hop.active { "" } else { " inactive" };
+        let mut inactive = if hop.active { "" } else { " inactive" }.to_owned();
+        if hop.onlink {
+            inactive.push_str(" onlink");
+        }
         match (self.address(), hop.interface.as_str()) {
             ("", interface) => format!("is directly connected, {interface}{inactive}"),
             (address, "") => format!("via {address}{inactive}"),
@@ -166,6 +238,15 @@ fn expanded(route: &v1::FibRoute) -> Vec<Hop<'_>> {
     let mut hops: Vec<Hop<'_>> = Vec::new();
     let mut last: Option<&str> = None;
     for hop in &route.next_hops {
+        // It leads to where packets are dropped.
+        if !route.drop.is_empty() {
+            hops.push(Hop {
+                hop,
+                recursive: true,
+                resolves: false,
+            });
+            continue;
+        }
         let resolves = !hop.via.is_empty();
         if resolves && last != Some(hop.address.as_str()) {
             hops.push(Hop {
@@ -192,7 +273,7 @@ fn route_json(clock: Clock, route: &v1::FibRoute) -> Value {
     let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
     put("prefix", json!(route.prefix));
     put("prefixLen", json!(length));
-    put("protocol", json!("bgp"));
+    put("protocol", json!(protocol(route)));
     put("vrfId", json!(0));
     put("vrfName", json!("default"));
     if route.selected {
@@ -207,36 +288,58 @@ fn route_json(clock: Clock, route: &v1::FibRoute) -> Value {
     if !route.error.is_empty() {
         put("failed", json!(true));
     }
+    if route.tag != 0 {
+        put("tag", json!(route.tag));
+    }
     put("table", json!(route.table));
-    // Bits of zebra's: installed; allow recursion, iBGP and inactive first hop.
+    // Bits of zebra's: installed; allow recursion, iBGP and inactive first hop, and for static
+    // routes that their distance counts in recursion.
     put(
         "internalStatus",
         json!(if route.installed { 16 } else { 0 }),
     );
     put(
         "internalFlags",
-        json!(if route.distance == EXTERNAL_DISTANCE {
-            8
-        } else {
-            13
+        json!(match protocol(route) {
+            "static" if route.selected => 73,
+            "static" => 65,
+            "bgp" if route.distance != EXTERNAL_DISTANCE => 13,
+            _ => 8,
         }),
     );
-    put("internalNextHopNum", json!(hops.len().max(1)));
-    put(
-        "internalNextHopActiveNum",
-        json!(if hops.is_empty() { 1 } else { active }),
-    );
+    // Dropping packets counts as a next hop.
+    let drops = usize::from(hops.is_empty() || !route.drop.is_empty());
+    put("internalNextHopNum", json!(hops.len() + drops));
+    put("internalNextHopActiveNum", json!(active + drops));
     put("nexthopGroupId", json!(route.nexthop_group));
     put("installedNexthopGroupId", json!(route.nexthop_group));
     put("uptime", json!(clock.interval(route.since_ms)));
     let list = match hops.as_slice() {
-        [] => vec![json!({
-            "flags": 3, "fib": true, "unreachable": true, "blackhole": true, "active": true,
-            "weight": 1,
-        })],
+        [] => vec![drop_json(route)],
+        hops if !route.drop.is_empty() => {
+            let hops = hops.iter().map(|hop| hop_json(route, hop));
+            hops.chain([drop_json(route)]).collect()
+        }
         hops => hops.iter().map(|hop| hop_json(route, hop)).collect(),
     };
     put("nexthops", Value::Array(list));
+    Value::Object(entry)
+}
+
+fn drop_json(route: &v1::FibRoute) -> Value {
+    let mut entry = Map::new();
+    let mut put = |key: &str, value: Value| entry.insert(key.to_owned(), value);
+    put("flags", json!(3));
+    put("fib", json!(true));
+    put("unreachable", json!(true));
+    put(dropped(route).1, json!(true));
+    if !route.next_hops.is_empty() {
+        put("resolver", json!(true));
+    }
+    put("active", json!(true));
+    if has_weights(route) {
+        put("weight", json!(1));
+    }
     Value::Object(entry)
 }
 
@@ -247,7 +350,12 @@ fn hop_json(route: &v1::FibRoute, hop: &Hop<'_>) -> Value {
     let active = hop.hop.active;
     put(
         "flags",
-        json!(u8::from(active) | u8::from(in_fib) << 1 | u8::from(hop.recursive) << 2),
+        json!(
+            u8::from(active)
+                | u8::from(in_fib) << 1
+                | u8::from(hop.recursive) << 2
+                | u8::from(hop.hop.onlink) << 3
+        ),
     );
     if in_fib {
         put("fib", json!(true));
@@ -271,7 +379,12 @@ fn hop_json(route: &v1::FibRoute, hop: &Hop<'_>) -> Value {
     if hop.recursive {
         put("recursive", json!(true));
     }
-    put("weight", json!(hop.weight()));
+    if hop.hop.onlink {
+        put("onLink", json!(true));
+    }
+    if has_weights(route) {
+        put("weight", json!(hop.weight()));
+    }
     Value::Object(entry)
 }
 
@@ -279,9 +392,18 @@ fn hop_json(route: &v1::FibRoute, hop: &Hop<'_>) -> Value {
 pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute) -> io::Result<()> {
     writeln!(out, "Routing entry for {}", route.prefix)?;
     let best = if route.selected { ", best" } else { "" };
+    let tag = match route.tag {
+        0 => String::new(),
+        tag => format!(", tag {tag}"),
+    };
+    let weight = |weight: u32| match has_weights(route) {
+        true => format!(", weight {weight}"),
+        false => String::new(),
+    };
     writeln!(
         out,
-        "  Known via \"bgp\", distance {}, metric {}{best}\n  Last update {} ago",
+        "  Known via \"{}\", distance {}, metric {}{tag}{best}\n  Last update {} ago",
+        protocol(route),
         route.distance,
         route.metric,
         clock.interval(route.since_ms)
@@ -291,7 +413,8 @@ pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute)
     }
     let hops = expanded(route);
     if hops.is_empty() {
-        writeln!(out, "  * unreachable (blackhole), weight 1")?;
+        let what = dropped(route).0;
+        writeln!(out, "  * unreachable ({what}){}", weight(1))?;
     }
     for hop in &hops {
         let mark = if route.installed && hop.in_fib() {
@@ -301,13 +424,16 @@ pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute)
         };
         let indent = if hop.resolves { "  " } else { "" };
         write!(out, "  {mark} {indent}{}", hop.address())?;
-        if hop.recursive {
+        if hop.address().is_empty() {
+            write!(out, "directly connected, {}", hop.hop.interface)?;
+            write!(out, "{}", if hop.hop.active { "" } else { " inactive" })?;
+        } else if hop.recursive {
             write!(out, " (recursive)")?;
         } else if !hop.hop.interface.is_empty() {
             write!(out, ", via {}", hop.hop.interface)?;
             write!(out, "{}", if hop.hop.active { "" } else { " inactive" })?;
         }
-        writeln!(out, ", weight {}", hop.weight())?;
+        writeln!(out, "{}", weight(hop.weight()))?;
     }
     writeln!(out)
 }
@@ -316,13 +442,14 @@ pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute)
 pub(crate) fn fib_entry_json(
     out: &mut dyn Write,
     clock: Clock,
-    route: Option<&v1::FibRoute>,
+    routes: &[v1::FibRoute],
 ) -> io::Result<()> {
-    let Some(route) = route else {
+    let Some(first) = routes.first() else {
         return writeln!(out, "{{}}");
     };
     let mut document = Map::new();
-    document.insert(route.prefix.clone(), json!([route_json(clock, route)]));
+    let list = routes.iter().map(|route| route_json(clock, route));
+    document.insert(first.prefix.clone(), Value::Array(list.collect()));
     super::json::document(out, &Value::Object(document))
 }
 
@@ -331,15 +458,20 @@ pub(crate) fn fib_entry_json(
 pub(crate) struct FibCounts {
     external: (u64, u64),
     internal: (u64, u64),
+    connected: (u64, u64),
+    kernel: (u64, u64),
+    statics: (u64, u64),
 }
 
 impl FibCounts {
     pub(crate) fn add(&mut self, chunk: &v1::FibChunk) {
         for route in &chunk.routes {
-            let kind = if route.distance == EXTERNAL_DISTANCE {
-                &mut self.external
-            } else {
-                &mut self.internal
+            let kind = match protocol(route) {
+                "static" => &mut self.statics,
+                "connected" => &mut self.connected,
+                "kernel" => &mut self.kernel,
+                _ if route.distance == EXTERNAL_DISTANCE => &mut self.external,
+                _ => &mut self.internal,
             };
             kind.0 += 1;
             kind.1 += u64::from(route.installed);
@@ -349,9 +481,18 @@ impl FibCounts {
 
 /// `show ip route summary`.
 pub(crate) fn fib_summary(out: &mut dyn Write, counts: FibCounts, as_json: bool) -> io::Result<()> {
-    let kinds = [("ebgp", counts.external), ("ibgp", counts.internal)];
-    let total = counts.external.0 + counts.internal.0;
-    let total_fib = counts.external.1 + counts.internal.1;
+    let all = [
+        ("kernel", counts.kernel),
+        ("connected", counts.connected),
+        ("static", counts.statics),
+        ("ebgp", counts.external),
+        ("ibgp", counts.internal),
+    ];
+    let total: u64 = all.iter().map(|(_, (rib, _))| rib).sum();
+    let total_fib: u64 = all.iter().map(|(_, (_, fib))| fib).sum();
+    // FRR leaves out what there is none of, but for BGP.
+    let shown = |(kind, counts): &(&str, (u64, u64))| kind.ends_with("bgp") || counts.0 > 0;
+    let kinds: Vec<_> = all.into_iter().filter(shown).collect();
     if as_json {
         let routes: Vec<Value> = kinds
             .iter()

@@ -7,6 +7,7 @@ mod fib;
 mod json;
 mod neighbor;
 mod neighbor_json;
+mod nexthop;
 mod peer_group;
 mod prefix;
 mod summary;
@@ -18,6 +19,7 @@ pub(crate) use fib::{FibCounts, FibTable, fib_entry, fib_entry_json, fib_summary
 pub(crate) use json::{document, entries};
 pub(crate) use neighbor::neighbor;
 pub(crate) use neighbor_json::neighbor_json;
+pub(crate) use nexthop::{NextHopPath, next_hop, next_hops_json, tracked, tracked_json};
 pub(crate) use peer_group::{peer_groups, peer_groups_json, vrfs};
 pub(crate) use prefix::{PathFilter, prefix, prefix_json};
 pub(crate) use summary::{Layout, PeerFilter, Summary};
@@ -94,6 +96,30 @@ impl Family {
         match self {
             Self::V4 => "IPv4 Unicast",
             Self::V6 => "IPv6 Unicast",
+        }
+    }
+
+    /// The family of an address or prefix, by the look of it.
+    pub(crate) fn of(address: &str) -> Self {
+        match address.contains(':') {
+            true => Self::V6,
+            false => Self::V4,
+        }
+    }
+
+    /// `ipv4`.
+    pub(crate) fn afi(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+
+    /// `IPv4`.
+    pub(crate) fn afi_title(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
         }
     }
 

@@ -7,7 +7,7 @@ use crate::recorded;
 use crate::server::{Daemon, Recorded};
 
 /// What a shell writes for one command at a time.
-async fn answer(daemon: &Daemon, now_secs: u64, command: &str) -> (Status, String) {
+pub(crate) async fn answer(daemon: &Daemon, now_secs: u64, command: &str) -> (Status, String) {
     let clock = Clock {
         now_ms: now_secs * 1000,
         utc: true,
@@ -24,7 +24,7 @@ async fn answer(daemon: &Daemon, now_secs: u64, command: &str) -> (Status, Strin
 
 /// Compares every section of a golden file, and shows the first difference of
 /// each that differs.
-async fn compare(recorded: Recorded, name: &str) {
+pub(crate) async fn compare(recorded: Recorded, name: &str) {
     let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let daemon = Daemon::start(recorded);

@@ -569,6 +569,7 @@ fn fib_route(route: &Value, now_ms: u64) -> v1::FibRoute {
             interface: text(&hop["interfaceName"]),
             active: yes(&hop["active"]),
             weight: small(&hop["weight"]),
+            onlink: yes(&hop["onLink"]),
         });
     }
     v1::FibRoute {
@@ -582,5 +583,8 @@ fn fib_route(route: &Value, now_ms: u64) -> v1::FibRoute {
         since_ms: now_ms - seconds * 1000,
         next_hops,
         nexthop_group: small(&route["nexthopGroupId"]),
+        protocol: text(&route["protocol"]),
+        drop: String::new(),
+        tag: small(&route["tag"]),
     }
 }

@@ -9,6 +9,7 @@ mod answers;
 mod binary;
 mod frr_json;
 mod modes;
+mod nexthops;
 mod recorded;
 mod server;
 mod terminal;

@@ -461,7 +461,11 @@ fn kernel_route(prefix: &str) -> v1::FibRoute {
             interface: "veth1".into(),
             active: true,
             weight: 1,
+            onlink: false,
         }],
         nexthop_group: 9,
+        protocol: "bgp".into(),
+        drop: String::new(),
+        tag: 0,
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Recorded {
     /// Loc-RIB, then what was received and advertised, each with its family
     /// and peer.
     pub(crate) tables: Vec<(v1::Family, v1::Table, String, Vec<v1::Route>)>,
+    pub(crate) next_hops: Vec<v1::NextHop>,
     pub(crate) fib: Vec<(v1::Family, Vec<v1::FibRoute>)>,
     /// Text of the running configuration, unless lines were applied.
     pub(crate) config: Option<String>,
@@ -202,6 +203,16 @@ impl Holdfast for Recorded {
             })
             .collect();
         Ok(Response::new(Box::pin(stream::iter(chunks))))
+    }
+
+    async fn list_next_hops(
+        &self,
+        request: Request<v1::ListNextHopsRequest>,
+    ) -> Result<Response<v1::ListNextHopsResponse>, Status> {
+        let wanted = &request.get_ref().address;
+        let mut next_hops = self.next_hops.clone();
+        next_hops.retain(|n| wanted.is_empty() || n.address == *wanted);
+        Ok(Response::new(v1::ListNextHopsResponse { next_hops }))
     }
 
     type WatchStream = Chunks<v1::WatchEvent>;
