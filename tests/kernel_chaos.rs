@@ -128,11 +128,12 @@ impl Run {
 
     fn fail(&self, differences: &[String]) -> ! {
         eprintln!("the world: {:?}", self.stage.world);
+        eprintln!("{}", self.stage.describe());
         panic!("{}:\n{}", self.title, differences.join("\n"));
     }
 
     fn tale(&self) -> String {
-        let from = self.trail.len().saturating_sub(60);
+        let from = self.trail.len().saturating_sub(1000);
         let trail = &self.trail[from..];
         format!("{}; the last steps:\n{}", self.title, trail.join("\n"))
     }

@@ -153,8 +153,9 @@ impl Source {
 /// Why a route is not in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
-    /// Someone else's route has the same prefix and metric, and is left alone.
-    #[error("a route of another origin has this prefix and metric")]
+    /// Someone else's route has the same prefix and metric, and is left alone; or the prefix is
+    /// the subnet of a link, to which the kernel's own route must stay the better one.
+    #[error("a route of another origin has this prefix and metric, or it is a link's subnet")]
     Foreign,
     /// None of the next hops resolves.
     #[error("no next hop resolves")]

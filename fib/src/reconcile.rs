@@ -603,7 +603,7 @@ impl<P: Prefix> Reconciler<P> {
         let obstacle = written.and_then(|route| sets.obstacle(&route.kind));
         let want = match (entry.trouble, written) {
             (Trouble::Kernel(_), _) => None,
-            (_, Some(route)) if self.foreign.contains(&(prefix, route.metric)) => {
+            (_, Some(route)) if is_barred(&self.foreign, prefix, route.metric) => {
                 note(&mut self.outcomes, prefix, entry, Trouble::Foreign);
                 None
             }
@@ -745,7 +745,7 @@ impl<P: Prefix> Reconciler<P> {
         let alone = matches!(entry.actual, Actual::One(_)) && !entry.queued;
         let stands = alone
             && written.is_some_and(|written| Arc::ptr_eq(written, route))
-            && !self.foreign.contains(&(prefix, route.metric));
+            && !is_barred(&self.foreign, prefix, route.metric);
         if stands {
             entry.trouble = Trouble::None;
             self.outcomes.installed(prefix, entry);
@@ -793,6 +793,14 @@ fn enqueue(queue: &mut VecDeque<u32>, at: u32, entry: &mut Entry) {
     if !std::mem::replace(&mut entry.queued, true) {
         queue.push_back(at);
     }
+}
+
+/// Whether a route of others keeps ours out: one of the same metric, or a link's subnet that ours
+/// would outdo. In IPv6 the kernel's route to a subnet has a high metric, and a neighbor that
+/// announces the subnet that it shares with us must not draw the link's traffic to itself.
+fn is_barred<P: Prefix>(foreign: &HashSet<(P, u32)>, prefix: P, metric: u32) -> bool {
+    let outdone = metric < P::SUBNET_METRIC && foreign.contains(&(prefix, P::SUBNET_METRIC));
+    outdone || foreign.contains(&(prefix, metric))
 }
 
 /// Remembers what is wrong, and tells it when it is news.

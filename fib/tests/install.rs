@@ -45,6 +45,25 @@ async fn installs_replaces_and_withdraws_in_both_families() {
 }
 
 #[tokio::test]
+async fn the_subnet_of_a_link_stays_with_the_kernel() {
+    let Some(ns) = Net::with_links("subnet", 2) else {
+        return;
+    };
+    let (fib, _events) = ns.fib().await;
+    let (subnet, route) = ("fd00:1::/64", via(&["fd00:2::2"]));
+    fib.apply(set(&[(subnet, &route)])).await.unwrap();
+    fib.settled().await.unwrap();
+    assert!(ns.ours(subnet).is_empty(), "it would outdo the link itself");
+    ns.ip("addr del fd00:1::1/64 dev e1");
+    eventually("the route is in", || ns.ours(subnet).len() == 1).await;
+    ns.ip("addr add fd00:1::1/64 dev e1 nodad");
+    eventually("the link has its subnet back", || {
+        ns.ours(subnet).is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn keeps_weights_and_source_address() {
     let Some(ns) = Net::with_links("weights", 2) else {
         return;

@@ -140,8 +140,9 @@ impl World {
             for second in 0..2 {
                 let v6 = address.is_ipv6();
                 let subnet = plan::subnet(number, v6, second);
+                let metric = if v6 { 256 } else { 0 };
                 if link.addresses[usize::from(v6)][second] && subnet.contains(&address) {
-                    routes.push((subnet.prefix_len(), 0, Some(number), &[]));
+                    routes.push((subnet.prefix_len(), metric, Some(number), &[]));
                 }
             }
         }
@@ -182,7 +183,18 @@ impl World {
 
     // ===== The decision =====
 
-    /// The routes that the daemon has to have in the kernel.
+    /// Whether the prefix is a link's subnet, and the kernel's own route to it
+    /// is worse than the daemon's would be.
+    fn is_better_link(&self, prefix: IpNet) -> bool {
+        let subnet = |link: usize| {
+            let has = self.links[link].addresses[1];
+            (0..2).any(|second| has[second] && plan::subnet(link, true, second) == prefix)
+        };
+        (0..LINKS).any(subnet)
+    }
+
+    /// The routes that the daemon has to have in the kernel, where none is
+    /// barred.
     pub(crate) fn expected(&self) -> BTreeMap<IpNet, Ways> {
         let tables = self.speakers.iter().filter(|s| s.up).map(|s| &s.table);
         let prefixes: BTreeSet<IpNet> = tables.flat_map(|t| t.keys().copied()).collect();
@@ -190,10 +202,12 @@ impl World {
         prefixes.into_iter().filter_map(ways).collect()
     }
 
+    /// Whether a route of others keeps the daemon's out.
+    pub(crate) fn is_barred(&self, prefix: IpNet) -> bool {
+        self.foreign.contains_key(&(prefix, METRIC)) || self.is_better_link(prefix)
+    }
+
     fn ways(&self, prefix: IpNet) -> Option<Ways> {
-        if self.foreign.contains_key(&(prefix, METRIC)) {
-            return None;
-        }
         // Speakers are in the order of their router IDs.
         let mut candidates = Vec::new();
         for (speaker, state) in self.speakers.iter().enumerate().filter(|(_, s)| s.up) {

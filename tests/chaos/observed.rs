@@ -92,13 +92,14 @@ impl Observed {
     pub(crate) fn differences(&self, world: &World) -> Vec<String> {
         let mut found = self.differences_of_ours(world);
         found.extend(self.differences_of_others(world));
-        found.extend(self.orphans());
+        found.extend(self.orphans(world));
         found
     }
 
     fn differences_of_ours(&self, world: &World) -> Vec<String> {
         let mut found = Vec::new();
         let mut expected = world.expected();
+        expected.retain(|prefix, _| !world.is_barred(*prefix));
         for route in self.ours() {
             let prefix = route.prefix;
             let wanted = match route.metric == METRIC {
@@ -154,8 +155,8 @@ impl Observed {
         found
     }
 
-    /// Objects of the daemon's that nothing uses.
-    fn orphans(&self) -> Vec<String> {
+    /// Objects of the daemon's that nothing uses, and nothing would.
+    fn orphans(&self, world: &World) -> Vec<String> {
         let direct: BTreeSet<u64> = self
             .routes
             .iter()
@@ -163,13 +164,34 @@ impl Observed {
             .collect();
         let mut used = direct.clone();
         for id in direct {
-            let group = self.known.get(&id).and_then(|o| o["group"].as_array());
-            used.extend(group.into_iter().flatten().filter_map(|m| m["id"].as_u64()));
+            used.extend(self.members(id));
         }
+        // Routes that are kept out have their next hops ready.
+        let expected = world.expected();
+        let barred = expected
+            .iter()
+            .filter(|(prefix, _)| world.is_barred(**prefix));
+        let ready: BTreeSet<_> = barred.flat_map(|(_, ways)| ways.keys()).collect();
+        let is_ready = |id: u64| {
+            let ways = ways_of(self.known.get(&id).unwrap_or(&Value::Null));
+            !ways.is_empty() && ways.keys().all(|way| ready.contains(way))
+        };
         let ours = self.known.iter().filter(|(id, _)| **id >= 1_000_000_000);
-        ours.filter(|(id, _)| !used.contains(id))
+        let orphans = ours.filter(|(id, _)| !used.contains(id));
+        let orphans = orphans.filter(|(id, _)| match self.members(**id).as_slice() {
+            [] => !is_ready(**id),
+            members => !members.iter().all(|member| is_ready(*member)),
+        });
+        orphans
             .map(|(id, object)| format!("object {id} has no use: {object}"))
             .collect()
+    }
+
+    /// The members of a group; none of anything else.
+    fn members(&self, id: u64) -> Vec<u64> {
+        let group = self.known.get(&id).and_then(|o| o["group"].as_array());
+        let members = group.into_iter().flatten();
+        members.filter_map(|member| member["id"].as_u64()).collect()
     }
 }
 

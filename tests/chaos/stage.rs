@@ -50,6 +50,7 @@ impl Stage {
         // Sessions that outlive a lost link come back with it. Not every
         // kernel has it.
         for namespace in [&router, &far] {
+            namespace.sysctl("net.ipv4.tcp_retries2", "255");
             drop(namespace.exec("sysctl", &["-qw", "net.ipv4.tcp_rto_max_ms=1000"]));
         }
         let mode = if variant.compat_mode { "1" } else { "0" };
@@ -503,6 +504,20 @@ impl Stage {
     }
 
     // ===== The comparison =====
+
+    /// The kernel's state at both ends, for a failure to show.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = String::new();
+        for namespace in [&self.router, &self.far] {
+            for words in [
+                "-br addr", "route", "-6 route", "-6 neigh", "neigh", "nexthop",
+            ] {
+                text += &format!("{}: ip {words}\n", namespace.label());
+                text += &namespace.try_ip(words).unwrap_or_else(|error| error);
+            }
+        }
+        text
+    }
 
     /// How long it may take until all is as it should be.
     pub(crate) fn patience(&self) -> Duration {

@@ -246,6 +246,8 @@ fn foreign(random: &mut Random) -> Step {
         false => *random.pick(&plan::universe()),
     };
     let metric = match far {
+        // It would take a link's subnet away.
+        _ if prefix == plan::subnet(1, true, 1) => 1024,
         true => *random.pick(&[5, 5, 5, 10]),
         false => *random.pick(&[METRIC, METRIC, 5, 200]),
     };
