@@ -11,6 +11,7 @@ use harness::{wait_for, wait_until};
 const PREFIX: &str = "203.0.113.0/24";
 /// Announced after something else, it says that the rest was announced too.
 const MARK: &str = "198.51.100.0/24";
+const SECOND_MARK: &str = "198.18.0.0/24";
 const ROUTER: &str = "10.1.0.1";
 /// An external neighbor, whose routes get metric 20.
 const EXTERNAL: (&str, u32) = ("10.1.0.2", 65101);
@@ -184,6 +185,22 @@ fn a_route_is_announced_while_the_kernel_has_it() {
     lab.wait_shown("fibPending", "r>");
     lab.unblock(20);
     wait_known(&bird, PREFIX);
+
+    // One is preferred to ours, which stays in the kernel.
+    lab.block(5);
+    wait_unknown(&bird, PREFIX);
+    lab.wait_shown("fibPending", "r>");
+    assert_eq!(lab.middle.routes_to(PREFIX).len(), 2);
+    lab.unblock(5);
+    wait_known(&bird, PREFIX);
+    lab.wait_shown("fibInstalled", "*>");
+
+    // One that gives way to ours is nobody's business.
+    lab.block(30);
+    lab.announce(SECOND_MARK);
+    wait_known(&bird, SECOND_MARK);
+    assert!(knows(&bird, PREFIX));
+    lab.unblock(30);
 
     // What is not there any more is not announced, whatever the kernel has.
     lab.withdraw(PREFIX);

@@ -13,16 +13,12 @@ pub(crate) trait Prefix:
     /// The metric the kernel uses when asked for 0.
     const METRIC_FOR_ZERO: u32;
 
-    /// The metric of the kernel's own routes to the subnets of links.
-    const SUBNET_METRIC: u32;
-
     /// The host prefix of `address` when it is of this family.
     fn host(address: IpAddr) -> Option<Self>;
 }
 
 impl Prefix for Ipv4Net {
     const METRIC_FOR_ZERO: u32 = 0;
-    const SUBNET_METRIC: u32 = 0;
 
     fn host(address: IpAddr) -> Option<Self> {
         match address {
@@ -35,8 +31,6 @@ impl Prefix for Ipv4Net {
 impl Prefix for Ipv6Net {
     /// `IP6_RT_PRIO_USER`.
     const METRIC_FOR_ZERO: u32 = 1024;
-    /// `IP6_RT_PRIO_ADDRCONF`.
-    const SUBNET_METRIC: u32 = 256;
 
     fn host(address: IpAddr) -> Option<Self> {
         match address {

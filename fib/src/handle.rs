@@ -154,9 +154,13 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// Someone else's route has the same prefix and metric, and is left alone; or the prefix is
-    /// the subnet of a link, to which the kernel's own route must stay the better one.
+    /// the subnet of a link.
     #[error("a route of another origin has this prefix and metric, or it is a link's subnet")]
     Foreign,
+    /// The kernel has it, but also a route of another origin with a lower metric, and forwards
+    /// by that one.
+    #[error("a route of another origin has this prefix and a lower metric")]
+    Hidden,
     /// None of the next hops resolves.
     #[error("no next hop resolves")]
     Unresolved,

@@ -10,6 +10,8 @@ use prefix_trie::PrefixMap;
 use crate::codec::{Notice, RouteNotice};
 use crate::family::Prefix;
 use crate::object::{ObjectNotice, ObjectTable};
+use crate::reconcile::Taken;
+use crate::redistribute::PROTOCOL_KERNEL;
 use crate::route::{KernelHop, KernelKind, KernelRoute};
 use crate::view::{Address, Interface, KernelView};
 
@@ -57,6 +59,13 @@ pub(crate) struct Foreign {
 }
 
 impl Foreign {
+    /// Whether it is what the kernel makes of an address of a link.
+    fn is_subnet(&self) -> bool {
+        let hops = self.route.hops();
+        let on_link = !hops.is_empty() && hops.iter().all(|hop| hop.gateway.is_none());
+        self.protocol == PROTOCOL_KERNEL && on_link
+    }
+
     /// Whether `old` is this route, or this route before next hops were added.
     fn grew_from(&self, old: &Self) -> bool {
         let same = (self.protocol, self.route.metric) == (old.protocol, old.route.metric);
@@ -199,11 +208,20 @@ impl<P: Prefix> ForeignTable<P> {
             .flat_map(|(prefix, list)| list.iter().map(move |r| (prefix.into(), r)))
     }
 
-    /// Every prefix and metric in use.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (P, u32)> + '_ {
-        self.routes
-            .iter()
-            .flat_map(|(prefix, list)| list.iter().map(move |r| (prefix, r.route.metric)))
+    /// Whether the prefix is the subnet of a link.
+    pub(crate) fn has_subnet(&self, prefix: P) -> bool {
+        let list = self.routes.get(&prefix);
+        list.is_some_and(|list| list.iter().any(Foreign::is_subnet))
+    }
+
+    /// Every prefix and metric in use, and the subnets of links.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (P, Taken)> + '_ {
+        self.routes.iter().flat_map(|(prefix, list)| {
+            let metrics = list.iter().map(|foreign| Taken::By(foreign.route.metric));
+            let subnet = list.iter().any(Foreign::is_subnet);
+            let subnet = subnet.then_some(Taken::Subnet).into_iter();
+            metrics.chain(subnet).map(move |taken| (prefix, taken))
+        })
     }
 }
 
@@ -233,6 +251,13 @@ impl ForeignTables {
         match prefix {
             IpNet::V4(prefix) => self.v4.has(prefix, metric),
             IpNet::V6(prefix) => self.v6.has(prefix, metric),
+        }
+    }
+
+    pub(crate) fn has_subnet(&self, prefix: IpNet) -> bool {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.has_subnet(prefix),
+            IpNet::V6(prefix) => self.v6.has_subnet(prefix),
         }
     }
 

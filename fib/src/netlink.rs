@@ -18,9 +18,8 @@ use tokio::time::timeout;
 
 use crate::codec::{self, Body, Dump, Notice, Place};
 use crate::handle::FibError;
-use crate::object::{GroupMember, Object, ObjectOperation, ObjectVerb};
+use crate::object::ObjectOperation;
 use crate::reconcile::Operation;
-use crate::resolve::NARROW_WEIGHT;
 
 /// Link, IPv4 and IPv6 addresses, IPv4 and IPv6 routes (`RTNLGRP_*`).
 const GROUPS: [u32; 5] = [1, 5, 9, 7, 11];
@@ -39,10 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const QUEUE: usize = 1 << 20;
 /// A dump that changes meanwhile is asked for again this often.
 const DUMP_ATTEMPTS: u32 = 5;
-
-/// Behind the numbers of all tables' objects: a pair of numbers for each process, for a moment.
-const PROBE_ID: u32 = 4_000_000_000;
-const PROBES: u32 = 100_000_000;
 
 /// Both sockets, opened but not yet registered with a runtime.
 pub(crate) struct RawSockets {
@@ -146,6 +141,21 @@ fn leave_out_own(monitor: &Socket, own: u32) -> io::Result<()> {
     ])
 }
 
+/// Whether groups take weights above 256, as of Linux 6.12. The release says so: to make a group
+/// and see would be news to everyone who listens to the kernel.
+pub(crate) fn takes_wide_weights() -> bool {
+    let release = nix::sys::utsname::uname().map(|names| names.release().to_owned());
+    let release = release.ok().and_then(|release| release.into_string().ok());
+    release.is_some_and(|release| is_at_least(&release, (6, 12)))
+}
+
+/// Whether a kernel's release, such as `6.12.9-amd64`, is this version or a later one.
+fn is_at_least(release: &str, version: (u32, u32)) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    matches!((number(), number()), (Some(major), Some(minor)) if (major, minor) >= version)
+}
+
 /// Past the system's limit where that is allowed, up to it otherwise.
 fn enlarge(socket: &Socket, bytes: usize) {
     if setsockopt(&socket.as_fd(), sockopt::RcvBufForce, &bytes).is_err() {
@@ -199,25 +209,6 @@ impl Requests {
         batch: &[ObjectOperation],
     ) -> Result<Vec<(usize, Errno)>, RequestError> {
         self.write_all(batch, codec::append_object_operation).await
-    }
-
-    /// Whether groups take weights above 256: asked by making one, of an object that drops, and
-    /// deleting it. Where that cannot be made (the loopback is down) the answer is no.
-    pub(crate) async fn takes_wide_weights(&mut self) -> bool {
-        let member = PROBE_ID + std::process::id() % PROBES * 2;
-        let group = member + 1;
-        let one_more = GroupMember {
-            id: member,
-            weight: u32::from(NARROW_WEIGHT) + 1,
-        };
-        let probe = [
-            (member, ObjectVerb::Set(Object::Blackhole)),
-            (group, ObjectVerb::Set(Object::group(vec![one_more]))),
-            // The group goes with it.
-            (member, ObjectVerb::Delete),
-        ];
-        let probe = probe.map(|(id, verb)| ObjectOperation { id, verb });
-        matches!(self.write_objects(&probe).await.as_deref(), Ok([]))
     }
 
     async fn write_all<T>(
@@ -451,4 +442,19 @@ pub(crate) fn register(raw: RawSockets) -> io::Result<(Requests, Monitor)> {
 #[allow(deprecated)]
 fn watched(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     AsyncFd::new(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_at_least;
+
+    #[test]
+    fn releases_are_compared_by_number() {
+        for release in ["6.12.0", "6.18", "7.0-rc1", "6.100.3-generic", "10.1"] {
+            assert!(is_at_least(release, (6, 12)), "{release}");
+        }
+        for release in ["6.9.1", "5.15.0-91", "6", "", "six.12", "4.19.0+"] {
+            assert!(!is_at_least(release, (6, 12)), "{release}");
+        }
+    }
 }

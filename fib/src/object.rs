@@ -18,16 +18,6 @@ pub(crate) enum Object {
     Other,
 }
 
-impl Object {
-    /// A plain group; its members sorted by number.
-    pub(crate) fn group(members: Vec<GroupMember>) -> Self {
-        Self::Group(Group {
-            members,
-            resilient: None,
-        })
-    }
-}
-
 /// A group of nexthop objects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Group {

@@ -159,6 +159,16 @@ impl Actual {
     }
 }
 
+/// How others have a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Taken {
+    /// It is the subnet of a link: a route of ours to it would take the place of the link
+    /// wherever the kernel gives subnets a metric, as for IPv6.
+    Subnet,
+    /// By a route of this metric.
+    By(u32),
+}
+
 /// What keeps a wanted route out of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Trouble {
@@ -166,6 +176,8 @@ enum Trouble {
     None,
     Unresolved,
     Foreign,
+    /// It is in the kernel, and not used.
+    Hidden,
     /// With the error's number; they are small.
     Kernel(u16),
     /// Refused before, and being tried again.
@@ -187,6 +199,7 @@ impl Trouble {
             Self::None => None,
             Self::Unresolved => Some(RouteError::Unresolved),
             Self::Foreign => Some(RouteError::Foreign),
+            Self::Hidden => Some(RouteError::Hidden),
             Self::Kernel(errno) | Self::Retrying(errno) => {
                 Some(RouteError::Kernel(Errno::from_raw(errno.into())))
             }
@@ -253,7 +266,7 @@ pub(crate) struct Reconciler<P: Prefix> {
     /// The entries of the operations that were handed out, in their order.
     in_flight: VecDeque<u32>,
     /// Prefix and metric of routes that are not ours.
-    foreign: HashSet<(P, u32)>,
+    foreign: BTreeSet<(P, Taken)>,
     /// Routes found in the kernel, so that equal ones are one allocation.
     found: HashSet<Arc<KernelRoute>>,
     uses: Uses,
@@ -274,7 +287,7 @@ impl<P: Prefix> Reconciler<P> {
             classes: Classes::default(),
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
-            foreign: HashSet::new(),
+            foreign: BTreeSet::new(),
             found: HashSet::new(),
             uses: Uses::default(),
             refused: Vec::new(),
@@ -512,10 +525,21 @@ impl<P: Prefix> Reconciler<P> {
     /// Whether others have a route of this prefix and metric. `overwritten`: it took the place
     /// of ours.
     pub(crate) fn set_foreign(&mut self, prefix: P, metric: u32, present: bool, overwritten: bool) {
+        self.set_taken(prefix, Taken::By(metric), present, overwritten);
+    }
+
+    /// Whether the prefix is the subnet of a link.
+    pub(crate) fn set_subnet(&mut self, prefix: P, is_subnet: bool) {
+        if self.foreign.contains(&(prefix, Taken::Subnet)) != is_subnet {
+            self.set_taken(prefix, Taken::Subnet, is_subnet, false);
+        }
+    }
+
+    fn set_taken(&mut self, prefix: P, taken: Taken, present: bool, overwritten: bool) {
         if present {
-            self.foreign.insert((prefix, metric));
+            self.foreign.insert((prefix, taken));
         } else {
-            self.foreign.remove(&(prefix, metric));
+            self.foreign.remove(&(prefix, taken));
         }
         let at = self.entries.find(prefix);
         let Some((at, (_, entry))) = at.and_then(|at| Some((at, self.entries.get_mut(at)?))) else {
@@ -524,7 +548,7 @@ impl<P: Prefix> Reconciler<P> {
         if overwritten {
             entry
                 .actual
-                .retain(&mut self.uses, |installed| installed.route.metric != metric);
+                .retain(&mut self.uses, |i| Taken::By(i.route.metric) != taken);
         }
         entry.trouble = Trouble::None;
         entry.unsay();
@@ -532,13 +556,13 @@ impl<P: Prefix> Reconciler<P> {
     }
 
     /// Takes `keys` as all routes of others.
-    pub(crate) fn restore_foreign(&mut self, keys: &HashSet<(P, u32)>) {
+    pub(crate) fn restore_foreign(&mut self, keys: &BTreeSet<(P, Taken)>) {
         let gone = self.foreign.difference(keys).map(|key| (*key, false));
         let new = keys.difference(&self.foreign).map(|key| (*key, true));
-        let mut changes: Vec<((P, u32), bool)> = gone.chain(new).collect();
+        let mut changes: Vec<((P, Taken), bool)> = gone.chain(new).collect();
         changes.sort_unstable();
-        for ((prefix, metric), present) in changes {
-            self.set_foreign(prefix, metric, present, false);
+        for ((prefix, taken), present) in changes {
+            self.set_taken(prefix, taken, present, false);
         }
     }
 
@@ -559,7 +583,7 @@ impl<P: Prefix> Reconciler<P> {
             entry
                 .actual
                 .retain(&mut uses, |installed| installed.epoch == epoch);
-            let foreign = entry.trouble == Trouble::Foreign;
+            let foreign = matches!(entry.trouble, Trouble::Foreign | Trouble::Hidden);
             if foreign {
                 entry.trouble = Trouble::None;
             }
@@ -603,7 +627,7 @@ impl<P: Prefix> Reconciler<P> {
         let obstacle = written.and_then(|route| sets.obstacle(&route.kind));
         let want = match (entry.trouble, written) {
             (Trouble::Kernel(_), _) => None,
-            (_, Some(route)) if is_barred(&self.foreign, prefix, route.metric) => {
+            (_, Some(route)) if is_taken(&self.foreign, prefix, route.metric) => {
                 note(&mut self.outcomes, prefix, entry, Trouble::Foreign);
                 None
             }
@@ -642,9 +666,15 @@ impl<P: Prefix> Reconciler<P> {
         }));
         let deletions = batch.len() - before;
         self.in_flight.extend(std::iter::repeat_n(at, deletions));
-        if want.is_some() && entry.said != Said::Installed {
-            entry.trouble = Trouble::None;
-            self.outcomes.installed(prefix, entry);
+        match want {
+            Some(want) if is_hidden(&self.foreign, prefix, want.metric) => {
+                note(&mut self.outcomes, prefix, entry, Trouble::Hidden);
+            }
+            Some(_) if entry.said != Said::Installed => {
+                entry.trouble = Trouble::None;
+                self.outcomes.installed(prefix, entry);
+            }
+            _ => {}
         }
         self.forget(at);
     }
@@ -745,7 +775,8 @@ impl<P: Prefix> Reconciler<P> {
         let alone = matches!(entry.actual, Actual::One(_)) && !entry.queued;
         let stands = alone
             && written.is_some_and(|written| Arc::ptr_eq(written, route))
-            && !is_barred(&self.foreign, prefix, route.metric);
+            && !is_taken(&self.foreign, prefix, route.metric)
+            && !is_hidden(&self.foreign, prefix, route.metric);
         if stands {
             entry.trouble = Trouble::None;
             self.outcomes.installed(prefix, entry);
@@ -789,18 +820,21 @@ impl<P: Prefix> Reconciler<P> {
     }
 }
 
+/// Whether others leave no room for a route of ours.
+fn is_taken<P: Prefix>(foreign: &BTreeSet<(P, Taken)>, prefix: P, metric: u32) -> bool {
+    foreign.contains(&(prefix, Taken::By(metric))) || foreign.contains(&(prefix, Taken::Subnet))
+}
+
+/// Whether the kernel prefers a route of others.
+fn is_hidden<P: Prefix>(foreign: &BTreeSet<(P, Taken)>, prefix: P, metric: u32) -> bool {
+    let better = (prefix, Taken::Subnet)..(prefix, Taken::By(metric));
+    foreign.range(better).next().is_some()
+}
+
 fn enqueue(queue: &mut VecDeque<u32>, at: u32, entry: &mut Entry) {
     if !std::mem::replace(&mut entry.queued, true) {
         queue.push_back(at);
     }
-}
-
-/// Whether a route of others keeps ours out: one of the same metric, or a link's subnet that ours
-/// would outdo. In IPv6 the kernel's route to a subnet has a high metric, and a neighbor that
-/// announces the subnet that it shares with us must not draw the link's traffic to itself.
-fn is_barred<P: Prefix>(foreign: &HashSet<(P, u32)>, prefix: P, metric: u32) -> bool {
-    let outdone = metric < P::SUBNET_METRIC && foreign.contains(&(prefix, P::SUBNET_METRIC));
-    outdone || foreign.contains(&(prefix, metric))
 }
 
 /// Remembers what is wrong, and tells it when it is news.

@@ -131,8 +131,12 @@ impl State {
             return;
         }
         if owner == Owner::Other {
-            let present = self.others_in(table).is_some_and(|o| o.has(key.0, key.1));
+            let others = self.others_in(table);
+            let (present, subnet) = others.map_or((false, false), |others| {
+                (others.has(key.0, key.1), others.has_subnet(key.0))
+            });
             self.tables.set_foreign(table, key, present, over);
+            self.tables.set_subnet(table, key.0, subnet);
             return;
         }
         if over && let Some(others) = self.others_in(table).filter(|o| o.has(key.0, key.1)) {

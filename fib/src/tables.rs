@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashSet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::errno::Errno;
 
@@ -15,7 +14,7 @@ use crate::handle::{Event, Family, RouteError, RouteStatus};
 use crate::kernel::{ForeignTable, ForeignTables, Loss};
 use crate::object::{ObjectNotice, ObjectOperation, ObjectTable};
 use crate::objects::Objects;
-use crate::reconcile::{Outcome, Reconciler, Seconds};
+use crate::reconcile::{Outcome, Reconciler, Seconds, Taken};
 use crate::resolve::Resolve;
 use crate::route::Route;
 use crate::sets::Sets;
@@ -151,7 +150,13 @@ impl Tables {
             Some(metric) => statics.claims.insert(prefix, metric),
             None => statics.claims.remove(&prefix),
         };
-        let taken = new.map(|metric| (metric, others.has(prefix, metric)));
+        let taken = new.map(|metric| {
+            (
+                metric,
+                others.has(prefix, metric),
+                others.has_subnet(prefix),
+            )
+        });
         let sets = &mut self.sets;
         match prefix {
             IpNet::V4(prefix) => {
@@ -280,6 +285,23 @@ impl Tables {
         }
     }
 
+    /// Whether a prefix is the subnet of a link.
+    pub(crate) fn set_subnet(&mut self, table: u32, prefix: IpNet, is_subnet: bool) {
+        let statics = self.statics.get_mut(&table);
+        if let Some(statics) = statics.filter(|statics| statics.claims.contains_key(&prefix)) {
+            match prefix {
+                IpNet::V4(prefix) => statics.v4.set_subnet(prefix, is_subnet),
+                IpNet::V6(prefix) => statics.v6.set_subnet(prefix, is_subnet),
+            }
+        }
+        if table == self.table {
+            match prefix {
+                IpNet::V4(prefix) => self.v4.set_subnet(prefix, is_subnet),
+                IpNet::V6(prefix) => self.v6.set_subnet(prefix, is_subnet),
+            }
+        }
+    }
+
     fn bgp_set_foreign(&mut self, prefix: IpNet, metric: u32, present: bool, over: bool) {
         match prefix {
             IpNet::V4(prefix) => self.v4.set_foreign(prefix, metric, present, over),
@@ -325,13 +347,13 @@ impl Tables {
         if table != self.table {
             return;
         }
-        let mut v4: HashSet<(Ipv4Net, u32)> = foreign.v4.keys().collect();
-        let mut v6: HashSet<(Ipv6Net, u32)> = foreign.v6.keys().collect();
+        let mut v4: BTreeSet<(Ipv4Net, Taken)> = foreign.v4.keys().collect();
+        let mut v6: BTreeSet<(Ipv6Net, Taken)> = foreign.v6.keys().collect();
         let claims = self.statics.get(&table).map(|statics| &statics.claims);
         for (prefix, metric) in claims.into_iter().flatten() {
             match prefix {
-                IpNet::V4(prefix) => drop(v4.insert((*prefix, *metric))),
-                IpNet::V6(prefix) => drop(v6.insert((*prefix, *metric))),
+                IpNet::V4(prefix) => drop(v4.insert((*prefix, Taken::By(*metric)))),
+                IpNet::V6(prefix) => drop(v6.insert((*prefix, Taken::By(*metric)))),
             }
         }
         self.v4.restore_foreign(&v4);
@@ -410,14 +432,15 @@ impl Tables {
 fn desire<P: Prefix>(
     statics: &mut Reconciler<P>,
     prefix: P,
-    (route, taken): (Option<&Arc<Route>>, Option<(u32, bool)>),
+    (route, taken): (Option<&Arc<Route>>, Option<(u32, bool, bool)>),
     now: Seconds,
     sets: &mut Sets,
     resolver: &impl Resolve,
 ) {
     statics.desire(prefix, route, now, sets, resolver);
-    if let Some((metric, taken)) = taken {
+    if let Some((metric, taken, subnet)) = taken {
         statics.set_foreign(prefix, metric, taken, false);
+        statics.set_subnet(prefix, subnet);
     }
 }
 
@@ -426,7 +449,10 @@ fn restore<P: Prefix>(
     foreign: &ForeignTable<P>,
     claims: &BTreeMap<IpNet, u32>,
 ) {
-    let claimed = |(prefix, metric): &(P, u32)| claims.get(&(*prefix).into()) == Some(metric);
+    let claimed = |(prefix, taken): &(P, Taken)| {
+        let claim = claims.get(&(*prefix).into());
+        claim.is_some_and(|metric| matches!(taken, Taken::Subnet) || *taken == Taken::By(*metric))
+    };
     statics.restore_foreign(&foreign.keys().filter(claimed).collect());
 }
 

@@ -172,16 +172,17 @@ async fn connect(options: &FibOptions) -> Result<Io, FibError> {
         what: "register the sockets",
         source,
     })?;
-    let mut io = Io {
+    let objects = objects && options.objects;
+    let max_weight = match objects && netlink::takes_wide_weights() {
+        true => WIDE_WEIGHT,
+        false => NARROW_WEIGHT,
+    };
+    Ok(Io {
         requests,
         monitor,
-        objects: objects && options.objects,
-        max_weight: NARROW_WEIGHT,
-    };
-    if io.objects && io.requests.takes_wide_weights().await {
-        io.max_weight = WIDE_WEIGHT;
-    }
-    Ok(io)
+        objects,
+        max_weight,
+    })
 }
 
 // ===== impl Task =====

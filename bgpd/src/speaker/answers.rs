@@ -15,7 +15,7 @@ pub(super) fn answer(event: &Event) -> Option<(IpNet, FibAnswer, u64)> {
             taken,
         } => {
             let answer = match error {
-                RouteError::Foreign => FibAnswer::Foreign,
+                RouteError::Foreign | RouteError::Hidden => FibAnswer::Foreign,
                 _ => FibAnswer::Failed,
             };
             Some((*prefix, answer, *taken))

@@ -644,6 +644,9 @@ impl World {
         for (prefix, route) in &self.wanted {
             let installed = self.kernel.slots.get(&(*prefix, route.metric));
             let ours = matches!(installed, Some(Slot::Ours { .. }));
+            let better = (*prefix, 0)..(*prefix, route.metric);
+            let mut better = self.kernel.slots.range(better).map(|(_, slot)| slot);
+            let ours = ours && !better.any(|slot| matches!(slot, Slot::Foreign));
             assert_eq!(
                 self.told.get(prefix).is_some_and(Result::is_ok),
                 ours,
@@ -659,7 +662,7 @@ impl World {
             .fib
             .v4
             .status(&self.fib.sets)
-            .map(|s| (s.prefix, s.installed))
+            .map(|s| (s.prefix, s.installed && s.error != Some(RouteError::Hidden)))
             .collect();
         assert!(
             status.keys().eq(self.wanted.keys()),
@@ -806,6 +809,59 @@ fn a_refusal_that_repeats_is_told_once() {
     }
     let refusal = Outcome::Failed(prefix(1), RouteError::Kernel(Errno::EINVAL));
     assert_eq!(fib.v4.take_outcomes(), [refusal]);
+}
+
+#[test]
+fn a_route_that_another_of_a_lower_metric_hides_is_there_and_told_to_be_hidden() {
+    let (mut fib, links) = (Tables::new(254, false, false), Links::default());
+    fib.v4.set_foreign(prefix(1), 5, true, false);
+    fib.v4.set_foreign(prefix(1), 30, true, false);
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
+    let batch = operations(&mut fib);
+    assert_eq!(batch.len(), 1);
+    fib.v4.completed(&batch[0], Ok(()), 0);
+    assert!(operations(&mut fib).is_empty());
+    let hidden = Outcome::Failed(prefix(1), RouteError::Hidden);
+    assert_eq!(fib.v4.take_outcomes(), [hidden]);
+    let row = fib.v4.status(&fib.sets).next().unwrap();
+    assert_eq!((row.installed, row.error), (true, Some(RouteError::Hidden)));
+    fib.v4.set_foreign(prefix(1), 5, false, false);
+    assert!(operations(&mut fib).is_empty());
+    let installed = Outcome::Installed(prefix(1));
+    assert_eq!(fib.v4.take_outcomes(), [installed]);
+}
+
+#[test]
+fn the_subnet_of_a_link_is_left_to_the_link() {
+    let (mut fib, links) = (Tables::new(254, false, false), Links::default());
+    fib.desire(prefix(1).into(), Some(&route(20, &[1])), 0, &links);
+    let batch = operations(&mut fib);
+    fib.v4.completed(&batch[0], Ok(()), 0);
+    fib.v4.take_outcomes();
+    // Of IPv6 with a metric that is not as good as ours.
+    fib.v4.set_foreign(prefix(1), 256, true, false);
+    fib.v4.set_subnet(prefix(1), true);
+    let batch = operations(&mut fib);
+    assert!(matches!(
+        &batch[..],
+        [Operation {
+            verb: Verb::Delete { metric: 20 },
+            ..
+        }]
+    ));
+    fib.v4.completed(&batch[0], Ok(()), 0);
+    assert!(operations(&mut fib).is_empty());
+    let taken = Outcome::Failed(prefix(1), RouteError::Foreign);
+    assert_eq!(fib.v4.take_outcomes(), [taken]);
+    fib.v4.set_subnet(prefix(1), false);
+    let batch = operations(&mut fib);
+    assert!(matches!(
+        &batch[..],
+        [Operation {
+            verb: Verb::Create(_),
+            ..
+        }]
+    ));
 }
 
 #[test]
