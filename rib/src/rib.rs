@@ -167,6 +167,15 @@ impl Rib {
         }
     }
 
+    /// Has [`take_fib_changes`](Self::take_fib_changes) report all routes once
+    /// more: what the caller makes of them has changed, such as the interface
+    /// of a peer.
+    pub fn repeat_forwarding(&mut self) {
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.repeat_forwarding());
+        }
+    }
+
     /// Whether peers are told of a route that another one announced only while
     /// the kernel has it, in the form that they are told of (FRR's
     /// `suppress-fib-pending`); off at the start. Every change of the

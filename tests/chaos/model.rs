@@ -183,14 +183,14 @@ impl World {
 
     // ===== The decision =====
 
-    /// Whether the prefix is a link's subnet, and the kernel's own route to it
-    /// is worse than the daemon's would be.
-    fn is_better_link(&self, prefix: IpNet) -> bool {
-        let subnet = |link: usize| {
-            let has = self.links[link].addresses[1];
-            (0..2).any(|second| has[second] && plan::subnet(link, true, second) == prefix)
+    /// Whether the prefix is a link's subnet, which is left to the link.
+    fn is_subnet(&self, prefix: IpNet) -> bool {
+        let v6 = plan::is_v6(prefix);
+        let up = self.links.iter().enumerate().filter(|(_, link)| link.up);
+        let has = |(number, link): (usize, &Link), second: usize| {
+            link.addresses[usize::from(v6)][second] && plan::subnet(number, v6, second) == prefix
         };
-        (0..LINKS).any(subnet)
+        up.into_iter().any(|link| has(link, 0) || has(link, 1))
     }
 
     /// The routes that the daemon has to have in the kernel, where none is
@@ -204,7 +204,7 @@ impl World {
 
     /// Whether a route of others keeps the daemon's out.
     pub(crate) fn is_barred(&self, prefix: IpNet) -> bool {
-        self.foreign.contains_key(&(prefix, METRIC)) || self.is_better_link(prefix)
+        self.foreign.contains_key(&(prefix, METRIC)) || self.is_subnet(prefix)
     }
 
     fn ways(&self, prefix: IpNet) -> Option<Ways> {

@@ -574,6 +574,7 @@ impl Core {
     fn view_changed(&mut self) {
         let view = self.host.view();
         self.links_changed(&view);
+        self.complete_links(&view);
         let mut addresses: Vec<IpAddr> = view.local_addresses().collect();
         addresses.sort_unstable();
         addresses.dedup();

@@ -69,6 +69,8 @@ pub(super) struct Up {
     pub(super) since: Instant,
     pub(super) negotiated: Arc<Negotiated>,
     pub(super) link: Link,
+    /// Our end of the connection.
+    local: SocketAddr,
     pub(super) data: mpsc::Sender<Box<Outbound>>,
     /// Families whose refresh has to be announced with the next batch.
     pub(super) begin_refresh: FamilySet,
@@ -129,6 +131,21 @@ fn v6(addr: IpAddr) -> Option<Ipv6Addr> {
     match addr {
         IpAddr::V6(addr) => Some(addr),
         IpAddr::V4(_) => None,
+    }
+}
+
+impl Link {
+    /// Takes over what was not known before.
+    fn complete(&mut self, newer: Link) {
+        if self.ifindex.is_none() {
+            self.subnets = newer.subnets;
+        } else if self.ifindex != newer.ifindex {
+            return;
+        }
+        self.ifindex = self.ifindex.or(newer.ifindex);
+        self.v4 = self.v4.or(newer.v4);
+        self.v6 = self.v6.or(newer.v6);
+        self.link_local = self.link_local.or(newer.link_local);
     }
 }
 
@@ -533,6 +550,47 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
 // ===== from the host =====
 
 impl Core {
+    /// Our side of a session.
+    fn link(&self, view: &KernelView, local: SocketAddr, remote: IpAddr) -> Link {
+        let mut link = Link::new(view, local, remote);
+        link.v4 = self.options.next_hop_v4.or(link.v4);
+        link.v6 = self.options.next_hop_v6.or(link.v6);
+        link
+    }
+
+    /// A session may be up before it is known that its link is, and before the
+    /// link's own address can be used: what was missing then is made up for.
+    pub(super) fn complete_links(&mut self, view: &KernelView) {
+        let mut found = false;
+        let peers = self
+            .peers
+            .iter()
+            .filter_map(|(a, p)| Some((*a, p.up.as_ref()?)));
+        let newer: Vec<(IpAddr, Link)> = peers
+            .map(|(address, up)| (address, self.link(view, up.local, address)))
+            .collect();
+        for (address, newer) in newer {
+            let peer = self.peers.get_mut(&address);
+            let Some(up) = peer.and_then(|peer| peer.up.as_mut()) else {
+                continue;
+            };
+            let before = up.link.clone();
+            up.link.complete(newer);
+            if before != up.link {
+                let ifindex = up.link.ifindex;
+                found |= before.ifindex != ifindex;
+                if let Some(ifindex) = ifindex.filter(|_| is_link_local(address)) {
+                    self.link_local.insert(address, ifindex);
+                }
+                self.refresh_peer(address);
+            }
+        }
+        if found {
+            // Next hops on the link may be written with it now.
+            self.rib.repeat_forwarding();
+        }
+    }
+
     /// Fast external failover: an external peer on the link of an interface
     /// that went down cannot be heard from; waiting for the hold time would
     /// only keep its routes.
@@ -588,14 +646,13 @@ impl Core {
                 local,
                 data,
             } => {
-                let mut link = Link::new(&self.host.view(), local, address);
-                link.v4 = self.options.next_hop_v4.or(link.v4);
-                link.v6 = self.options.next_hop_v6.or(link.v6);
+                let link = self.link(&self.host.view(), local, address);
                 let up = Up {
                     generation,
                     since: Instant::now(),
                     negotiated,
                     link,
+                    local,
                     data,
                     begin_refresh: FamilySet::EMPTY,
                     refreshing: FamilySet::EMPTY,
