@@ -113,10 +113,14 @@ impl State {
         }
         // At once, since the next notification may be about a route that came after the loss.
         let losses = std::mem::take(&mut self.effects.losses);
+        if losses.is_empty() {
+            return;
+        }
+        let up = self.mirror.up();
         for &loss in &losses {
             self.tables.lose(loss);
             for table in self.others.values_mut() {
-                table.lose(loss);
+                table.lose(loss, &up);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Everything is worked out anew from the definitions, prefix by prefix; there
 //! is nothing here that could be out of date.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -132,53 +133,79 @@ impl World {
 
     // ===== Next hops =====
 
-    /// The longest match among subnets of the host and routes of others; the
-    /// default route is not good enough.
-    fn reach(&self, address: IpAddr) -> Option<Reached> {
-        let mut routes: Vec<(u8, u32, Option<usize>, &[Hop])> = Vec::new();
-        for (number, link) in self.links.iter().enumerate().filter(|(_, l)| l.usable()) {
-            for second in 0..2 {
-                let v6 = address.is_ipv6();
-                let subnet = plan::subnet(number, v6, second);
-                let metric = if v6 { 256 } else { 0 };
-                if link.addresses[usize::from(v6)][second] && subnet.contains(&address) {
-                    routes.push((subnet.prefix_len(), metric, Some(number), &[]));
-                }
-            }
-        }
-        for ((prefix, metric), route) in &self.foreign {
-            if prefix.contains(&address) {
-                routes.push((prefix.prefix_len(), *metric, None, &route.hops));
-            }
-        }
-        routes.sort_by_key(|(length, metric, ..)| (std::cmp::Reverse(*length), *metric));
-        for (length, metric, connected, hops) in routes {
-            if let Some(link) = connected {
-                let hop = Hop {
-                    gateway: address,
-                    link,
-                    weight: 1,
+    /// The longest match among subnets of the host and routes of others, and
+    /// with `leading` routes of the daemon's; the default route is not good
+    /// enough.
+    fn reach(&self, address: IpAddr, leading: bool) -> Option<Reached> {
+        let mut routes = self.routes_to(address);
+        for prefix in plan::LEADING
+            .map(plan::parse)
+            .into_iter()
+            .filter(|_| leading)
+        {
+            let there = prefix.contains(&address) && !self.is_barred(prefix);
+            if let Some((ways, metric)) = self.ways(prefix).filter(|_| there) {
+                let hop = |((gateway, interface), weight): ((IpAddr, String), u16)| Hop {
+                    gateway,
+                    link: plan::link(&interface),
+                    weight,
                 };
-                return Some(Reached {
-                    connected: true,
-                    metric: 0,
-                    hops: vec![hop],
-                });
-            }
-            if length == 0 || hops.is_empty() {
-                return None;
-            }
-            let usable = hops.iter().filter(|hop| self.links[hop.link].usable());
-            let hops: Vec<Hop> = usable.cloned().collect();
-            if !hops.is_empty() {
-                return Some(Reached {
+                let route = Reached {
                     connected: false,
                     metric,
-                    hops,
-                });
+                    hops: ways.into_iter().map(hop).collect(),
+                };
+                routes.push((prefix.prefix_len(), METRIC, route));
+            }
+        }
+        routes.sort_by_key(|(length, metric, _)| (Reverse(*length), *metric));
+        for (length, _, mut route) in routes {
+            if length == 0 || route.hops.is_empty() {
+                return None;
+            }
+            route.hops.retain(|hop| self.links[hop.link].usable());
+            if !route.hops.is_empty() {
+                return Some(route);
             }
         }
         None
+    }
+
+    /// The routes that the daemon has no part in.
+    fn routes_to(&self, address: IpAddr) -> Vec<(u8, u32, Reached)> {
+        let mut routes = Vec::new();
+        let v6 = address.is_ipv6();
+        let kernel_metric = if v6 { 256 } else { 0 };
+        for (number, link) in self.links.iter().enumerate().filter(|(_, l)| l.usable()) {
+            for second in 0..2 {
+                let subnet = plan::subnet(number, v6, second);
+                if !link.addresses[usize::from(v6)][second] || !subnet.contains(&address) {
+                    continue;
+                }
+                let hop = Hop {
+                    gateway: address,
+                    link: number,
+                    weight: 1,
+                };
+                let route = Reached {
+                    connected: true,
+                    metric: 0,
+                    hops: vec![hop],
+                };
+                routes.push((subnet.prefix_len(), kernel_metric, route));
+            }
+        }
+        for ((prefix, metric), foreign) in &self.foreign {
+            if prefix.contains(&address) {
+                let route = Reached {
+                    connected: false,
+                    metric: *metric,
+                    hops: foreign.hops.clone(),
+                };
+                routes.push((prefix.prefix_len(), *metric, route));
+            }
+        }
+        routes
     }
 
     // ===== The decision =====
@@ -198,7 +225,7 @@ impl World {
     pub(crate) fn expected(&self) -> BTreeMap<IpNet, Ways> {
         let tables = self.speakers.iter().filter(|s| s.up).map(|s| &s.table);
         let prefixes: BTreeSet<IpNet> = tables.flat_map(|t| t.keys().copied()).collect();
-        let ways = |prefix: IpNet| Some((prefix, self.ways(prefix)?));
+        let ways = |prefix: IpNet| Some((prefix, self.ways(prefix)?.0));
         prefixes.into_iter().filter_map(ways).collect()
     }
 
@@ -207,14 +234,17 @@ impl World {
         self.foreign.contains_key(&(prefix, METRIC)) || self.is_subnet(prefix)
     }
 
-    fn ways(&self, prefix: IpNet) -> Option<Ways> {
+    /// The ways of a prefix, with the metric of the nearest next hop.
+    fn ways(&self, prefix: IpNet) -> Option<(Ways, u32)> {
+        // What leads to next hops is itself reached without such help.
+        let leading = !plan::is_leading(prefix);
         // Speakers are in the order of their router IDs.
         let mut candidates = Vec::new();
         for (speaker, state) in self.speakers.iter().enumerate().filter(|(_, s)| s.up) {
             let Some(said) = state.table.get(&prefix) else {
                 continue;
             };
-            let Some(reached) = self.reach(said.next_hop) else {
+            let Some(reached) = self.reach(said.next_hop, leading) else {
                 continue;
             };
             if reached.connected || plan::is_multihop(speaker) {
@@ -234,7 +264,7 @@ impl World {
                     link: speaker,
                     weight: 1,
                 }],
-                false => self.reach(said.next_hop)?.hops,
+                false => self.reach(said.next_hop, leading)?.hops,
             };
             for hop in hops.iter().filter(|hop| self.links[hop.link].usable()) {
                 let key = (hop.gateway, plan::interface(hop.link));
@@ -244,6 +274,6 @@ impl World {
         if ways.len() == 1 {
             ways.values_mut().for_each(|weight| *weight = 1);
         }
-        (!ways.is_empty()).then_some(ways)
+        (!ways.is_empty()).then_some((ways, best.1))
     }
 }

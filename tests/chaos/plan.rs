@@ -27,6 +27,12 @@ pub(crate) fn interface(link: usize) -> String {
     format!("eth{}", link + 1)
 }
 
+/// The link of an interface.
+pub(crate) fn link(interface: &str) -> usize {
+    let found = (0..LINKS).find(|link| self::interface(*link) == interface);
+    found.expect("a link's interface")
+}
+
 /// A host of a link's first or second subnet; the router is host 1, the
 /// speaker host 2.
 pub(crate) fn host(link: usize, v6: bool, second: usize, host: u8) -> IpAddr {
@@ -93,8 +99,31 @@ pub(crate) fn far_hosts(v6: bool) -> Vec<IpAddr> {
     texts.iter().map(address).collect()
 }
 
+/// Prefixes that are announced as well, by next hops that are not in them, and
+/// that lead to next hops.
+pub(crate) const LEADING: [&str; 4] = [
+    "203.0.113.0/24",
+    "203.0.113.128/25",
+    "2001:db8:e::/48",
+    "2001:db8:e:1::/64",
+];
+
+pub(crate) fn is_leading(prefix: IpNet) -> bool {
+    LEADING.iter().any(|leading| parse(leading) == prefix)
+}
+
+/// Hosts that routes of the daemon lead to.
+pub(crate) fn led_hosts(v6: bool) -> Vec<IpAddr> {
+    let texts: [&str; 2] = match v6 {
+        false => ["203.0.113.7", "203.0.113.200"],
+        true => ["2001:db8:e::7", "2001:db8:e:1::7"],
+    };
+    let address = |text: &str| text.parse().expect("an address");
+    texts.map(address).to_vec()
+}
+
 /// What may be announced: nested prefixes from the default route to single
-/// hosts, and some that next hops are in.
+/// hosts, links' subnets, and some that next hops are in.
 pub(crate) fn universe() -> Vec<IpNet> {
     let mut all: Vec<IpNet> = [
         "0.0.0.0/0",
@@ -103,8 +132,6 @@ pub(crate) fn universe() -> Vec<IpNet> {
         "198.18.0.0/24",
         "198.18.0.0/32",
         "198.18.0.1/32",
-        "192.0.2.0/24",
-        "192.0.2.0/26",
         "10.2.1.0/24",
         "::/0",
         "2001:db8:f000::/36",
@@ -112,13 +139,12 @@ pub(crate) fn universe() -> Vec<IpNet> {
         "2001:db8:f000::/64",
         "2001:db8:f000::/128",
         "2001:db8:f000::1/128",
-        "2001:db8:f::/48",
-        "2001:db8:f:1::/64",
         "2001:db8:2:1::/64",
     ]
     .iter()
     .map(|text| parse(text))
     .collect();
+    all.extend(LEADING.map(parse));
     for n in 1..=21 {
         all.push(parse(&format!("198.19.{n}.0/{}", 24 + n % 3)));
         all.push(parse(&format!("2001:db8:f{n:03x}::/{}", 48 + n % 3)));

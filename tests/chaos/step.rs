@@ -139,7 +139,12 @@ fn announcements(random: &mut Random, speaker: usize, most: usize) -> Vec<(IpNet
     let prefixes = some(random, most);
     let said = |prefix: IpNet| {
         let v6 = plan::is_v6(prefix) || (plan::mixes_families(speaker) && random.coin());
-        let next_hop = next_hop(random, speaker, v6);
+        let next_hop = match next_hop(random, speaker, v6) {
+            led if plan::is_leading(prefix) && plan::led_hosts(v6).contains(&led) => {
+                plan::host(speaker, v6, 0, 2)
+            }
+            other => other,
+        };
         let own = next_hop == plan::host(speaker, true, 0, 2);
         let announcement = Announcement {
             next_hop,
@@ -158,6 +163,7 @@ fn next_hop(random: &mut Random, speaker: usize, v6: bool) -> IpAddr {
         0..5 => plan::host(speaker, v6, 0, 2),
         5 => plan::host(speaker, v6, 1, 2),
         6 => plan::host(random.below(LINKS), v6, random.below(2), 9),
+        7 => *random.pick(&plan::led_hosts(v6)),
         _ => *random.pick(&plan::far_hosts(v6)),
     }
 }
