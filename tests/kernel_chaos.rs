@@ -8,9 +8,9 @@
 //! exactly the routes that a naive model works out, and the routes of others
 //! as they were.
 //!
-//! `HOLDFAST_CHAOS_STEPS` says how many steps each variant takes,
-//! `HOLDFAST_CHAOS_SEED` repeats a run, and `HOLDFAST_CHAOS_VARIANT` takes one
-//! variant alone.
+//! `HOLDFAST_CHAOS_STEPS` says how many steps each test takes,
+//! `HOLDFAST_CHAOS_SEED` repeats a run, and `HOLDFAST_CHAOS_SEEDS` says how many
+//! seeds from that one on are taken.
 
 #[path = "chaos/model.rs"]
 mod model;
@@ -36,20 +36,10 @@ use random::Random;
 use stage::{Stage, Variant};
 use step::Step;
 
-/// Steps of each variant when nobody says otherwise.
+/// Steps of each test when nobody says otherwise.
 const STEPS: usize = 100;
 /// How long a route that was deleted by hand may be away.
 const BACK_AGAIN: Duration = Duration::from_secs(10);
-
-const VARIANTS: [(&str, Variant); 4] = [
-    ("usual", variant(false, true, None, true)),
-    ("graceful, compat mode 0", variant(true, true, None, false)),
-    ("small buffer", variant(true, true, Some(4096), true)),
-    (
-        "no objects, small buffer",
-        variant(false, false, Some(8192), false),
-    ),
-];
 
 const fn variant(
     graceful: bool,
@@ -91,6 +81,9 @@ impl Run {
         let number = self.trail.len();
         self.trail.push(format!("{number}: {step:?}"));
         let begun = Instant::now();
+        if let Step::Restart { stop, objects } = step {
+            return self.restart(stop, objects);
+        }
         let done = self.stage.carry_out(&step);
         if !done {
             self.trail[number] += " (not possible)";
@@ -102,6 +95,28 @@ impl Run {
         if by_hand && done && self.random.coin() {
             self.settle();
             self.back.push(begun.elapsed());
+        }
+    }
+
+    /// A graceful restart, which no route notices that is there before and
+    /// after.
+    fn restart(&mut self, stop: bool, objects: bool) {
+        self.settle();
+        let Some(kept) = self.stage.restart(stop, objects) else {
+            return;
+        };
+        let begun = Instant::now();
+        let mut good = 0;
+        while good < 2 {
+            let missing = self.stage.missing(&kept);
+            if !missing.is_empty() {
+                self.fail(&missing);
+            }
+            let differences = self.stage.differences();
+            good = if differences.is_empty() { good + 1 } else { 0 };
+            if begun.elapsed() > self.stage.patience() {
+                self.fail(&differences);
+            }
         }
     }
 
@@ -177,15 +192,35 @@ fn run(name: &str, variant: Variant, seed: u64, steps: usize) {
     assert!(back < BACK_AGAIN, "deleted routes were away for {back:?}");
 }
 
-#[test]
-fn the_kernel_has_what_it_should_whatever_happens() {
-    need!();
+fn runs(name: &str, variant: Variant) {
     let steps = setting("HOLDFAST_CHAOS_STEPS").map_or(STEPS, |steps| steps as usize);
     let seed = setting("HOLDFAST_CHAOS_SEED").unwrap_or(1);
-    let only = setting("HOLDFAST_CHAOS_VARIANT");
-    for (number, (name, variant)) in VARIANTS.into_iter().enumerate() {
-        if only.is_none_or(|only| only == number as u64) {
-            run(name, variant, seed, steps);
-        }
+    let seeds = setting("HOLDFAST_CHAOS_SEEDS").unwrap_or(1);
+    for seed in seed..seed + seeds {
+        run(name, variant, seed, steps);
     }
+}
+
+#[test]
+fn the_kernel_has_what_it_should() {
+    need!();
+    runs("usual", variant(false, true, None, true));
+}
+
+#[test]
+fn the_kernel_has_what_it_should_after_graceful_restarts() {
+    need!();
+    runs("graceful, compat mode 0", variant(true, true, None, false));
+}
+
+#[test]
+fn the_kernel_has_what_it_should_though_it_was_not_heard() {
+    need!();
+    runs("small buffer", variant(true, true, Some(4096), true));
+}
+
+#[test]
+fn the_kernel_has_what_it_should_without_objects() {
+    need!();
+    runs("no objects", variant(false, false, Some(8192), false));
 }

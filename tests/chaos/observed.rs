@@ -48,6 +48,11 @@ impl Observed {
         }
     }
 
+    /// The daemon's prefixes.
+    pub(crate) fn prefixes(&self) -> BTreeSet<IpNet> {
+        self.ours().map(|route| route.prefix).collect()
+    }
+
     /// Nothing of the daemon's.
     pub(crate) fn is_clean(&self) -> bool {
         self.objects.is_empty() && self.ours().next().is_none()

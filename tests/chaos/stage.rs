@@ -1,5 +1,6 @@
 //! The network that it all happens in, and how steps are carried out.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -108,6 +109,37 @@ impl Stage {
         for speaker in 0..LINKS {
             self.hang_up(speaker, false);
         }
+    }
+
+    /// Restarts a daemon that restarts gracefully. Returns the prefixes whose
+    /// routes have to stay all the time.
+    pub(crate) fn restart(&mut self, stop: bool, objects: bool) -> Option<BTreeSet<IpNet>> {
+        if !self.world.runs || !self.world.graceful {
+            return None;
+        }
+        let prefixes = |world: &World| -> BTreeSet<IpNet> {
+            let expected = world.expected().into_keys();
+            expected
+                .filter(|prefix| !world.is_barred(*prefix))
+                .collect()
+        };
+        let before = prefixes(&self.world);
+        self.daemon_step(if stop { &Step::Stop } else { &Step::Kill });
+        self.start(true, objects);
+        let mut after = self.world.clone();
+        for speaker in 0..LINKS {
+            after.speakers[speaker].up = after.speakers[speaker].wants && after.may_be_up(speaker);
+        }
+        Some(before.intersection(&prefixes(&after)).copied().collect())
+    }
+
+    /// Prefixes that the kernel has no route of the daemon's for.
+    pub(crate) fn missing(&self, kept: &BTreeSet<IpNet>) -> Vec<String> {
+        let there = Observed::read(&self.router).prefixes();
+        let missing = kept.difference(&there);
+        missing
+            .map(|prefix| format!("{prefix} was lost by a graceful restart"))
+            .collect()
     }
 
     // ===== Sessions =====
@@ -263,6 +295,11 @@ impl Stage {
                 metric,
                 route,
             } => {
+                // Only IPv4 takes a second route of the same metric for what it is.
+                let second = self.world.foreign.contains_key(&(*prefix, *metric));
+                if *verb == "append" && (second || plan::is_v6(*prefix)) {
+                    return false;
+                }
                 let words = route_words(verb, *prefix, *metric, route);
                 let done = self.router.try_ip(&words).is_ok();
                 if done {
@@ -404,10 +441,7 @@ impl Stage {
             let foreign = &self.world.foreign;
             let gone = foreign.iter().filter(|(_, route)| gone(route));
             let keys: Vec<(IpNet, u32)> = gone.map(|(key, _)| *key).collect();
-            for (prefix, metric) in keys {
-                self.router.ip(&deletion(prefix, metric));
-                self.world.foreign.remove(&(prefix, metric));
-            }
+            keys.into_iter().for_each(|key| self.remove_foreign(key));
         }
         let address = plan::host(link, v6, second, 1);
         let (verb, name) = (if there { "add" } else { "del" }, plan::interface(link));
@@ -420,13 +454,17 @@ impl Stage {
 
     fn delete_foreign(&mut self, number: usize) -> bool {
         let keys: Vec<(IpNet, u32)> = self.world.foreign.keys().copied().collect();
-        let Some((prefix, metric)) = keys.get(number % keys.len().max(1)).copied() else {
-            return false;
-        };
-        // It has to be there.
-        self.router.ip(&deletion(prefix, metric));
-        self.world.foreign.remove(&(prefix, metric));
-        true
+        let key = keys.get(number % keys.len().max(1)).copied();
+        key.map(|key| self.remove_foreign(key)).is_some()
+    }
+
+    /// It has to be there.
+    fn remove_foreign(&mut self, (prefix, metric): (IpNet, u32)) {
+        if let Some(route) = self.world.foreign.remove(&(prefix, metric)) {
+            let (family, protocol) = (family(prefix), route.protocol);
+            let route = format!("{prefix} metric {metric} proto {protocol}");
+            self.router.ip(&format!("{family} route del {route}"));
+        }
     }
 
     fn storm(&mut self, step: &Step) -> bool {
@@ -572,10 +610,6 @@ fn v6_addresses(link: usize) -> Vec<String> {
 
 fn family(prefix: IpNet) -> &'static str {
     if plan::is_v6(prefix) { "-6" } else { "-4" }
-}
-
-fn deletion(prefix: IpNet, metric: u32) -> String {
-    format!("{} route del {prefix} metric {metric}", family(prefix))
 }
 
 fn deletions(prefixes: &[IpNet]) -> Vec<String> {

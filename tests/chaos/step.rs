@@ -77,6 +77,11 @@ pub(crate) enum Step {
         graceful: bool,
         objects: bool,
     },
+    /// A graceful restart while nothing else happens, by SIGTERM or SIGKILL.
+    Restart {
+        stop: bool,
+        objects: bool,
+    },
     Reload {
         maximum_paths: usize,
     },
@@ -119,7 +124,11 @@ pub(crate) fn choose(random: &mut Random, world: &World) -> Step {
         },
         92..94 => Step::Kill,
         94 => Step::Stop,
-        95..98 => Step::Reload {
+        95 => Step::Restart {
+            stop: random.coin(),
+            objects: !random.once_in(3),
+        },
+        96..98 => Step::Reload {
             maximum_paths: 1 + random.below(4),
         },
         98 => Step::CompatMode(random.coin()),
@@ -258,7 +267,7 @@ fn foreign(random: &mut Random) -> Step {
         false => *random.pick(&[METRIC, METRIC, 5, 200]),
     };
     Step::Foreign {
-        verb: *random.pick(&["add", "replace"]),
+        verb: *random.pick(&["add", "replace", "add", "replace", "append"]),
         prefix,
         metric,
         route: Foreign {
