@@ -80,19 +80,23 @@ impl Run {
         let step = step::choose(&mut self.random, &self.stage.world);
         let number = self.trail.len();
         self.trail.push(format!("{number}: {step:?}"));
-        let begun = Instant::now();
         if let Step::Restart { stop, objects } = step {
             return self.restart(stop, objects);
-        }
-        let done = self.stage.carry_out(&step);
-        if !done {
-            self.trail[number] += " (not possible)";
         }
         let by_hand = matches!(
             step,
             Step::DeleteRoutes(_) | Step::FlushRoutes | Step::DeleteObjects(_) | Step::FlushObjects
         );
-        if by_hand && done && self.random.coin() {
+        let measured = by_hand && self.random.coin();
+        if measured {
+            self.settle();
+        }
+        let begun = Instant::now();
+        let done = self.stage.carry_out(&step);
+        if !done {
+            self.trail[number] += " (not possible)";
+        }
+        if measured && done {
             self.settle();
             self.back.push(begun.elapsed());
         }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::plan::{self, LINKS};
+use super::plan::{self, LINKS, SUBNETS};
 
 /// Metric of the daemon's routes: all sessions are external.
 pub(crate) const METRIC: u32 = 20;
@@ -23,7 +23,7 @@ pub(crate) struct Link {
     pub(crate) far_up: bool,
     /// Whether the router has its addresses, by family (IPv6 second) and
     /// subnet.
-    pub(crate) addresses: [[bool; 2]; 2],
+    pub(crate) addresses: [[bool; SUBNETS]; 2],
 }
 
 impl Link {
@@ -96,7 +96,7 @@ impl World {
         let link = Link {
             up: true,
             far_up: true,
-            addresses: [[true; 2]; 2],
+            addresses: [[true; SUBNETS]; 2],
         };
         let speaker = Speaker {
             wants: true,
@@ -124,7 +124,7 @@ impl World {
     pub(crate) fn link_down(&mut self, link: usize) {
         let state = &mut self.links[link];
         state.up = false;
-        state.addresses[1] = [false; 2];
+        state.addresses[1] = [false; SUBNETS];
         let links = &self.links;
         self.foreign.retain(|_, route| {
             route.hops.is_empty() || route.hops.iter().any(|hop| links[hop.link].up)
@@ -177,7 +177,7 @@ impl World {
         let v6 = address.is_ipv6();
         let kernel_metric = if v6 { 256 } else { 0 };
         for (number, link) in self.links.iter().enumerate().filter(|(_, l)| l.usable()) {
-            for second in 0..2 {
+            for second in 0..SUBNETS {
                 let subnet = plan::subnet(number, v6, second);
                 if !link.addresses[usize::from(v6)][second] || !subnet.contains(&address) {
                     continue;
@@ -217,7 +217,8 @@ impl World {
         let has = |(number, link): (usize, &Link), second: usize| {
             link.addresses[usize::from(v6)][second] && plan::subnet(number, v6, second) == prefix
         };
-        up.into_iter().any(|link| has(link, 0) || has(link, 1))
+        up.into_iter()
+            .any(|link| (0..SUBNETS).any(|second| has(link, second)))
     }
 
     /// The routes that the daemon has to have in the kernel, where none is

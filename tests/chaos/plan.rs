@@ -1,4 +1,4 @@
-//! Names and addresses: four links, each with two subnets per family, and a
+//! Names and addresses: four links, each with three subnets per family, and a
 //! speaker at the other end of each; and the prefixes that they announce.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,6 +7,9 @@ use ipnet::IpNet;
 
 /// Links, and speakers. Both are numbered from 0.
 pub(crate) const LINKS: usize = 4;
+
+/// Subnets of each link in each family. No next hop is in the last one.
+pub(crate) const SUBNETS: usize = 3;
 
 /// Speakers whose next hops may be somewhere behind their link.
 pub(crate) fn is_multihop(speaker: usize) -> bool {
@@ -33,15 +36,15 @@ pub(crate) fn link(interface: &str) -> usize {
     found.expect("a link's interface")
 }
 
-/// A host of a link's first or second subnet; the router is host 1, the
+/// A host of one of a link's subnets; the router is host 1, the
 /// speaker host 2.
-pub(crate) fn host(link: usize, v6: bool, second: usize, host: u8) -> IpAddr {
-    let (link, second) = (link + 1, second);
+pub(crate) fn host(link: usize, v6: bool, subnet: usize, host: u8) -> IpAddr {
+    let link = link + 1;
     match v6 {
-        false => Ipv4Addr::new(10, number(link), number(second), host).into(),
+        false => Ipv4Addr::new(10, number(link), number(subnet), host).into(),
         true => {
-            let (link, second) = (wide(link), wide(second));
-            Ipv6Addr::new(0x2001, 0xdb8, link, second, 0, 0, 0, host.into()).into()
+            let (link, subnet) = (wide(link), wide(subnet));
+            Ipv6Addr::new(0x2001, 0xdb8, link, subnet, 0, 0, 0, host.into()).into()
         }
     }
 }
@@ -52,9 +55,9 @@ pub(crate) fn link_local(link: usize) -> IpAddr {
 }
 
 /// A subnet of a link.
-pub(crate) fn subnet(link: usize, v6: bool, second: usize) -> IpNet {
+pub(crate) fn subnet(link: usize, v6: bool, subnet: usize) -> IpNet {
     let length = if v6 { 64 } else { 24 };
-    let net = IpNet::new(host(link, v6, second, 1), length);
+    let net = IpNet::new(host(link, v6, subnet, 1), length);
     net.expect("a prefix length").trunc()
 }
 
@@ -132,14 +135,14 @@ pub(crate) fn universe() -> Vec<IpNet> {
         "198.18.0.0/24",
         "198.18.0.0/32",
         "198.18.0.1/32",
-        "10.2.1.0/24",
+        "10.2.2.0/24",
         "::/0",
         "2001:db8:f000::/36",
         "2001:db8:f000::/48",
         "2001:db8:f000::/64",
         "2001:db8:f000::/128",
         "2001:db8:f000::1/128",
-        "2001:db8:2:1::/64",
+        "2001:db8:2:2::/64",
     ]
     .iter()
     .map(|text| parse(text))

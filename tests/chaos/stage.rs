@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::model::{Foreign, World};
 use super::observed::Observed;
-use super::plan::{self, LINKS};
+use super::plan::{self, LINKS, SUBNETS};
 use super::speech;
 use super::step::Step;
 use crate::harness::{Event, Holdfast, Namespace, Router, Scripted, Topology, wire};
@@ -375,7 +375,7 @@ impl Stage {
         let name = plan::interface(link);
         if up {
             self.world.links[link].up = true;
-            self.world.links[link].addresses[1] = [true; 2];
+            self.world.links[link].addresses[1] = [true; SUBNETS];
             let mut lines = vec![format!("link set {name} up")];
             lines.extend(v6_addresses(link));
             return self.batch(&lines);
@@ -415,7 +415,7 @@ impl Stage {
             self.batch(&lines);
             self.world.link_down(link);
             self.world.links[link].up = true;
-            self.world.links[link].addresses[1] = [true; 2];
+            self.world.links[link].addresses[1] = [true; SUBNETS];
         }
         self.link_lost(link);
         true
@@ -593,7 +593,7 @@ impl std::fmt::Debug for Observed {
 fn addresses(link: usize, host: u8) -> String {
     let mut all = Vec::new();
     for (v6, length) in [(false, 24), (true, 64)] {
-        for second in 0..2 {
+        for second in 0..SUBNETS {
             all.push(format!("{}/{length}", plan::host(link, v6, second, host)));
         }
     }
@@ -605,7 +605,7 @@ fn v6_addresses(link: usize) -> Vec<String> {
     let name = plan::interface(link);
     let address = |second| plan::host(link, true, second, 1);
     let line = |second| format!("addr replace {}/64 dev {name}", address(second));
-    (0..2).map(line).collect()
+    (0..SUBNETS).map(line).collect()
 }
 
 fn family(prefix: IpNet) -> &'static str {

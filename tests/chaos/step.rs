@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::model::{Announcement, Foreign, Hop, METRIC, World};
-use super::plan::{self, LINKS};
+use super::plan::{self, LINKS, SUBNETS};
 use super::random::Random;
 
 /// One thing that happens. Its debug form is what a failure prints.
@@ -208,7 +208,8 @@ fn address(random: &mut Random, world: &World, link: usize) -> Step {
     let missing = |v6: bool, second: usize| {
         !world.links[link].addresses[usize::from(v6)][second] && world.links[link].up
     };
-    for (v6, second) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+    let all = [false, true].map(|v6| (0..SUBNETS).map(move |second| (v6, second)));
+    for (v6, second) in all.into_iter().flatten() {
         if missing(v6, second) && random.once_in(2) {
             let there = true;
             return Step::Address {
@@ -222,7 +223,7 @@ fn address(random: &mut Random, world: &World, link: usize) -> Step {
     Step::Address {
         link,
         v6: random.coin(),
-        second: random.below(2),
+        second: random.below(SUBNETS),
         there: false,
     }
 }
@@ -262,16 +263,16 @@ fn foreign(random: &mut Random) -> Step {
     };
     let metric = match far {
         // It would take a link's subnet away.
-        _ if prefix == plan::subnet(1, true, 1) => 1024,
+        _ if prefix == plan::subnet(1, true, 2) => 1024,
         true => *random.pick(&[5, 5, 5, 10]),
         false => *random.pick(&[METRIC, METRIC, 5, 200]),
     };
     Step::Foreign {
-        verb: *random.pick(&["add", "replace", "add", "replace", "append"]),
+        verb: random.pick(&["add", "replace", "add", "replace", "append"]),
         prefix,
         metric,
         route: Foreign {
-            protocol: *random.pick(&["static", "boot", "97"]),
+            protocol: random.pick(&["static", "boot", "97"]),
             hops: hops(random, plan::is_v6(prefix)),
         },
     }
