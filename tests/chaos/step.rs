@@ -110,8 +110,8 @@ pub(crate) fn choose(random: &mut Random, world: &World) -> Step {
         65 => Step::FlushObjects,
         66..69 => replace_object(random, link),
         69..71 => Step::Forge {
-            prefix: *random.pick(&plan::universe()),
-            metric: *random.pick(&[METRIC, METRIC, 77]),
+            prefix: random.pick(&plan::universe()),
+            metric: random.pick(&[METRIC, METRIC, 77]),
             hop: hop(random, false, 0),
         },
         71..87 => foreign(random),
@@ -139,7 +139,7 @@ pub(crate) fn choose(random: &mut Random, world: &World) -> Step {
 fn some(random: &mut Random, most: usize) -> Vec<IpNet> {
     let universe = plan::universe();
     let count = 1 + random.below(most);
-    (0..count).map(|_| *random.pick(&universe)).collect()
+    (0..count).map(|_| random.pick(&universe)).collect()
 }
 
 fn announcements(random: &mut Random, speaker: usize, most: usize) -> Vec<(IpNet, Announcement)> {
@@ -172,8 +172,8 @@ fn next_hop(random: &mut Random, speaker: usize, v6: bool) -> IpAddr {
         0..5 => plan::host(speaker, v6, 0, 2),
         5 => plan::host(speaker, v6, 1, 2),
         6 => plan::host(random.below(LINKS), v6, random.below(2), 9),
-        7 => *random.pick(&plan::led_hosts(v6)),
-        _ => *random.pick(&plan::far_hosts(v6)),
+        7 => random.pick(&plan::led_hosts(v6)),
+        _ => random.pick(&plan::far_hosts(v6)),
     }
 }
 
@@ -230,7 +230,7 @@ fn address(random: &mut Random, world: &World, link: usize) -> Step {
 
 fn hop(random: &mut Random, v6: bool, weight: u16) -> Hop {
     let link = random.below(LINKS);
-    let host = *random.pick(&[2, 2, 9]);
+    let host = random.pick(&[2, 2, 9]);
     Hop {
         gateway: plan::host(link, v6, random.below(2), host),
         link,
@@ -258,14 +258,14 @@ fn foreign(random: &mut Random) -> Step {
     let v6 = random.coin();
     let far = random.coin();
     let prefix = match far {
-        true => *random.pick(&plan::far_networks(v6)),
-        false => *random.pick(&plan::universe()),
+        true => random.pick(&plan::far_networks(v6)),
+        false => random.pick(&plan::universe()),
     };
     let metric = match far {
         // It would take a link's subnet away.
         _ if prefix == plan::subnet(1, true, 2) => 1024,
-        true => *random.pick(&[5, 5, 5, 10]),
-        false => *random.pick(&[METRIC, METRIC, 5, 200]),
+        true => random.pick(&[5, 5, 5, 10]),
+        false => random.pick(&[METRIC, METRIC, 5, 200]),
     };
     Step::Foreign {
         verb: random.pick(&["add", "replace", "add", "replace", "append"]),
@@ -281,7 +281,7 @@ fn foreign(random: &mut Random) -> Step {
 fn replace_object(random: &mut Random, link: usize) -> Step {
     let v6 = random.coin();
     let (gateway, interface) = (plan::host(link, v6, 0, 9), plan::interface(link));
-    let protocol = *random.pick(&["static", "bgp"]);
+    let protocol = random.pick(&["static", "bgp"]);
     let words = match random.below(3) {
         0 => format!("blackhole protocol {protocol}"),
         _ => format!("via {gateway} dev {interface} protocol {protocol}"),
