@@ -135,6 +135,7 @@ impl Run {
                 false => good = 0,
             }
             if good == 2 {
+                self.stage.rest();
                 self.settled.push(begun.elapsed());
                 return;
             }

@@ -154,8 +154,10 @@ impl Objects {
         id
     }
 
+    /// Groups that were changed may be equal, and what an earlier run left may have routes.
     fn insert(&mut self, id: u32, object: Object, role: Role) {
-        self.by_object.insert((object.clone(), role), id);
+        let key = (object.clone(), role);
+        self.by_object.entry(key).or_insert(id);
         let wanted = Wanted {
             object,
             role,
@@ -448,7 +450,7 @@ impl Objects {
                     .iter()
                     .all(|member| self.wanted.contains_key(member)),
             };
-            if !sound || self.by_object.contains_key(&(object.clone(), role)) {
+            if !sound {
                 continue;
             }
             self.insert(id, object, role);

@@ -37,6 +37,9 @@ pub(crate) struct Stage {
     variant: Variant,
     /// A session that should not have ended did.
     complaint: Option<String>,
+    /// Links that went and came: the daemon may end the session a second time
+    /// when it hears of that.
+    shaken: [bool; LINKS],
     /// When the daemon was started last.
     started: Instant,
 }
@@ -75,6 +78,7 @@ impl Stage {
             world,
             variant,
             complaint: None,
+            shaken: [false; LINKS],
             started: Instant::now(),
         };
         stage.start(variant.graceful, variant.objects);
@@ -125,6 +129,8 @@ impl Stage {
         };
         let before = prefixes(&self.world);
         self.daemon_step(if stop { &Step::Stop } else { &Step::Kill });
+        let gone = self.missing(&before);
+        assert!(gone.is_empty(), "at the end of the daemon: {gone:?}");
         self.start(true, objects);
         let mut after = self.world.clone();
         for speaker in 0..LINKS {
@@ -186,16 +192,23 @@ impl Stage {
             let Some(session) = &self.sessions[speaker] else {
                 continue;
             };
-            while let Some(event) = session.next(Duration::ZERO) {
-                let lost = match event {
-                    Event::Closed => true,
-                    Event::Message(kind, _) => kind == wire::NOTIFICATION,
-                };
-                if lost {
-                    self.complaint = Some(format!("session of {speaker} ended: {event:?}"));
-                }
+            let events = std::iter::from_fn(|| session.next(Duration::ZERO));
+            let is_end = |event: &Event| match event {
+                Event::Closed => true,
+                Event::Message(kind, _) => *kind == wire::NOTIFICATION,
+            };
+            let end = events.filter(is_end).last();
+            match end {
+                Some(_) if self.shaken[speaker] => self.hang_up(speaker, false),
+                Some(end) => self.complaint = Some(format!("session of {speaker}: {end:?}")),
+                None => {}
             }
         }
+    }
+
+    /// All is at rest.
+    pub(crate) fn rest(&mut self) {
+        self.shaken = [false; LINKS];
     }
 
     /// Whether something may be said on a session, and is heard at once.
@@ -212,6 +225,7 @@ impl Stage {
     /// Sessions that end with their link.
     fn link_lost(&mut self, link: usize) {
         if !plan::is_multihop(link) {
+            self.shaken[link] = true;
             self.hang_up(link, false);
         }
     }
