@@ -63,6 +63,7 @@ fn route(metric: u32, links: &[u32]) -> Arc<Route> {
         metric,
         kind,
         prefsrc: None,
+        resilient: None,
     })
 }
 
