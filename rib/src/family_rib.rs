@@ -46,6 +46,8 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) groups: Groups,
     /// Prefixes whose forwarding may have changed.
     pub(crate) fib_dirty: SlotSet,
+    /// Of these, those to be told though nothing changed.
+    pub(crate) fib_again: SlotSet,
     /// Prefixes that the kernel has a route of another origin for, in place of
     /// ours.
     pub(crate) refused: SlotSet,
@@ -107,6 +109,7 @@ impl<F: RibFamily> FamilyRib<F> {
             ins: Vec::new(),
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
+            fib_again: SlotSet::default(),
             refused: SlotSet::default(),
             gate: None,
             watched: None,

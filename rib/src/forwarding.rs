@@ -27,15 +27,18 @@ impl<F: RibFamily> FamilyRib<F> {
         while changes.len() < budget {
             let Some(slot) = self.fib_dirty.next_from(0) else {
                 self.fib_dirty = crate::slots::SlotSet::default();
+                self.fib_again = crate::slots::SlotSet::default();
                 break;
             };
             self.fib_dirty.remove(slot);
+            let again = self.fib_again.remove(slot);
             let route = self.fib_route(shared, slot, &mut last);
             let Some(entry) = self.table.get_mut(slot) else {
                 continue;
             };
             let gate = self.gate.as_mut();
-            if route == entry.fib && !gate.as_ref().is_some_and(|gate| gate.is_to_ask(slot)) {
+            let same = route == entry.fib && !again;
+            if same && !gate.as_ref().is_some_and(|gate| gate.is_to_ask(slot)) {
                 if let Some(id) = route {
                     shared.fib_routes.release(id);
                 }
@@ -106,6 +109,15 @@ impl<F: RibFamily> FamilyRib<F> {
             metric,
             next_hops: next_hops(&self.table, shared, slot),
         })
+    }
+
+    /// Prefixes that were reported are reported once more.
+    pub(crate) fn repeat_fib(&mut self) {
+        let told = self.table.iter().filter(|(_, entry)| entry.fib.is_some());
+        for (slot, _) in told {
+            self.fib_dirty.insert(slot);
+            self.fib_again.insert(slot);
+        }
     }
 
     /// Prefixes that were reported are reported again, and everything from now

@@ -167,6 +167,13 @@ impl Rib {
         }
     }
 
+    /// Routes of a family that [`take_fib_changes`](Self::take_fib_changes) gave
+    /// come out of it once more, changed or not: they are to be written in
+    /// another way.
+    pub fn repeat_fib(&mut self, family: Family) {
+        with_family!(self, family, rib => rib.repeat_fib());
+    }
+
     /// Whether peers are told of a route that another one announced only while
     /// the kernel has it, in the form that they are told of (FRR's
     /// `suppress-fib-pending`); off at the start. Every change of the
