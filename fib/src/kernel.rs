@@ -60,7 +60,7 @@ pub(crate) struct Foreign {
 
 impl Foreign {
     /// Whether it is what the kernel makes of an address of a link.
-    fn is_subnet(&self) -> bool {
+    pub(crate) fn is_subnet(&self) -> bool {
         let hops = self.route.hops();
         let on_link = !hops.is_empty() && hops.iter().all(|hop| hop.gateway.is_none());
         self.protocol == PROTOCOL_KERNEL && on_link

@@ -10,7 +10,7 @@
 //! | `handle` | [`FibHandle`], [`Event`], [`FibOptions`]: the face |
 //! | `route`, `view` | the types both sides share |
 //! | `reconcile`, `class`, `entries` | wanted against present, pure |
-//! | `kernel`, `resolve` | mirror of links, addresses and routes of others; next hops, pure |
+//! | `kernel`, `resolve`, `ways` | mirror of links, addresses and routes of others; next hops, pure |
 //! | `statics`, `redistribute` | which static routes work; what there is to redistribute, pure |
 //! | `sets`, `objects` | sets of next hops, and the nexthop objects that stand for them, pure |
 //! | `codec`, `nexthop` | netlink messages to bytes and back, pure |
@@ -22,7 +22,8 @@
 //!   table that [`FibOptions::table`] names, and those with `proto 196` in tables that there are
 //!   static routes for.
 //! - A next hop resolves through routes of others and static ones, and these are worked out from
-//!   what was asked for, so nothing resolves through itself.
+//!   what was asked for; a tracked one also through a route of ours whose own next hops need none
+//!   of these. So nothing resolves through itself.
 //! - Nothing the kernel sees depends on hash order.
 //! - One table has one owner: routes with `proto bgp` that nobody applied are deleted.
 //!
@@ -65,6 +66,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod view;
+mod ways;
 
 pub use handle::{
     Changes, Event, Family, FibError, FibHandle, FibOptions, Kernel, MAIN_TABLE, OnShutdown,

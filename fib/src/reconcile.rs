@@ -337,6 +337,12 @@ impl<P: Prefix> Reconciler<P> {
         }
     }
 
+    /// The route that is wanted for a prefix.
+    pub(crate) fn wanted(&self, prefix: P) -> Option<&Arc<Route>> {
+        let (_, entry) = self.entries.get(self.entries.find(prefix)?)?;
+        self.classes.route(entry.desired?)
+    }
+
     /// Whether the owner is to be told of what goes well; of what does not it is told anyway, and
     /// when that is over.
     pub(crate) fn report_all(&mut self, yes: bool) {

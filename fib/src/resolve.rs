@@ -1,21 +1,24 @@
 //! Next hops to routers and interfaces, through the kernel's routes of others.
 //!
 //! The kernel itself only takes gateways that are on a link, so the route that covers a next hop
-//! says all: its own gateways, or "on this link". Our own routes take no part but for static
-//! ones, which are resolved by themselves ([`statics`](crate::statics)), hence nothing resolves
-//! through itself.
+//! says all: its own gateways, or "on this link". Nothing resolves through itself: static routes
+//! of ours are resolved apart from all of this ([`statics`](crate::statics)), and a route of BGP
+//! leads to other next hops than its own, if these are reached without routes of BGP.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
 
-use crate::codec::PROTOCOL_STATIC;
+use crate::codec::{PROTOCOL_BGP, PROTOCOL_STATIC};
 use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
 use crate::kernel::{Foreign, ForeignTable, Mirror};
 use crate::redistribute::PROTOCOL_KERNEL;
-use crate::route::{KernelHop, KernelKind, NextHop, Resolution};
+use crate::route::{KernelHop, KernelKind, NextHop, Resolution, Route, RouteKind};
 use crate::view::is_link_local;
+use crate::ways::{Ways, ways_to};
 
 /// The kernel's largest weight of a next hop in a route of its own, and in a group before Linux
 /// 6.12.
@@ -123,12 +126,46 @@ fn greatest_common(a: u32, b: u32) -> u32 {
     }
 }
 
+/// A route that may reach a next hop.
+enum Candidate<'a> {
+    /// Of others, or a static one.
+    Known(&'a Foreign),
+    /// Of BGP.
+    Own(&'a Route),
+}
+
+/// Where a look at a route ends.
+enum Step {
+    /// The next one may do.
+    Further,
+    End(Option<Resolution>),
+}
+
+/// The routes of one prefix in the order in which the kernel takes them. Where a link has the
+/// prefix or another route the metric, ours is not there.
+fn in_order<'a>(known: Vec<&'a Foreign>, own: Option<&'a Arc<Route>>) -> Vec<Candidate<'a>> {
+    let taken = |own: &&Arc<Route>| {
+        let takes = |foreign: &&Foreign| foreign.is_subnet() || foreign.route.metric == own.metric;
+        known.iter().any(takes)
+    };
+    let own = own.filter(|own| !taken(own));
+    let better = |foreign: &&Foreign| own.is_none_or(|own| foreign.route.metric < own.metric);
+    let at = known.partition_point(better);
+    let mut found: Vec<Candidate<'_>> = known.into_iter().map(Candidate::Known).collect();
+    if let Some(own) = own {
+        found.insert(at, Candidate::Own(own));
+    }
+    found
+}
+
 /// Resolves through a mirror of the kernel.
 #[derive(Debug)]
 pub(crate) struct ByMirror<'a> {
     pub(crate) mirror: &'a Mirror,
     pub(crate) via_default: ViaDefault,
     pub(crate) max_weight: u16,
+    /// Routes of BGP that count, if any does.
+    pub(crate) ways: Option<&'a Ways>,
 }
 
 /// Everything is connected: for running without a kernel.
@@ -162,11 +199,13 @@ impl Resolve for ByMirror<'_> {
         match key.address {
             IpAddr::V4(_) => {
                 let (others, own) = (&self.mirror.routes.v4, &self.mirror.statics.v4);
-                self.look_up::<Ipv4Net>((others, own), key)
+                let ways = self.ways.map(|ways| &ways.v4);
+                self.look_up::<Ipv4Net>((others, own), ways, key)
             }
             IpAddr::V6(_) => {
                 let (others, own) = (&self.mirror.routes.v6, &self.mirror.statics.v6);
-                self.look_up::<Ipv6Net>((others, own), key)
+                let ways = self.ways.map(|ways| &ways.v6);
+                self.look_up::<Ipv6Net>((others, own), ways, key)
             }
         }
     }
@@ -180,33 +219,115 @@ impl ByMirror<'_> {
     fn look_up<P: Prefix>(
         &self,
         (others, own): (&ForeignTable<P>, &ForeignTable<P>),
+        ways: Option<&PrefixMap<P, Arc<Route>>>,
         key: TrackKey,
     ) -> Option<Resolution> {
-        for (prefix, routes) in covering(others, own, P::host(key.address)?) {
-            let prefix: IpNet = prefix.into();
-            if prefix.prefix_len() == 0 && !self.via_default.of(key.address) {
-                return None;
-            }
-            for foreign in routes {
-                let hops = match foreign.route.kind {
-                    KernelKind::Unicast(_) | KernelKind::Nexthop(_) => {
-                        self.mirror.hops(&foreign.route)
-                    }
-                    // The kernel drops such packets here and looks no further.
-                    _ => return None,
-                };
-                let usable: Vec<KernelHop> = hops
-                    .iter()
-                    .filter(|hop| self.mirror.usable(hop.ifindex))
-                    .filter(|hop| key.ifindex.is_none_or(|wanted| wanted == hop.ifindex))
-                    .copied()
-                    .collect();
-                if let Some(&first) = usable.first() {
-                    return Some(self.found(prefix, foreign, first, usable));
+        let address = P::host(key.address)?;
+        let ways = ways.map_or_else(Vec::new, |ways| ways_to(ways, address));
+        let mut ways = ways.into_iter().peekable();
+        let known = covering(others, own, address);
+        // After the last known prefix come the ways that are shorter.
+        let known = known.into_iter().map(Some).chain([None]);
+        for known in known {
+            let is_longer = |prefix: P| match &known {
+                Some((known, _)) => prefix.prefix_len() > known.prefix_len(),
+                None => true,
+            };
+            while let Some((prefix, way)) = ways.next_if(|(prefix, _)| is_longer(*prefix)) {
+                if let Step::End(found) = self.by(prefix.into(), vec![Candidate::Own(way)], key) {
+                    return found;
                 }
+            }
+            let Some((prefix, routes)) = known else { break };
+            let way = ways.next_if(|(other, _)| *other == prefix);
+            let candidates = in_order(routes, way.map(|(_, way)| way));
+            if let Step::End(found) = self.by(prefix.into(), candidates, key) {
+                return found;
             }
         }
         None
+    }
+
+    /// The way by the routes of one prefix, best first.
+    fn by(&self, prefix: IpNet, candidates: Vec<Candidate<'_>>, key: TrackKey) -> Step {
+        if prefix.prefix_len() == 0 && !self.via_default.of(key.address) {
+            return Step::End(None);
+        }
+        for candidate in candidates {
+            let step = match candidate {
+                Candidate::Known(foreign) => self.by_known(prefix, foreign, key),
+                Candidate::Own(way) => self.by_own(prefix, way, key),
+            };
+            if let Step::End(_) = step {
+                return step;
+            }
+        }
+        Step::Further
+    }
+
+    fn by_known(&self, prefix: IpNet, foreign: &Foreign, key: TrackKey) -> Step {
+        let hops = match foreign.route.kind {
+            KernelKind::Unicast(_) | KernelKind::Nexthop(_) => self.mirror.hops(&foreign.route),
+            // The kernel drops such packets here and looks no further.
+            _ => return Step::End(None),
+        };
+        let usable: Vec<KernelHop> = hops
+            .iter()
+            .filter(|hop| self.mirror.usable(hop.ifindex))
+            .filter(|hop| key.ifindex.is_none_or(|wanted| wanted == hop.ifindex))
+            .copied()
+            .collect();
+        match usable.first() {
+            Some(&first) => Step::End(Some(self.found(prefix, foreign, first, usable))),
+            None => Step::Further,
+        }
+    }
+
+    /// The way by a route of BGP. Its own next hops must be reached without one, so that no two
+    /// lead to each other; and it is none to its own next hops.
+    fn by_own(&self, prefix: IpNet, way: &Route, key: TrackKey) -> Step {
+        let RouteKind::Unicast(next_hops) = &way.kind else {
+            return Step::End(None);
+        };
+        if next_hops.iter().any(|hop| hop.gateway == key.address) {
+            return Step::Further;
+        }
+        let plain = ByMirror {
+            mirror: self.mirror,
+            via_default: self.via_default,
+            max_weight: self.max_weight,
+            ways: None,
+        };
+        let resolved = plain.kernel_hops(next_hops);
+        let hops = resolved.map_or_else(Vec::new, |resolved| resolved.hops);
+        let wanted = |hop: &KernelHop| key.ifindex.is_none_or(|wanted| wanted == hop.ifindex);
+        let multipath: Vec<KernelHop> = hops.into_iter().filter(wanted).collect();
+        let Some(first) = multipath.first().copied() else {
+            return Step::Further;
+        };
+        let metrics = next_hops.iter().filter_map(|hop| {
+            let key = TrackKey {
+                address: hop.gateway,
+                ifindex: hop.ifindex,
+            };
+            Some(plain.resolve(key, hop.onlink)?.metric)
+        });
+        let name = self
+            .mirror
+            .link(first.ifindex)
+            .map(|link| link.name.clone());
+        Step::End(Some(Resolution {
+            gateway: first.gateway,
+            ifindex: first.ifindex,
+            ifname: name.unwrap_or_default(),
+            metric: metrics.min().unwrap_or(0),
+            connected: false,
+            via: Some(prefix),
+            protocol: PROTOCOL_BGP,
+            multipath,
+            through_own: true,
+            otherwise: plain.resolve(key, false).map(Box::new),
+        }))
     }
 
     fn found(
@@ -234,6 +355,8 @@ impl ByMirror<'_> {
             via: Some(prefix),
             protocol: foreign.protocol,
             multipath,
+            through_own: false,
+            otherwise: None,
         }
     }
 }
@@ -277,5 +400,7 @@ fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {
             weight: 1,
             onlink,
         }],
+        through_own: false,
+        otherwise: None,
     }
 }

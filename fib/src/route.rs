@@ -177,4 +177,10 @@ pub struct Resolution {
     pub protocol: u8,
     /// All hops when the route that reaches it has several; one element otherwise.
     pub multipath: Vec<KernelHop>,
+    /// Whether that route is one that was [applied](crate::FibHandle::apply): `via` is its
+    /// prefix.
+    pub through_own: bool,
+    /// Then how it is reached without such routes, if it is. By this goes what is about the
+    /// prefix `via` itself: no route resolves through itself.
+    pub otherwise: Option<Box<Resolution>>,
 }

@@ -21,6 +21,7 @@ use crate::route::{KernelKind, KernelRoute, Resolution};
 use crate::statics::{Change, StaticRoute, StaticStatus, Statics, Surroundings};
 use crate::tables::Tables;
 use crate::view::is_link_local;
+use crate::ways::{Ways, covering};
 
 /// See the [module](self).
 pub(crate) struct State {
@@ -39,8 +40,22 @@ pub(crate) struct State {
     /// Of these, the tables that were not read yet.
     unread: BTreeSet<u32>,
     statics: Statics,
+    /// Routes of BGP that next hops may be reached by.
+    ways: Ways,
     pub(crate) tables: Tables,
     pub(crate) effects: Effects,
+}
+
+/// Resolves by what a [`State`] knows; other parts of it may be changed meanwhile.
+macro_rules! resolver {
+    ($state:expr) => {
+        ByMirror {
+            mirror: &$state.mirror,
+            via_default: $state.via_default,
+            max_weight: $state.max_weight,
+            ways: Some(&$state.ways),
+        }
+    };
 }
 
 /// What was known before a dump.
@@ -71,6 +86,7 @@ impl State {
             followed: BTreeSet::new(),
             unread: BTreeSet::new(),
             statics: Statics::default(),
+            ways: Ways::default(),
             tables,
             effects: Effects::default(),
         };
@@ -269,8 +285,25 @@ impl State {
 
     // ===== next hops =====
 
+    /// A next hop has one more user. Routes that were there before may lead to it.
+    pub(crate) fn track(&mut self, key: TrackKey) {
+        let counts = self.kernel == Kernel::On && self.table == self.resolve_table;
+        if !counts || is_link_local(key.address) || !self.ways.add(key.address) {
+            return;
+        }
+        for prefix in covering(key.address) {
+            let route = self.tables.wanted(prefix);
+            self.effects.resolution |= self.ways.changed(prefix, route);
+        }
+    }
+
+    /// A next hop has one user less.
+    pub(crate) fn untrack(&mut self, key: TrackKey) {
+        self.ways.remove(key.address);
+    }
+
     pub(crate) fn resolve(&self, key: TrackKey) -> Option<Arc<Resolution>> {
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+        let resolver = resolver!(self);
         let found = match self.kernel {
             Kernel::On => resolver.resolve(key, false),
             Kernel::Off => Always.resolve(key, false),
@@ -279,18 +312,23 @@ impl State {
     }
 
     pub(crate) fn apply(&mut self, changes: Changes, now: Seconds) {
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
         for (prefix, route) in changes {
-            match self.kernel {
-                Kernel::On => self.tables.desire(prefix, route.as_ref(), now, &resolver),
-                Kernel::Off => self.tables.desire(prefix, route.as_ref(), now, &Always),
+            let route = route.as_ref();
+            if self.kernel == Kernel::Off {
+                self.tables.desire(prefix, route, now, &Always);
+                continue;
             }
+            // What it changes for next hops is looked at with the rest, before anything is
+            // written.
+            self.effects.resolution |= self.ways.changed(prefix, route);
+            let resolver = resolver!(self);
+            self.tables.desire(prefix, route, now, &resolver);
         }
     }
 
     pub(crate) fn re_resolve(&mut self) {
         if self.kernel == Kernel::On {
-            let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+            let resolver = resolver!(self);
             self.tables.re_resolve(&resolver);
         }
     }
@@ -305,7 +343,7 @@ impl State {
     /// Tries again what the kernel refused.
     pub(crate) fn retry(&mut self) {
         if self.kernel == Kernel::On {
-            let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+            let resolver = resolver!(self);
             self.tables.retry(&resolver);
         }
     }
@@ -399,7 +437,7 @@ impl State {
         };
         let none = ForeignTables::default();
         let others = others.unwrap_or(&none);
-        let resolver = by_mirror(&self.mirror, self.via_default, self.max_weight);
+        let resolver = resolver!(self);
         match self.kernel {
             Kernel::On => self.tables.desire_static(change, others, now, &resolver),
             Kernel::Off => self.tables.desire_static(change, others, now, &Always),
@@ -517,13 +555,5 @@ impl State {
 fn offer_once(found: &mut Offers, key: (IpNet, Source), offer: Option<Offer>) {
     if let Some(offer) = offer {
         found.entry(key).or_insert(offer);
-    }
-}
-
-const fn by_mirror(mirror: &Mirror, via_default: ViaDefault, max_weight: u16) -> ByMirror<'_> {
-    ByMirror {
-        mirror,
-        via_default,
-        max_weight,
     }
 }

@@ -112,6 +112,14 @@ impl Tables {
         }
     }
 
+    /// The route of BGP that is wanted for a prefix.
+    pub(crate) fn wanted(&self, prefix: IpNet) -> Option<&Arc<Route>> {
+        match prefix {
+            IpNet::V4(prefix) => self.v4.wanted(prefix),
+            IpNet::V6(prefix) => self.v6.wanted(prefix),
+        }
+    }
+
     /// See [`Reconciler::report_all`].
     pub(crate) fn report_all(&mut self, yes: bool) {
         self.v4.report_all(yes);
@@ -150,21 +158,29 @@ impl Tables {
             Some(metric) => statics.claims.insert(prefix, metric),
             None => statics.claims.remove(&prefix),
         };
-        let taken = new.map(|metric| {
-            (
-                metric,
-                others.has(prefix, metric),
-                others.has_subnet(prefix),
-            )
+        let present = new.map(|metric| Others {
+            metric,
+            here: others.has(prefix, metric),
+            subnet: others.has_subnet(prefix),
         });
         let sets = &mut self.sets;
         match prefix {
-            IpNet::V4(prefix) => {
-                desire(&mut statics.v4, prefix, (route, taken), now, sets, resolver)
-            }
-            IpNet::V6(prefix) => {
-                desire(&mut statics.v6, prefix, (route, taken), now, sets, resolver)
-            }
+            IpNet::V4(prefix) => desire(
+                &mut statics.v4,
+                prefix,
+                (route, present),
+                now,
+                sets,
+                resolver,
+            ),
+            IpNet::V6(prefix) => desire(
+                &mut statics.v6,
+                prefix,
+                (route, present),
+                now,
+                sets,
+                resolver,
+            ),
         }
         if change.table != self.table || old == new {
             return;
@@ -447,18 +463,28 @@ impl Tables {
     }
 }
 
+/// What others have of a prefix.
+#[derive(Clone, Copy)]
+struct Others {
+    metric: u32,
+    /// A route of this metric.
+    here: bool,
+    /// A link whose subnet it is.
+    subnet: bool,
+}
+
 fn desire<P: Prefix>(
     statics: &mut Reconciler<P>,
     prefix: P,
-    (route, taken): (Option<&Arc<Route>>, Option<(u32, bool, bool)>),
+    (route, others): (Option<&Arc<Route>>, Option<Others>),
     now: Seconds,
     sets: &mut Sets,
     resolver: &impl Resolve,
 ) {
     statics.desire(prefix, route, now, sets, resolver);
-    if let Some((metric, taken, subnet)) = taken {
-        statics.set_foreign(prefix, metric, taken, false);
-        statics.set_subnet(prefix, subnet);
+    if let Some(others) = others {
+        statics.set_foreign(prefix, others.metric, others.here, false);
+        statics.set_subnet(prefix, others.subnet);
     }
 }
 

@@ -527,6 +527,7 @@ impl Task {
     }
 
     fn track(&mut self, key: TrackKey) {
+        self.state.track(key);
         let resolution = self.state.resolve(key);
         let tracked = self.tracked.entry(key).or_insert(Tracked {
             users: 0,
@@ -541,6 +542,7 @@ impl Task {
         let Some(tracked) = self.tracked.get_mut(&key) else {
             return;
         };
+        self.state.untrack(key);
         tracked.users -= 1;
         if tracked.users == 0 {
             self.tracked.remove(&key);

@@ -84,10 +84,7 @@ fn run(share: &[(AttrRef, PackedPrefixes)]) -> Duration {
         }
         for event in rib.take_tracking() {
             if let TrackEvent::Track(addr) = event {
-                let state = NextHopState {
-                    metric: 0,
-                    connected: true,
-                };
+                let state = NextHopState::new(0, true);
                 rib.next_hop_changed(addr, Some(state));
             }
         }

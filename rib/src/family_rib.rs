@@ -457,16 +457,16 @@ impl<F: RibFamily> FamilyRib<F> {
         if !entry.outcome.in_line() || gone.best() {
             return None;
         }
-        let reason = entry.reason?;
-        let best = entry.best()?.candidate(shared)?;
+        let (prefix, reason) = (entry.prefix, entry.reason?);
+        let best = entry.best()?.candidate(shared, prefix)?;
         let max_paths = shared.config.max_paths(F::FAMILY);
         let used = self.used(slot) + usize::from(gone.multipath());
-        let candidate = gone.candidate(shared)?;
+        let candidate = gone.candidate(shared, prefix)?;
         let step = parted((&best, used), &candidate, &shared.config, max_paths)?;
         let mut others = self.table.paths(slot).map(|(_, path)| path);
         let lost_there = |path: &Path| {
             let rules = Rules::new(&shared.config, max_paths);
-            let other = path.candidate(shared).filter(|_| !path.best());
+            let other = path.candidate(shared, prefix).filter(|_| !path.best());
             other.is_some_and(|other| compare(&other, &best, rules).1 == reason)
         };
         if step >= reason && !others.any(lost_there) {
@@ -497,13 +497,18 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// Whether a path that was removed made no difference.
     fn is_idle_removal(&self, shared: &Shared, slot: u32, gone: &Path) -> bool {
-        let entry = self.table.get(slot);
-        let best = entry.and_then(|entry| Some((entry.best()?, entry.reason?)));
-        match (best, gone.candidate(shared)) {
+        let Some(entry) = self.table.get(slot) else {
+            return false;
+        };
+        let prefix = entry.prefix;
+        match (
+            entry.best().zip(entry.reason),
+            gone.candidate(shared, prefix),
+        ) {
             (_, None) => !gone.best(),
             (None, Some(_)) => false,
             (Some((best, reason)), Some(gone)) => best
-                .candidate(shared)
+                .candidate(shared, prefix)
                 .is_some_and(|best| removal_is_idle(&best, reason, &gone)),
         }
     }
@@ -586,20 +591,22 @@ impl<F: RibFamily> FamilyRib<F> {
             return;
         };
         let (several, best) = (entry.has_several(), entry.best().copied());
-        let outcome = entry.outcome;
+        let (prefix, outcome) = (entry.prefix, entry.outcome);
         let reason = entry.reason.unwrap_or(Step::OnlyPath);
         if !several {
-            let valid = entry.first().is_some_and(|path| path.is_usable(shared));
+            let valid = entry
+                .first()
+                .is_some_and(|path| path.is_usable(shared, prefix));
             return self.choose_first(shared, slot, valid.then_some(Step::OnlyPath), before);
         }
         let new = self.table.path_mut(slot, place).map(|path| *path);
         let (Some(best), Some(new)) = (best, new) else {
             return self.decide(shared, slot, before);
         };
-        let Some(candidate) = new.candidate(shared) else {
+        let Some(candidate) = new.candidate(shared, prefix) else {
             return self.conclude(shared, slot, &before, false);
         };
-        let Some(against) = best.candidate(shared) else {
+        let Some(against) = best.candidate(shared, prefix) else {
             return self.decide(shared, slot, before);
         };
         let in_line = outcome.in_line() && in_line(&[candidate, against], &shared.config);
@@ -695,14 +702,17 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(entry) = self.table.get(slot) else {
             return;
         };
+        let prefix = entry.prefix;
         if !entry.has_several() {
-            let usable = entry.first().is_some_and(|path| path.is_usable(shared));
+            let usable = entry
+                .first()
+                .is_some_and(|path| path.is_usable(shared, prefix));
             return self.choose_first(shared, slot, usable.then_some(Step::OnlyPath), before);
         }
         let mut places: SmallVec<[Place; 8]> = SmallVec::new();
         let mut candidates: SmallVec<[Candidate<'_>; 8]> = SmallVec::new();
         for (place, path) in self.table.paths(slot) {
-            if let Some(candidate) = path.candidate(shared) {
+            if let Some(candidate) = path.candidate(shared, prefix) {
                 places.push(place);
                 candidates.push(candidate);
             }

@@ -54,7 +54,7 @@ pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
 pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};
 pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
-pub use nexthop::{NextHopState, TrackEvent, TrackedNextHop};
+pub use nexthop::{NextHopState, Through, TrackEvent, TrackedNextHop};
 pub use peer::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo};
 pub use plan::Audience;
 pub use policy::{Attributes, DenyReason, Policy, Rewritten, RouteContext, Verdict};

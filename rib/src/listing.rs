@@ -107,9 +107,12 @@ fn usable<'a, F: RibFamily>(
     shared: &'a Shared,
     slot: u32,
 ) -> Vec<(Path, Candidate<'a>)> {
+    let Some(prefix) = table.get(slot).map(|entry| entry.prefix) else {
+        return Vec::new();
+    };
     let paths = table.paths(slot).map(|(_, path)| *path);
     let mut usable: Vec<_> = paths
-        .filter_map(|path| Some((path, path.candidate(shared)?)))
+        .filter_map(|path| Some((path, path.candidate(shared, prefix)?)))
         .collect();
     usable.sort_unstable_by_key(|(path, _)| key_of(path));
     usable

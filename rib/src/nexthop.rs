@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bgp_wire::Family;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use ipnet::IpNet;
 
 use crate::peer::PeerId;
 
@@ -25,6 +26,41 @@ pub struct NextHopState {
     pub metric: u32,
     /// It lies on a connected subnet.
     pub connected: bool,
+    /// The route of this table by way of which it is reached, if it is.
+    pub through: Option<Through>,
+}
+
+/// A next hop that is reached by way of another route of BGP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Through {
+    /// The route's prefix.
+    pub prefix: IpNet,
+    /// Metric to the next hop where routes of BGP do not count, and whether it
+    /// is connected; none where it is not reached then.
+    pub otherwise: Option<(u32, bool)>,
+}
+
+impl NextHopState {
+    /// Reached without a route of BGP.
+    pub const fn new(metric: u32, connected: bool) -> NextHopState {
+        NextHopState {
+            metric,
+            connected,
+            through: None,
+        }
+    }
+
+    /// How it is reached as far as paths to this prefix are concerned: they
+    /// must not be reached by way of themselves, or of others in their place
+    /// (RFC 4271 section 9.1.2.1).
+    pub(crate) fn for_paths_to(self, prefix: impl Into<IpNet>) -> Option<NextHopState> {
+        match self.through {
+            Some(through) if through.prefix == prefix.into() => through
+                .otherwise
+                .map(|(metric, connected)| NextHopState::new(metric, connected)),
+            _ => Some(self),
+        }
+    }
 }
 
 /// A next hop in use.

@@ -1,6 +1,7 @@
 //! A path: one route to a prefix, from one source.
 
 use bgp_wire::{Family, PeerKind};
+use ipnet::IpNet;
 
 use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::bandwidth::Carried;
@@ -187,7 +188,10 @@ impl Path {
         }
         let told = |post: &AttrId| shared.interner.has_aigp(*post);
         match self.post.filter(told) {
-            Some(_) => self.igp_metric(shared).unwrap_or(0),
+            Some(_) => match self.reach(&shared.interner) {
+                Reach::Always => 0,
+                Reach::Tracked(id) => shared.tracker.state(id).map_or(0, |state| state.metric),
+            },
             None => 0,
         }
     }
@@ -232,12 +236,18 @@ impl Path {
         changed
     }
 
-    /// Why the path takes no part in the decision; none for a valid one.
-    pub(crate) fn invalid(&self, shared: &Shared) -> Option<Invalid> {
+    /// Why the path to `prefix` takes no part in the decision; none for a valid
+    /// one.
+    pub(crate) fn invalid(
+        &self,
+        shared: &Shared,
+        prefix: impl Copy + Into<IpNet>,
+    ) -> Option<Invalid> {
         let Reach::Tracked(id) = self.reach(&shared.interner) else {
             return None;
         };
-        let Some(state) = shared.tracker.state(id) else {
+        let state = shared.tracker.state(id);
+        let Some(state) = state.and_then(|state| state.for_paths_to(prefix)) else {
             return Some(Invalid::Unresolved);
         };
         if state.connected {
@@ -252,12 +262,17 @@ impl Path {
         needs_connected.then_some(Invalid::NotConnected)
     }
 
-    /// Metric to the next hop, where it is resolved.
-    pub(crate) fn igp_metric(&self, shared: &Shared) -> Option<u32> {
-        match self.reach(&shared.interner) {
-            Reach::Always => None,
-            Reach::Tracked(id) => shared.tracker.state(id).map(|state| state.metric),
-        }
+    /// Metric to the next hop of the path to `prefix`, where it is resolved.
+    pub(crate) fn igp_metric(
+        &self,
+        shared: &Shared,
+        prefix: impl Copy + Into<IpNet>,
+    ) -> Option<u32> {
+        let Reach::Tracked(id) = self.reach(&shared.interner) else {
+            return None;
+        };
+        let state = shared.tracker.state(id)?.for_paths_to(prefix)?;
+        Some(state.metric)
     }
 
     /// The attributes after import policy.
@@ -265,17 +280,21 @@ impl Path {
         shared.interner.set(self.post?)
     }
 
-    /// The path as the decision sees it; none where it takes no part.
-    pub(crate) fn candidate<'a>(&self, shared: &'a Shared) -> Option<Candidate<'a>> {
+    /// The path to `prefix` as the decision sees it; none where it takes no part.
+    pub(crate) fn candidate<'a>(
+        &self,
+        shared: &'a Shared,
+        prefix: impl Copy + Into<IpNet>,
+    ) -> Option<Candidate<'a>> {
         let attributes = self.attributes(shared)?;
-        if self.invalid(shared).is_some() {
+        if self.invalid(shared, prefix).is_some() {
             return None;
         }
         let mut candidate = Candidate::local(attributes, &shared.config);
         candidate.weight = attributes.weight();
         candidate.source = self.source();
         candidate.path_id = self.path_id;
-        candidate.igp_metric = self.igp_metric(shared).unwrap_or(0);
+        candidate.igp_metric = self.igp_metric(shared, prefix).unwrap_or(0);
         if let PathSource::Peer(id) = candidate.source {
             let info = &shared.peer(id)?.info;
             candidate.local = false;
@@ -289,8 +308,8 @@ impl Path {
     }
 
     /// Whether the path takes part in the decision.
-    pub(crate) fn is_usable(&self, shared: &Shared) -> bool {
-        self.post.is_some() && self.invalid(shared).is_none()
+    pub(crate) fn is_usable(&self, shared: &Shared, prefix: impl Copy + Into<IpNet>) -> bool {
+        self.post.is_some() && self.invalid(shared, prefix).is_none()
     }
 
     /// The family's and peer's share in a tracked next hop, if there is one.

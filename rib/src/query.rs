@@ -163,7 +163,7 @@ impl<F: RibFamily> FamilyRib<F> {
             .paths(slot)
             .map(|(_, path)| path)
             .filter(|path| show(path))
-            .filter_map(|path| path_view(shared, path))
+            .filter_map(|path| path_view(shared, entry.prefix, path))
             .collect();
         if paths.is_empty() {
             return None;
@@ -180,18 +180,18 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 }
 
-fn path_view(shared: &Shared, path: &Path) -> Option<PathView> {
+fn path_view(shared: &Shared, prefix: impl Copy + Into<IpNet>, path: &Path) -> Option<PathView> {
     let attributes = path.attributes(shared)?.clone();
     Some(PathView {
         source: path.source(),
         path_id: path.path_id,
         weight: attributes.weight(),
         attributes,
-        invalid: path.invalid(shared),
+        invalid: path.invalid(shared, prefix),
         best: path.best(),
         multipath: path.multipath(),
         stale: path.stale(),
-        igp_metric: path.igp_metric(shared),
+        igp_metric: path.igp_metric(shared, prefix),
         last_update: path.updated(),
     })
 }

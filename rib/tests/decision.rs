@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use bgp_wire::{AsPath, Origin, PathAttributes, as_path::Segment, as_path::SegmentKind};
 use common::*;
 use holdfast_rib::{
-    LocalRoute, LocalSource, MaxPaths, PathSource, PeerId, PeerInfo, Rib, RibConfig, Step,
+    LocalRoute, LocalSource, MaxPaths, NextHopState, PathSource, PeerId, PeerInfo, Rib, RibConfig,
+    Step, Through,
 };
 
 const PREFIX: &str = "203.0.113.0/24";
@@ -387,4 +388,47 @@ fn med_is_decided_within_each_group_first() {
     }
     // 1 beats 0 by MED, 2 beats 1 by router ID; that 0 would beat 2 is void.
     assert_eq!(outcome(&rib), (PathSource::Peer(PeerId(2)), Step::RouterId));
+}
+
+/// A next hop that is reached by way of a route of this table.
+#[test]
+fn a_path_is_not_reached_through_its_own_prefix() {
+    let far = "172.16.0.1";
+    let mut rib = Rib::new(config());
+    rib.peer_up(PeerId(0), internal("192.0.2.1"), accept());
+    rib.peer_up(PeerId(1), internal("192.0.2.2"), accept());
+    announce(&mut rib, 0, "172.16.0.0/16", attributes(&[65010], far));
+    announce(&mut rib, 0, PREFIX, attributes(&[65010], far));
+    announce(
+        &mut rib,
+        1,
+        "172.16.0.0/16",
+        attributes(&[65010], "192.0.2.2"),
+    );
+    rib.take_tracking();
+    rib.next_hop_changed(ip("192.0.2.2"), state(10, true));
+    let through = |otherwise| NextHopState {
+        through: Some(Through {
+            prefix: net("172.16.0.0/16"),
+            otherwise,
+        }),
+        ..NextHopState::new(1, false)
+    };
+    let best = |rib: &Rib, prefix: &str| {
+        let view = rib.prefix(net(prefix));
+        let paths = view.map_or_else(Vec::new, |view| view.paths);
+        let best = paths.iter().find(|path| path.best);
+        best.map(|path| (path.source, path.igp_metric))
+    };
+    let of = |peer: u32, metric: u32| Some((PathSource::Peer(PeerId(peer)), Some(metric)));
+    // The nearer next hop is one that the route itself leads to.
+    rib.next_hop_changed(ip(far), Some(through(None)));
+    assert_eq!(best(&rib, "172.16.0.0/16"), of(1, 10));
+    assert_eq!(best(&rib, PREFIX), of(0, 1));
+    // Reached by something else as well, it counts with that.
+    rib.next_hop_changed(ip(far), Some(through(Some((20, false)))));
+    assert_eq!(best(&rib, "172.16.0.0/16"), of(1, 10));
+    rib.next_hop_changed(ip(far), Some(through(Some((5, false)))));
+    assert_eq!(best(&rib, "172.16.0.0/16"), of(0, 5));
+    assert_eq!(best(&rib, PREFIX), of(0, 1));
 }

@@ -17,7 +17,8 @@ use bgp_wire::{NextHop, PeerKind};
 use holdfast_config::model::{Config, Family as ConfigFamily, InstanceName};
 use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
 use holdfast_rib::{
-    FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, TrackEvent,
+    FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, Through,
+    TrackEvent,
 };
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -318,6 +319,7 @@ impl Core {
                 let state = resolution.map(|r| NextHopState {
                     metric: r.metric,
                     connected: r.connected,
+                    through: through(&r),
                 });
                 self.unanswered.remove(&key.address);
                 self.next_hop_changed_ms.insert(key.address, now_ms());
@@ -653,6 +655,15 @@ fn family_of(prefix: IpNet) -> ConfigFamily {
         IpNet::V4(_) => ConfigFamily::Ipv4Unicast,
         IpNet::V6(_) => ConfigFamily::Ipv6Unicast,
     }
+}
+
+/// The route of our own table that reaches a next hop, if it is one.
+fn through(found: &fib::Resolution) -> Option<Through> {
+    let otherwise = found.otherwise.as_ref();
+    found.through_own.then_some(Through {
+        prefix: found.via?,
+        otherwise: otherwise.map(|other| (other.metric, other.connected)),
+    })
 }
 
 /// The administrative distance of a peer's routes.

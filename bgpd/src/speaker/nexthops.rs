@@ -123,10 +123,7 @@ fn next_hop(
 ) -> v1::NextHop {
     let state = match known.tracked {
         Some(state) => state,
-        None => found.map(|found| NextHopState {
-            metric: found.metric,
-            connected: found.connected,
-        }),
+        None => found.map(|found| NextHopState::new(found.metric, found.connected)),
     };
     let state = state.filter(|state| state.connected || !known.must_be_connected);
     let found = found.filter(|_| state.is_some());

@@ -102,10 +102,7 @@ fn batches(count: u16) -> Vec<GroupBatch> {
         rib.update(PeerId(1), update, 0);
     }
     let hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 200)).addr();
-    let reached = holdfast_rib::NextHopState {
-        metric: 0,
-        connected: true,
-    };
+    let reached = holdfast_rib::NextHopState::new(0, true);
     rib.take_tracking();
     rib.next_hop_changed(hop, Some(reached));
     let mut batches = Vec::new();

@@ -113,6 +113,7 @@ fn gateways(mirror: &Mirror, address: &str) -> Option<Vec<(Option<IpAddr>, u32)>
         mirror,
         via_default: ViaDefault::default(),
         max_weight: WIDE_WEIGHT,
+        ways: None,
     };
     let found = resolver.resolve(ip(address).into(), false)?;
     Some(
@@ -217,6 +218,7 @@ fn own_addresses_and_lonely_link_locals_do_not_resolve() {
             v6: false,
         },
         max_weight: WIDE_WEIGHT,
+        ways: None,
     };
     assert_eq!(gateways(&mirror, "10.0.1.1"), None);
     assert_eq!(gateways(&mirror, "fe80::1"), None);

@@ -5,4 +5,5 @@ mod mirror;
 mod nexthop;
 mod reconcile;
 mod statics;
+mod ways;
 mod weights;

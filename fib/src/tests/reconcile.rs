@@ -51,6 +51,8 @@ impl Resolve for Links {
             via: None,
             protocol: 2,
             multipath: vec![hop],
+            through_own: false,
+            otherwise: None,
         })
     }
 }

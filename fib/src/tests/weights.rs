@@ -40,6 +40,8 @@ impl Resolve for Fixed {
             via: None,
             protocol: 2,
             multipath: ways.iter().map(hop).collect(),
+            through_own: false,
+            otherwise: None,
         })
     }
 

@@ -204,7 +204,7 @@ pub fn resolve(rib: &mut Rib) {
 }
 
 pub fn state(metric: u32, connected: bool) -> Option<NextHopState> {
-    Some(NextHopState { metric, connected })
+    Some(NextHopState::new(metric, connected))
 }
 
 /// Everything that is to be sent to a peer, as one portion.
