@@ -22,8 +22,8 @@ use crate::tables::Tables;
 
 /// Next hop 10.0.N.2 is on link N, and resolves while that is up.
 #[derive(Debug, Clone, Default)]
-struct Links {
-    down: BTreeSet<u32>,
+pub(super) struct Links {
+    pub(super) down: BTreeSet<u32>,
 }
 
 impl Resolve for Links {
