@@ -218,6 +218,10 @@ fn flows_stay_when_a_neighbor_goes_and_when_the_daemon_restarts() {
         assert_eq!(moved, 0, "{before:?} became {after:?}");
     }
     assert_eq!(groups(&lab), at_first);
+    // Its routes come all at once, and none is written.
+    lab.birds[2].restart();
+    lab.wait_members(3);
+    assert_eq!(groups(&lab), at_first);
 }
 
 #[test]
