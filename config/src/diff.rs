@@ -12,7 +12,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use crate::instances::InstanceName;
 use crate::model::{
     AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, Family, GracefulRestart, PeerKind, Prefix,
-    Redistribute, RedistributeSource, Shutdown,
+    Redistribute, RedistributeSource, ResilientPaths, Shutdown,
 };
 
 /// The difference between two configurations.
@@ -43,6 +43,10 @@ pub enum GlobalChange {
     Ipv6Forwarding,
     /// `ip nht resolve-via-default`, `ipv6 nht resolve-via-default`.
     ResolveViaDefault,
+    /// `zebra nexthop kernel enable`.
+    NexthopObjects,
+    /// `zebra nexthop compat-mode`.
+    NexthopCompatMode,
     /// `service integrated-vtysh-config`.
     IntegratedVtysh,
     /// `bgp suppress-fib-pending` of all instances.
@@ -149,6 +153,8 @@ pub struct FamilyDiff<P> {
     pub maximum_paths_ibgp: Option<u16>,
     /// `equal-cluster-length`, if it changed.
     pub equal_cluster_length: Option<bool>,
+    /// `maximum-paths resilient`, if it changed.
+    pub resilient: Option<Option<ResilientPaths>>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -161,6 +167,7 @@ impl<P> Default for FamilyDiff<P> {
             maximum_paths: None,
             maximum_paths_ibgp: None,
             equal_cluster_length: None,
+            resilient: None,
         }
     }
 }
@@ -231,6 +238,9 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         // With what the profile says where they do not.
         ip_nht_resolve_via_default: _,
         ipv6_nht_resolve_via_default: _,
+        // Unset is a value as well.
+        nexthop_objects: _,
+        nexthop_compat_mode,
         integrated_vtysh,
         suppress_fib_pending,
         static_routes,
@@ -255,6 +265,14 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         (
             via_default(old) != via_default(new),
             GlobalChange::ResolveViaDefault,
+        ),
+        (
+            old.uses_nexthop_objects() != new.uses_nexthop_objects(),
+            GlobalChange::NexthopObjects,
+        ),
+        (
+            *nexthop_compat_mode != new.nexthop_compat_mode,
+            GlobalChange::NexthopCompatMode,
         ),
         (
             *integrated_vtysh != new.integrated_vtysh,
@@ -601,6 +619,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths,
         maximum_paths_ibgp,
         equal_cluster_length,
+        resilient,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
@@ -621,6 +640,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths_ibgp: changed(*maximum_paths_ibgp, new.maximum_paths_ibgp),
         equal_cluster_length: (*equal_cluster_length != new.equal_cluster_length)
             .then_some(new.equal_cluster_length),
+        resilient: (*resilient != new.resilient).then_some(new.resilient),
     }
 }
 
@@ -690,6 +710,8 @@ impl GlobalChange {
             Self::IpForwarding => "ip-forwarding",
             Self::Ipv6Forwarding => "ipv6-forwarding",
             Self::ResolveViaDefault => "nht-resolve-via-default",
+            Self::NexthopObjects => "nexthop-objects",
+            Self::NexthopCompatMode => "nexthop-compat-mode",
             Self::IntegratedVtysh => "integrated-vtysh",
             Self::SuppressFibPending => "bgp-suppress-fib-pending",
             Self::StaticRoutes => "static-routes",
@@ -750,6 +772,13 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
     }
     if let Some(on) = diff.equal_cluster_length {
         writeln!(f, "{family}: equal-cluster-length is {on}")?;
+    }
+    if let Some(resilient) = diff.resilient {
+        let kind = match resilient {
+            Some(_) => "resilient groups as configured now",
+            None => "plain groups",
+        };
+        writeln!(f, "{family}: routes are written with {kind}")?;
     }
     Ok(())
 }

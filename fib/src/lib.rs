@@ -73,6 +73,8 @@ pub use handle::{
     OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
-pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+pub use route::{
+    KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
+};
 pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

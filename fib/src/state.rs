@@ -337,6 +337,13 @@ impl State {
         }
     }
 
+    /// Whether routes are written by way of nexthop objects from now on.
+    pub(crate) fn use_objects(&mut self, yes: bool, max_weight: u16) {
+        self.max_weight = max_weight;
+        self.tables.sets.use_objects(yes);
+        self.re_resolve();
+    }
+
     /// Tries again what the kernel refused.
     pub(crate) fn retry(&mut self) {
         if self.kernel == Kernel::On {

@@ -77,6 +77,7 @@ async fn keeps_weights_and_source_address() {
         metric: 200,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("10.0.1.2")), heavy]),
         prefsrc: Some(ip("10.0.1.1")),
+        resilient: None,
     });
     fib.apply(set(&[("192.0.2.0/24", &route)])).await.unwrap();
     fib.settled().await.unwrap();
@@ -128,6 +129,7 @@ async fn ipv4_through_ipv6_routers() {
         metric: 20,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("fd00:1::2")), local]),
         prefsrc: None,
+        resilient: None,
     });
     let single = Arc::new(Route {
         kind: RouteKind::Unicast(vec![local]),

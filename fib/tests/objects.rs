@@ -356,6 +356,7 @@ async fn a_next_hop_that_the_kernel_refuses_is_left_out() {
         metric: 20,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("10.0.1.2")), elsewhere]),
         prefsrc: None,
+        resilient: None,
     });
     apply(&fib, &prefixes(1), &mixed).await;
     assert_eq!(routers(&ns, "198.18.0.0/24"), ["10.0.1.2"]);
@@ -431,6 +432,7 @@ async fn weights_of_16_bits_reach_the_kernel_and_are_read_back() {
         metric: 20,
         kind: RouteKind::Unicast(hops.map(hop).to_vec()),
         prefsrc: None,
+        resilient: None,
     });
     apply(&fib, &prefixes(1), &route).await;
     let (groups, _) = objects(&ns);

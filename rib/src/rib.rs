@@ -167,13 +167,11 @@ impl Rib {
         }
     }
 
-    /// Has [`take_fib_changes`](Self::take_fib_changes) report all routes once
-    /// more: what the caller makes of them has changed, such as the interface
-    /// of a peer.
-    pub fn repeat_forwarding(&mut self) {
-        for family in Family::ALL {
-            with_family!(self, family, rib => rib.repeat_forwarding());
-        }
+    /// Routes of a family that [`take_fib_changes`](Self::take_fib_changes) gave
+    /// come out of it once more, changed or not: what the caller makes of them
+    /// has changed, such as the interface of a peer, or how they are written.
+    pub fn repeat_forwarding(&mut self, family: Family) {
+        with_family!(self, family, rib => rib.repeat_forwarding());
     }
 
     /// Whether peers are told of a route that another one announced only while

@@ -273,10 +273,10 @@ fn what_is_forwarded_is_reported_once_more_when_asked_for() {
     resolve(&mut rib);
     let first = fib(&mut rib);
     assert_eq!(first.len(), 2);
-    rib.repeat_forwarding();
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
     assert_eq!(fib(&mut rib), first);
     assert_eq!(fib(&mut rib), []);
-    rib.repeat_forwarding();
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
     withdraw(&mut rib, 1, "198.51.100.0/24");
     let gone = fib(&mut rib)
         .into_iter()

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bgp_wire::{NextHop, PeerKind};
-use holdfast_config::model::{Config, InstanceName};
+use holdfast_config::model::{Config, Family as ConfigFamily, InstanceName};
 use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
 use holdfast_rib::{
     FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, Through,
@@ -24,12 +24,13 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::answers::answer;
+use super::configure::resilient;
 use super::exports::Exports;
-use super::forwarding::Forwarding;
 use super::originate::{KernelTables, Origination};
 use super::peers::{Peer, Policies};
 use super::request::Request;
 use super::restart::Restarting;
+use super::switches::Switches;
 use super::watch::Watchers;
 use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
@@ -93,7 +94,7 @@ pub(super) struct Core {
     /// What the FIB was not told yet of the configuration.
     pub(super) kernel_tables: KernelTables,
     /// The host's switches that we turn.
-    pub(super) forwarding: Forwarding,
+    pub(super) switches: Switches,
     /// Interface of link-local next hops, by the peer that sent them.
     pub(super) link_local: HashMap<IpAddr, u32>,
     /// What the FIB was asked to track, as it was asked.
@@ -114,6 +115,8 @@ pub(super) struct Core {
     /// Whether next hops resolve through default routes, where the FIB is to be
     /// told.
     pub(super) via_default: Option<fib::ViaDefault>,
+    /// Whether routes share nexthop objects, where the FIB is to be told.
+    pub(super) use_objects: Option<bool>,
     pub(super) in_flight: Option<InFlight>,
     /// Next hops of sessions that ended, which the FIB does without until it
     /// has the routes that follow from that.
@@ -205,7 +208,7 @@ impl Core {
             kernel_routes: BTreeMap::new(),
             originated: BTreeMap::new(),
             kernel_tables: KernelTables::default(),
-            forwarding: Forwarding::default(),
+            switches: Switches::default(),
             link_local: HashMap::new(),
             tracked: HashMap::new(),
             stale: BTreeSet::new(),
@@ -218,6 +221,7 @@ impl Core {
             unanswered: HashSet::new(),
             next_hop_changed_ms: HashMap::new(),
             via_default: None,
+            use_objects: None,
             in_flight: None,
             suspended: Vec::new(),
             fib_gone: false,
@@ -380,9 +384,11 @@ impl Core {
             self.fib_told = Instant::now();
         }
         let via_default = self.via_default.take();
+        let use_objects = self.use_objects.take();
         let tables = std::mem::take(&mut self.kernel_tables);
         let idle = tracking.is_empty() && changes.is_empty() && resume.is_empty();
-        if idle && via_default.is_none() && tables.is_empty() {
+        let set_up = via_default.is_none() && use_objects.is_none() && tables.is_empty();
+        if idle && set_up {
             self.pump_sweep();
             return;
         }
@@ -407,6 +413,9 @@ impl Core {
         self.in_flight = Some(Box::pin(async move {
             if let Some(which) = via_default {
                 fib.resolve_via_default(which).await?;
+            }
+            if let Some(yes) = use_objects {
+                fib.use_objects(yes).await?;
             }
             if let Some(statics) = tables.statics {
                 fib.set_statics(statics).await?;
@@ -451,20 +460,21 @@ impl Core {
     /// The table's routes in the FIB's terms. Equal ones are one allocation
     /// there, and stay one here.
     fn fib_routes(&self, changes: Vec<FibChange>) -> fib::Changes {
-        let mut known: HashMap<*const FibRoute, Arc<fib::Route>> = HashMap::new();
+        let mut known: HashMap<(*const FibRoute, ConfigFamily), Arc<fib::Route>> = HashMap::new();
         changes
             .into_iter()
             .map(|FibChange { prefix, route }| {
                 let route = route.map(|route| {
-                    let known = known.entry(Arc::as_ptr(&route));
-                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route))))
+                    let family = family_of(prefix);
+                    let known = known.entry((Arc::as_ptr(&route), family));
+                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route, family))))
                 });
                 (prefix, route)
             })
             .collect()
     }
 
-    fn fib_route(&self, route: &FibRoute) -> fib::Route {
+    fn fib_route(&self, route: &FibRoute, family: ConfigFamily) -> fib::Route {
         let hops = route.next_hops.iter().map(|hop| {
             let peer = self.peer_by_id(hop.peer);
             let ifindex = peer.and_then(|p| p.shared_ifindex());
@@ -495,6 +505,7 @@ impl Core {
             }),
             kind: fib::RouteKind::Unicast(hops.collect()),
             prefsrc: None,
+            resilient: resilient(&self.config, family),
         }
     }
 
@@ -540,7 +551,7 @@ impl Core {
         let mut ends = std::mem::take(&mut self.leaving);
         ends.extend(self.peers.values().map(|p| p.quit(graceful)));
         if !graceful {
-            self.forwarding.restore();
+            self.switches.restore();
         }
         let in_flight = self.in_flight.take();
         let fib = self.fib.clone();
@@ -637,6 +648,13 @@ fn size_of(report: &Report) -> usize {
     match report {
         Report::Updates { octets, .. } => *octets,
         _ => 0,
+    }
+}
+
+fn family_of(prefix: IpNet) -> ConfigFamily {
+    match prefix {
+        IpNet::V4(_) => ConfigFamily::Ipv4Unicast,
+        IpNet::V6(_) => ConfigFamily::Ipv6Unicast,
     }
 }
 

@@ -22,7 +22,6 @@ mod convert;
 mod core;
 mod edit;
 mod exports;
-mod forwarding;
 mod instances;
 mod listener;
 mod nexthops;
@@ -31,6 +30,7 @@ mod peers;
 mod request;
 mod restart;
 mod rows;
+mod switches;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -587,7 +587,9 @@ impl Core {
         }
         if found {
             // Next hops on the link may be written with it now.
-            self.rib.repeat_forwarding();
+            for family in Family::ALL {
+                self.rib.repeat_forwarding(family);
+            }
         }
     }
 

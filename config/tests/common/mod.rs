@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use holdfast_config::{
     AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
-    LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile,
-    Redistribute, RedistributeSource, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes,
-    StaticTarget, Timers, UpdateSource, validate,
+    LogFile, LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind,
+    PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs, ResilientPaths,
+    Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, validate,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
@@ -183,18 +183,27 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         1_u16..=256,
         1_u16..=256,
         any::<bool>(),
+        option::of(resilient()),
     )
         .prop_map(
-            |(networks, redistribute, maximum_paths, maximum_paths_ibgp, equal_cluster_length)| {
-                AfConfig {
-                    networks,
-                    redistribute,
-                    maximum_paths,
-                    maximum_paths_ibgp,
-                    equal_cluster_length,
-                }
+            |(networks, redistribute, ebgp, ibgp, equal, resilient)| AfConfig {
+                networks,
+                redistribute,
+                maximum_paths: ebgp,
+                maximum_paths_ibgp: ibgp,
+                equal_cluster_length: equal,
+                resilient,
             },
         )
+}
+
+fn resilient() -> impl Strategy<Value = ResilientPaths> {
+    let timer = || prop_oneof![Just(0), Just(120), 0..=MAX_RESILIENT_TIMER_SECS];
+    (1..=u16::MAX, timer(), timer()).prop_map(|(buckets, idle, unbalanced)| ResilientPaths {
+        buckets,
+        idle_timer_secs: idle,
+        unbalanced_timer_secs: unbalanced,
+    })
 }
 
 fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
@@ -406,6 +415,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         any::<bool>(),
         option::of(any::<bool>()),
         option::of(any::<bool>()),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
     );
     let views = prop_oneof![
         2 => Just(BTreeMap::new()),
@@ -429,6 +440,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             ip_nht_resolve_via_default: flags.5,
             ipv6_nht_resolve_via_default: flags.6,
             suppress_fib_pending: flags.4,
+            nexthop_objects: flags.7,
+            nexthop_compat_mode: flags.8,
             static_routes: statics,
             api: Api {
                 socket: names.2,
