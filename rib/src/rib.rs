@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::{Family, FamilySet, PackedPrefixes, Update, V4, V6};
+use bgp_wire::{Family, FamilySet, NextHop, PackedPrefixes, Update, V4, V6};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
@@ -519,6 +519,12 @@ impl Rib {
         self.shared.fib_batch += u64::from(!changes.is_empty());
         self.sweep();
         changes
+    }
+
+    /// Next hops of a peer's paths that are forwarded by, each once. Of peers
+    /// with the same next hop it may be another one's.
+    pub fn fib_next_hops(&self, peer: PeerId) -> impl Iterator<Item = NextHop> + use<> {
+        self.shared.fib_routes.next_hops(peer).into_iter()
     }
 
     /// The number of the last batch of changes that

@@ -441,13 +441,22 @@ impl Core {
 
     /// The session with this neighbor ended: what goes by it alone will be
     /// withdrawn, which takes its time; what has other ways goes there at once.
-    pub(super) fn suspend(&mut self, neighbor: IpAddr, ifindex: Option<u32>) {
+    pub(super) fn suspend(&mut self, id: PeerId, neighbor: IpAddr, ifindex: Option<u32>) {
         let key = TrackKey {
             address: neighbor,
             ifindex: ifindex.filter(|_| is_link_local(neighbor)),
         };
-        self.fib.suspend([key]);
-        self.suspended.push(key);
+        // On a shared link it goes by its link-local address.
+        let others = self.rib.fib_next_hops(id).filter_map(|next_hop| {
+            let hop = gateway(next_hop, ifindex);
+            is_link_local(hop.gateway).then_some(TrackKey {
+                address: hop.gateway,
+                ifindex: hop.ifindex,
+            })
+        });
+        let keys: Vec<TrackKey> = others.chain([key]).collect();
+        self.fib.suspend(keys.iter().copied());
+        self.suspended.extend(keys);
     }
 
     pub(super) fn track_key(&self, address: IpAddr) -> TrackKey {
@@ -478,24 +487,9 @@ impl Core {
         let hops = route.next_hops.iter().map(|hop| {
             let peer = self.peer_by_id(hop.peer);
             let ifindex = peer.and_then(|p| p.shared_ifindex());
-            let gateway = match (hop.next_hop, ifindex) {
-                // On a shared link the link-local address is the one that is
-                // always there (RFC 2545 section 3).
-                (
-                    NextHop::V6 {
-                        link_local: Some(address),
-                        ..
-                    },
-                    Some(ifindex),
-                ) => fib::NextHop::on_interface(address.into(), ifindex),
-                (next_hop, Some(ifindex)) if is_link_local(next_hop.addr()) => {
-                    fib::NextHop::on_interface(next_hop.addr(), ifindex)
-                }
-                (next_hop, _) => fib::NextHop::new(next_hop.addr()),
-            };
             fib::NextHop {
                 weight: hop.weight,
-                ..gateway
+                ..gateway(hop.next_hop, ifindex)
             }
         });
         fib::Route {
@@ -640,6 +634,25 @@ impl Core {
 
     pub(super) fn peer_by_id(&self, id: PeerId) -> Option<&Peer> {
         self.peers.get(self.ids.get(&id)?)
+    }
+}
+
+/// Where packets to a next hop go, the link known that is shared with its peer.
+fn gateway(next_hop: NextHop, ifindex: Option<u32>) -> fib::NextHop {
+    match (next_hop, ifindex) {
+        // On a shared link the link-local address is the one that is always
+        // there (RFC 2545 section 3).
+        (
+            NextHop::V6 {
+                link_local: Some(address),
+                ..
+            },
+            Some(ifindex),
+        ) => fib::NextHop::on_interface(address.into(), ifindex),
+        (next_hop, Some(ifindex)) if is_link_local(next_hop.addr()) => {
+            fib::NextHop::on_interface(next_hop.addr(), ifindex)
+        }
+        (next_hop, _) => fib::NextHop::new(next_hop.addr()),
     }
 }
 

@@ -241,7 +241,7 @@ impl Core {
             if peer.up.is_some() && self.logs_changes() {
                 tracing::info!(neighbor = %address, from = "Established", to = "removed", "session");
             }
-            self.suspend(address, peer.shared_ifindex());
+            self.suspend(peer.id, address, peer.shared_ifindex());
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
@@ -743,7 +743,7 @@ impl Core {
         peer.stale = keep;
         self.stale.retain(|(_, of, _)| *of != id);
         if keep.is_empty() {
-            self.suspend(address, up.link.ifindex);
+            self.suspend(id, address, up.link.ifindex);
         }
         self.rib.peer_down(id, keep);
         if !keep.is_empty() {
