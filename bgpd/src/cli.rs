@@ -54,6 +54,9 @@ pub(crate) struct Run {
     /// Write next hops into each route instead of sharing them as nexthop objects
     #[arg(long)]
     pub(crate) no_nexthop_objects: bool,
+    /// Receive buffer of the socket that follows the kernel's changes, in octets
+    #[arg(long, value_name = "OCTETS")]
+    pub(crate) netlink_buffer: Option<usize>,
     /// error, warn, info, debug, trace, or a filter such as `bgpd::session=debug`
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,

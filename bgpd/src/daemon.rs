@@ -127,6 +127,7 @@ fn options(run: &Run, loaded: &Loaded) -> SpeakerOptions {
         kernel: !run.no_kernel,
         table: run.table,
         nexthop_objects: !run.no_nexthop_objects,
+        netlink_buffer: run.netlink_buffer,
         adopt_stale: restart.map(|gr| Duration::from_secs(gr.restart_time_secs.into())),
         next_hop_v4: None,
         next_hop_v6: None,

@@ -12,7 +12,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use crate::instances::InstanceName;
 use crate::model::{
     AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, Family, GracefulRestart, PeerKind, Prefix,
-    Redistribute, RedistributeSource, Shutdown,
+    Redistribute, RedistributeSource, ResilientPaths, Shutdown,
 };
 
 /// The difference between two configurations.
@@ -47,6 +47,10 @@ pub enum GlobalChange {
     Ipv6Forwarding,
     /// `ip nht resolve-via-default`, `ipv6 nht resolve-via-default`.
     ResolveViaDefault,
+    /// `zebra nexthop kernel enable`.
+    NexthopObjects,
+    /// `zebra nexthop compat-mode`.
+    NexthopCompatMode,
     /// `service integrated-vtysh-config`.
     IntegratedVtysh,
     /// `bgp suppress-fib-pending` of all instances.
@@ -157,6 +161,8 @@ pub struct FamilyDiff<P> {
     pub imports_added: Vec<String>,
     /// Instances whose routes are taken over no more.
     pub imports_removed: Vec<String>,
+    /// `maximum-paths resilient`, if it changed.
+    pub resilient: Option<Option<ResilientPaths>>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -171,6 +177,7 @@ impl<P> Default for FamilyDiff<P> {
             equal_cluster_length: None,
             imports_added: Vec::new(),
             imports_removed: Vec::new(),
+            resilient: None,
         }
     }
 }
@@ -257,6 +264,9 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         // With what the profile says where they do not.
         ip_nht_resolve_via_default: _,
         ipv6_nht_resolve_via_default: _,
+        // Unset is a value as well.
+        nexthop_objects: _,
+        nexthop_compat_mode,
         integrated_vtysh,
         suppress_fib_pending,
         static_routes,
@@ -282,6 +292,14 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         (
             via_default(old) != via_default(new),
             GlobalChange::ResolveViaDefault,
+        ),
+        (
+            old.uses_nexthop_objects() != new.uses_nexthop_objects(),
+            GlobalChange::NexthopObjects,
+        ),
+        (
+            *nexthop_compat_mode != new.nexthop_compat_mode,
+            GlobalChange::NexthopCompatMode,
         ),
         (
             *integrated_vtysh != new.integrated_vtysh,
@@ -629,6 +647,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths_ibgp,
         equal_cluster_length,
         import_vrfs,
+        resilient,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
@@ -651,6 +670,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
             .then_some(new.equal_cluster_length),
         imports_added: new.import_vrfs.difference(import_vrfs).cloned().collect(),
         imports_removed: import_vrfs.difference(&new.import_vrfs).cloned().collect(),
+        resilient: (*resilient != new.resilient).then_some(new.resilient),
     }
 }
 
@@ -729,6 +749,8 @@ impl GlobalChange {
             Self::IpForwarding => "ip-forwarding",
             Self::Ipv6Forwarding => "ipv6-forwarding",
             Self::ResolveViaDefault => "nht-resolve-via-default",
+            Self::NexthopObjects => "nexthop-objects",
+            Self::NexthopCompatMode => "nexthop-compat-mode",
             Self::IntegratedVtysh => "integrated-vtysh",
             Self::SuppressFibPending => "bgp-suppress-fib-pending",
             Self::StaticRoutes => "static-routes",
@@ -795,6 +817,13 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
     }
     for name in &diff.imports_removed {
         writeln!(f, "{family}: routes of {name} are left")?;
+    }
+    if let Some(resilient) = diff.resilient {
+        let kind = match resilient {
+            Some(_) => "resilient groups as configured now",
+            None => "plain groups",
+        };
+        writeln!(f, "{family}: routes are written with {kind}")?;
     }
     Ok(())
 }

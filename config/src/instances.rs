@@ -168,6 +168,8 @@ impl Config {
             ipv6_forwarding: self.ipv6_forwarding,
             ip_nht_resolve_via_default: self.ip_nht_resolve_via_default,
             ipv6_nht_resolve_via_default: self.ipv6_nht_resolve_via_default,
+            nexthop_objects: self.nexthop_objects,
+            nexthop_compat_mode: self.nexthop_compat_mode,
             integrated_vtysh: self.integrated_vtysh,
             suppress_fib_pending: self.suppress_fib_pending,
             // The kernel's routes belong to the default one.

@@ -51,9 +51,9 @@ pub use toml_text::{reference as toml_reference, to_toml, to_toml_with_defaults}
 pub use validate::{Problem, Subject, validate};
 
 pub use model::{
-    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, Defaults, EffectiveAf,
-    EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile, LogLevel, Neighbor,
-    NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource,
-    Remote, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers,
-    UpdateSource, Vrf,
+    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, DEFAULT_IDLE_TIMER_SECS,
+    Defaults, EffectiveAf, EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile,
+    LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings,
+    Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, ResilientPaths, Shutdown,
+    StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
 };

@@ -31,6 +31,10 @@ pub const BGP_PORT: u16 = 179;
 pub const DEFAULT_LOCAL_PREFERENCE: u32 = 100;
 /// How many equal paths are used when `maximum-paths` is not configured.
 pub const DEFAULT_MAXIMUM_PATHS: u16 = 256;
+/// Seconds without packets after which a bucket of a resilient group may move, as the kernel's.
+pub const DEFAULT_IDLE_TIMER_SECS: u32 = 120;
+/// The longest timer of a resilient group in seconds, which the kernel counts in thousandths.
+pub const MAX_RESILIENT_TIMER_SECS: u32 = 4_294_967;
 /// Graceful restart: seconds the peers wait for the session (RFC 4724 section 3).
 pub const DEFAULT_RESTART_TIME_SECS: u16 = 120;
 /// Graceful restart: seconds for which a restarting peer's routes are kept.
@@ -61,6 +65,12 @@ pub struct Config {
     pub ip_nht_resolve_via_default: Option<bool>,
     /// The same for IPv6 next hops.
     pub ipv6_nht_resolve_via_default: Option<bool>,
+    /// `zebra nexthop kernel enable`: routes share nexthop objects, where the kernel has them;
+    /// `None` is yes.
+    pub nexthop_objects: Option<bool>,
+    /// `zebra nexthop compat-mode`: the kernel tells the next hops of routes that use objects;
+    /// `None` leaves its setting alone.
+    pub nexthop_compat_mode: Option<bool>,
     /// `service integrated-vtysh-config`: all daemons share one file.
     pub integrated_vtysh: bool,
     /// `bgp suppress-fib-pending` of all instances.
@@ -285,6 +295,11 @@ impl Config {
         Defaults::of(self.frr_defaults, self.frr_version.as_deref())
     }
 
+    /// Whether routes share nexthop objects.
+    pub fn uses_nexthop_objects(&self) -> bool {
+        self.nexthop_objects.unwrap_or(true)
+    }
+
     /// Whether next hops of a family resolve through a default route.
     pub fn resolves_via_default(&self, family: Family) -> bool {
         let said = match family {
@@ -505,6 +520,32 @@ pub struct AfConfig<P: Ord> {
     /// The instances whose best paths are taken over: names of VRFs, or
     /// `default`.
     pub import_vrfs: BTreeSet<String>,
+    /// Flows stay with a next hop when others of the same routes come and go.
+    pub resilient: Option<ResilientPaths>,
+}
+
+/// How flows are shared so that they stay where they are: they are hashed to buckets, and next
+/// hops own buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ResilientPaths {
+    /// Buckets of a group, 1 to 65535.
+    pub buckets: u16,
+    /// Seconds without packets after which a bucket may move, 0 to 4294967.
+    pub idle_timer_secs: u32,
+    /// Seconds out of balance after which busy buckets move too, 0 to 4294967; 0 is never.
+    pub unbalanced_timer_secs: u32,
+}
+
+impl ResilientPaths {
+    /// With the usual timers: idle buckets move after two minutes, and busy ones never.
+    pub fn new(buckets: u16) -> Self {
+        Self {
+            buckets,
+            idle_timer_secs: DEFAULT_IDLE_TIMER_SECS,
+            unbalanced_timer_secs: 0,
+        }
+    }
 }
 
 impl<P: Ord> Default for AfConfig<P> {
@@ -516,6 +557,7 @@ impl<P: Ord> Default for AfConfig<P> {
             maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
             equal_cluster_length: false,
             import_vrfs: BTreeSet::new(),
+            resilient: None,
         }
     }
 }

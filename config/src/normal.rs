@@ -44,6 +44,7 @@ impl Config {
         ] {
             *said = said.filter(|on| *on != usual);
         }
+        self.nexthop_objects = self.nexthop_objects.filter(|on| !on);
         self.static_routes = normalized(std::mem::take(&mut self.static_routes));
         for bgp in self.instances_mut() {
             bgp.normalize();

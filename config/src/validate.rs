@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::instances::{DEFAULT, InstanceName, can_be_table, taken};
 use crate::model::{
-    AfConfig, AllowAsIn, Bgp, Config, Family, Neighbor, PeerKind, PeerSettings, Prefix, RemoteAs,
-    Shutdown, UpdateSource,
+    AfConfig, AllowAsIn, Bgp, Config, Family, MAX_RESILIENT_TIMER_SECS, Neighbor, PeerKind,
+    PeerSettings, Prefix, RemoteAs, Shutdown, UpdateSource,
 };
 
 /// What a problem is about.
@@ -377,5 +377,18 @@ fn check_family<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
     ] {
         let fits = (1..=256).contains(&paths);
         problems.check(fits, || format!("{what} must be 1 to 256"));
+    }
+    if let Some(resilient) = af.resilient {
+        problems.check(resilient.buckets > 0, || {
+            "buckets of maximum-paths resilient must be 1 to 65535".to_owned()
+        });
+        for (what, secs) in [
+            ("idle", resilient.idle_timer_secs),
+            ("unbalanced", resilient.unbalanced_timer_secs),
+        ] {
+            problems.check(secs <= MAX_RESILIENT_TIMER_SECS, || {
+                format!("{what}-timer must be 0 to {MAX_RESILIENT_TIMER_SECS}")
+            });
+        }
     }
 }

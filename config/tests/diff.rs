@@ -219,6 +219,18 @@ fn families_change_by_statement() {
 }
 
 #[test]
+fn resilient_groups_are_a_change_of_the_family_alone() {
+    let diff = change("maximum-paths resilient buckets 64 unbalanced-timer 300");
+    let now = diff.ipv4_unicast.resilient.unwrap().unwrap();
+    assert_eq!((now.buckets, now.idle_timer_secs), (64, 120));
+    assert_eq!(now.unbalanced_timer_secs, 300);
+    assert!(diff.ipv6_unicast.is_empty());
+    assert_eq!((diff.changed.len(), diff.settings.len()), (0, 0));
+    let line = "ipv4 unicast: routes are written with resilient groups as configured now\n";
+    assert_eq!(diff.to_string(), line);
+}
+
+#[test]
 fn settings_of_the_instance_say_what_they_need() {
     for (line, effect) in [
         ("bgp router-id 1.1.1.1", Effect::ResetAll),

@@ -242,6 +242,14 @@ fn the_shortest_no_takes_a_line_back() {
             "no redistribute connected",
         ),
         ("maximum-paths 4", "no maximum-paths"),
+        (
+            "maximum-paths resilient buckets 64",
+            "no maximum-paths resilient",
+        ),
+        (
+            "maximum-paths resilient buckets 64 idle-timer 0 unbalanced-timer 4294967",
+            "no maximum-paths resilient buckets 64 idle-timer 0 unbalanced-timer 4294967",
+        ),
         ("maximum-paths ibgp 4", "no maximum-paths ibgp"),
         (
             "maximum-paths ibgp 4 equal-cluster-length",

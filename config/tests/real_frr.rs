@@ -207,6 +207,7 @@ fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
     ipv4.equal_cluster_length &= ipv4.maximum_paths_ibgp != most;
     let ipv6 = &mut bgp.ipv6_unicast;
     ipv6.equal_cluster_length &= ipv6.maximum_paths_ibgp != most;
+    (ipv4.resilient, ipv6.resilient) = (None, None);
     for group in bgp.peer_groups.values_mut() {
         group.port = None;
         group.ebgp_multihop = None;

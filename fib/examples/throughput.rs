@@ -86,6 +86,7 @@ fn set(n: u32, width: u8, from: u8) -> Arc<Route> {
         metric: 20,
         kind: RouteKind::Unicast(hops),
         prefsrc: None,
+        resilient: None,
     })
 }
 

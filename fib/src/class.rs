@@ -87,7 +87,9 @@ impl<P: Prefix> Classes<P> {
 
     fn create(&mut self, route: &Arc<Route>, sets: &mut Sets, resolver: &impl Resolve) -> ClassId {
         let set = match &route.kind {
-            RouteKind::Unicast(next_hops) => Some(sets.acquire(next_hops, resolver)),
+            RouteKind::Unicast(next_hops) => {
+                Some(sets.acquire(next_hops, route.resilient, resolver))
+            }
             _ => None,
         };
         let mut class = Class {

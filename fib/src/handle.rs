@@ -317,6 +317,7 @@ pub(crate) enum Command {
     Track(Vec<TrackKey>),
     Untrack(Vec<TrackKey>),
     ResolveViaDefault(ViaDefault),
+    UseObjects(bool),
     Resolve(Vec<TrackKey>, oneshot::Sender<Vec<Option<Arc<Resolution>>>>),
     Resume(Vec<TrackKey>),
     SetStatics(Vec<StaticRoute>),
@@ -404,6 +405,15 @@ impl FibHandle {
     /// [`FibError::Closed`].
     pub async fn resolve_via_default(&self, which: ViaDefault) -> Result<(), FibError> {
         self.send(Command::ResolveViaDefault(which)).await
+    }
+
+    /// Changes [`FibOptions::objects`] while running. Routes are written anew, none is missing
+    /// meanwhile. [`max_weight`](Self::max_weight) stays what it was at the start.
+    ///
+    /// # Errors
+    /// [`FibError::Closed`].
+    pub async fn use_objects(&self, yes: bool) -> Result<(), FibError> {
+        self.send(Command::UseObjects(yes)).await
     }
 
     /// Stops using these next hops for routes that have others: their routers are on their way

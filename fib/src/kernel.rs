@@ -300,14 +300,14 @@ impl ForeignTables {
         self.v6.lose(dead);
     }
 
-    /// Applies a [`Loss`].
-    pub(crate) fn lose(&mut self, loss: Loss) -> bool {
+    /// Applies a [`Loss`]; `up` are the links that are not down.
+    pub(crate) fn lose(&mut self, loss: Loss, up: &BTreeSet<u32>) -> bool {
         let mut lost = false;
         if loss.concerns_v4() {
-            lost |= self.v4.lose(|route| loss.kills(route));
+            lost |= self.v4.lose(|route| loss.ends(route, up));
         }
         if loss.concerns_v6() {
-            lost |= self.v6.lose(|route| loss.kills(route));
+            lost |= self.v6.lose(|route| loss.ends(route, up));
         }
         lost
     }
@@ -346,6 +346,17 @@ impl Loss {
             Self::Carrier(_) => false,
             Self::Address(address) => route.prefsrc == Some(address),
         }
+    }
+
+    /// As [`kills`](Self::kills), where next hops may be dead already: the kernel keeps those of
+    /// links that are down for as long as another one lives.
+    fn ends(self, route: &KernelRoute, up: &BTreeSet<u32>) -> bool {
+        let (Self::Link(lost) | Self::LinkV4(lost)) = self else {
+            return self.kills(route);
+        };
+        let hops = route.hops();
+        let dead = |ifindex: u32| ifindex == lost || !up.contains(&ifindex);
+        hops.iter().any(|hop| hop.ifindex == lost) && hops.iter().all(|hop| dead(hop.ifindex))
     }
 
     /// The route is still there, but not as it was written.
@@ -551,7 +562,8 @@ impl Mirror {
             let gone = self.take_out(self.objects.on_link(ifindex));
             effects.lost_objects.extend(gone);
         }
-        self.routes.lose(loss);
+        let up = self.up();
+        self.routes.lose(loss, &up);
         effects.foreign_lost = true;
         effects.everything();
         effects.losses.push(loss);
@@ -563,6 +575,12 @@ impl Mirror {
 
     pub(crate) fn link_named(&self, name: &str) -> Option<&Link> {
         self.links.values().find(|link| link.name == name)
+    }
+
+    /// The links that are not down.
+    pub(crate) fn up(&self) -> BTreeSet<u32> {
+        let up = self.links.values().filter(|link| link.admin_up());
+        up.map(|link| link.ifindex).collect()
     }
 
     pub(crate) fn usable(&self, ifindex: u32) -> bool {

@@ -74,6 +74,8 @@ pub use handle::{
 };
 pub use nix::errno::Errno;
 pub use objects::share_objects;
-pub use route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+pub use route::{
+    KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
+};
 pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

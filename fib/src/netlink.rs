@@ -144,9 +144,18 @@ fn leave_out_own(monitor: &Socket, own: u32) -> io::Result<()> {
 /// Whether groups take weights above 256, as of Linux 6.12. The release says so: to make a group
 /// and see would be news to everyone who listens to the kernel.
 pub(crate) fn takes_wide_weights() -> bool {
+    kernel_is_at_least((6, 12))
+}
+
+/// Whether groups can be resilient, as of Linux 5.13.
+pub(crate) fn has_resilient_groups() -> bool {
+    kernel_is_at_least((5, 13))
+}
+
+fn kernel_is_at_least(version: (u32, u32)) -> bool {
     let release = nix::sys::utsname::uname().map(|names| names.release().to_owned());
     let release = release.ok().and_then(|release| release.into_string().ok());
-    release.is_some_and(|release| is_at_least(&release, (6, 12)))
+    release.is_some_and(|release| is_at_least(&release, version))
 }
 
 /// Whether a kernel's release, such as `6.12.9-amd64`, is this version or a later one.

@@ -18,12 +18,22 @@ pub(crate) enum Object {
     Other,
 }
 
+impl Object {
+    /// With the members of a group sorted.
+    pub(crate) fn sorted(mut self) -> Self {
+        if let Self::Group(group) = &mut self {
+            group.members.sort_unstable();
+        }
+        self
+    }
+}
+
 /// A group of nexthop objects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Group {
     /// Sorted by number.
     pub(crate) members: Vec<GroupMember>,
-    /// Flows stay where they are when members come and go; the kind of a group cannot change.
+    /// Flows stay where they are when members come and go.
     pub(crate) resilient: Option<ResilientGroup>,
 }
 
@@ -135,6 +145,13 @@ impl ObjectTable {
 }
 
 impl Group {
+    /// Whether the kernel can change the one into the other; a group has its kind and its buckets
+    /// for good.
+    pub(crate) fn can_become(&self, other: &Self) -> bool {
+        let buckets = |group: &Self| group.resilient.map(|resilient| resilient.buckets);
+        buckets(self) == buckets(other)
+    }
+
     /// The group without some of its members.
     pub(crate) fn without(&self, gone: &BTreeSet<u32>) -> Self {
         let members = self.members.iter().filter(|m| !gone.contains(&m.id));

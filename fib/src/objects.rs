@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use crate::codec::PROTOCOL_BGP;
 use crate::object::{
     Group, GroupMember, Object, ObjectNotice, ObjectOperation, ObjectTable, ObjectVerb,
+    ResilientGroup,
 };
 use crate::route::KernelHop;
 
@@ -99,9 +100,13 @@ impl Objects {
         self.acquire(object, Role::ForRoutes)
     }
 
-    /// The group of these next hops, with one more user.
-    pub(crate) fn acquire_group(&mut self, hops: &[KernelHop]) -> u32 {
-        let group = self.group_of(hops);
+    /// The group of these next hops and this kind, with one more user.
+    pub(crate) fn acquire_group(
+        &mut self,
+        hops: &[KernelHop],
+        resilient: Option<ResilientGroup>,
+    ) -> u32 {
+        let group = self.group_of(hops, resilient);
         let members = member_ids(&group);
         let key = (group, Role::ForRoutes);
         let known = self.by_object.contains_key(&key);
@@ -113,21 +118,21 @@ impl Objects {
         id
     }
 
-    /// Whether there is a group with this next hop alone.
-    pub(crate) fn has_group_of(&self, hop: KernelHop) -> bool {
+    /// Whether there is a group of this kind with this next hop alone.
+    pub(crate) fn has_group_of(&self, hop: KernelHop, resilient: Option<ResilientGroup>) -> bool {
         let hop = Object::Hop(KernelHop { weight: 1, ..hop });
         let Some(&id) = self.by_object.get(&(hop, Role::ForGroups)) else {
             return false;
         };
         let group = Object::Group(Group {
             members: vec![GroupMember { id, weight: 1 }],
-            resilient: None,
+            resilient,
         });
         self.by_object.contains_key(&(group, Role::ForRoutes))
     }
 
     /// A group with its members, each with one more user.
-    fn group_of(&mut self, hops: &[KernelHop]) -> Object {
+    fn group_of(&mut self, hops: &[KernelHop], resilient: Option<ResilientGroup>) -> Object {
         let member = |hop: &KernelHop| GroupMember {
             id: self.acquire(
                 Object::Hop(KernelHop { weight: 1, ..*hop }),
@@ -137,10 +142,7 @@ impl Objects {
         };
         let mut members: Vec<GroupMember> = hops.iter().map(member).collect();
         members.sort_unstable();
-        Object::Group(Group {
-            members,
-            resilient: None,
-        })
+        Object::Group(Group { members, resilient })
     }
 
     fn acquire(&mut self, object: Object, role: Role) -> u32 {
@@ -160,8 +162,10 @@ impl Objects {
         id
     }
 
+    /// Groups that were changed may be equal, and what an earlier run left may have routes.
     fn insert(&mut self, id: u32, object: Object, role: Role) {
-        self.by_object.insert((object.clone(), role), id);
+        let key = (object.clone(), role);
+        self.by_object.entry(key).or_insert(id);
         let wanted = Wanted {
             object,
             role,
@@ -189,9 +193,15 @@ impl Objects {
         }
     }
 
-    /// Makes the group consist of these next hops from now on. Its users stay.
-    pub(crate) fn edit_group(&mut self, id: u32, hops: &[KernelHop]) {
-        let new = self.group_of(hops);
+    /// Makes the group consist of these next hops from now on. Its users stay. Of `resilient`
+    /// only the timers may differ from what it is.
+    pub(crate) fn edit_group(
+        &mut self,
+        id: u32,
+        hops: &[KernelHop],
+        resilient: Option<ResilientGroup>,
+    ) {
+        let new = self.group_of(hops, resilient);
         let Some(wanted) = self.wanted.get_mut(&id) else {
             return;
         };
@@ -231,7 +241,7 @@ impl Objects {
             if self.wanted.get(&id).is_none_or(|wanted| wanted.users > 0) {
                 continue;
             }
-            if self.keep || routes(id) {
+            if self.is_kept(id) || routes(id) {
                 waiting.insert(id);
                 continue;
             }
@@ -251,7 +261,13 @@ impl Objects {
     /// Whether there is something that [`collect`](Self::collect) would give up.
     pub(crate) fn has_idle(&self, routes: impl Fn(u32) -> bool) -> bool {
         let users = |id: &u32| self.wanted.get(id).is_some_and(|wanted| wanted.users > 0);
-        !self.keep && self.idle.iter().any(|id| !users(id) && !routes(*id))
+        let waits = |id: &u32| users(id) || self.is_kept(*id) || routes(*id);
+        self.idle.iter().any(|id| !waits(id))
+    }
+
+    /// Whether it is of an earlier run, or as good as that, and may be asked for again.
+    fn is_kept(&self, id: u32) -> bool {
+        self.keep && self.kernel.get(id).is_some()
     }
 
     /// Objects of an earlier run need not be kept any longer.
@@ -311,8 +327,11 @@ impl Objects {
                 Some(Object::Group(present)) => Some(present.without(&leave)),
                 _ => None,
             };
-            if left.as_ref() != Some(group) {
-                operations.push(set(id, Object::Group(group.clone())));
+            match left {
+                Some(left) if left == *group => {}
+                // Somebody else made it. It is wanted again once it is gone.
+                Some(left) if !left.can_become(group) => operations.push(delete(id)),
+                _ => operations.push(set(id, Object::Group(self.in_order(group)))),
             }
         }
         for id in wait {
@@ -326,6 +345,18 @@ impl Objects {
             }
         }
         operations
+    }
+
+    /// The group with its members in the order of their next hops: by their places the kernel
+    /// says which flows go where, and a group that is made anew is to give them the same.
+    fn in_order(&self, group: &Group) -> Group {
+        let hop = |id: u32| match self.wanted.get(&id).map(|wanted| &wanted.object) {
+            Some(Object::Hop(hop)) => Some(*hop),
+            _ => None,
+        };
+        let mut members = group.members.clone();
+        members.sort_by_key(|member| hop(member.id));
+        Group { members, ..*group }
     }
 
     /// Next hops that may leave their groups at once, and everything else.
@@ -353,7 +384,7 @@ impl Objects {
         let id = operation.id;
         match (&operation.verb, result) {
             (ObjectVerb::Set(object), Ok(())) => {
-                self.kernel.insert(id, object.clone());
+                self.kernel.insert(id, object.clone().sorted());
                 BTreeSet::new()
             }
             (ObjectVerb::Delete, Ok(()) | Err(Errno::ENOENT)) => self.take_out([id].into()),
@@ -374,6 +405,74 @@ impl Objects {
             Object::Hop(hop) => Some(hop),
             _ => None,
         })
+    }
+
+    /// Resilient groups that the kernel did not take though it has their members, and why.
+    pub(crate) fn refused_resilient(&self) -> impl Iterator<Item = (u32, Errno)> + '_ {
+        let complete = |id: &u32| {
+            let group = self.group(*id).filter(|group| group.resilient.is_some());
+            let present = |member: &GroupMember| self.kernel.get(member.id).is_some();
+            group.is_some_and(|group| group.members.iter().all(present))
+        };
+        let refused = self.refused.iter();
+        refused
+            .filter(move |(id, _)| complete(id))
+            .map(|(id, errno)| (*id, *errno))
+    }
+
+    /// A group as it should be.
+    pub(crate) fn group(&self, id: u32) -> Option<&Group> {
+        match &self.wanted.get(&id)?.object {
+            Object::Group(group) => Some(group),
+            _ => None,
+        }
+    }
+
+    /// Resilient groups that the kernel is to be given anew.
+    pub(crate) fn new_resilient(&self) -> Vec<u32> {
+        let missing = |id: &u32| self.kernel.get(*id).is_none() && !self.refused.contains_key(id);
+        let resilient = |id: &u32| {
+            self.group(*id)
+                .is_some_and(|group| group.resilient.is_some())
+        };
+        let new = self.dirty.iter().copied();
+        new.filter(|id| missing(id) && resilient(id)).collect()
+    }
+
+    /// The group in the kernel that nobody wants any more and that is the nearest to this one,
+    /// among those that `fits` says may become it.
+    pub(crate) fn heir_of(&self, id: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+        let new = self.group(id)?;
+        let common = |group: &Group| {
+            let is_in = |member: &&GroupMember| new.members.iter().any(|m| m.id == member.id);
+            group.members.iter().filter(is_in).count()
+        };
+        let near = self.idle.iter().copied().filter_map(|idle| {
+            let unused = self.wanted.get(&idle)?.users == 0;
+            let present = matches!(self.kernel.get(idle), Some(Object::Group(_)));
+            let group = self.group(idle).filter(|group| group.can_become(new))?;
+            (unused && present && common(group) > 0 && fits(idle)).then(|| (common(group), idle))
+        });
+        near.max_by_key(|(common, id)| (*common, std::cmp::Reverse(*id)))
+            .map(|(_, idle)| idle)
+    }
+
+    /// `heir` takes the place of `id`, a group that is not in the kernel, with all its users.
+    pub(crate) fn replace_group(&mut self, id: u32, heir: u32, hops: &[KernelHop]) {
+        let Some(resilient) = self.group(id).map(|group| group.resilient) else {
+            return;
+        };
+        self.edit_group(heir, hops, resilient);
+        let users = self
+            .wanted
+            .get_mut(&id)
+            .map(|wanted| std::mem::take(&mut wanted.users));
+        self.idle.insert(id);
+        if let Some(wanted) = self.wanted.get_mut(&heir) {
+            wanted.users += users.unwrap_or(0);
+            let key = (wanted.object.clone(), wanted.role);
+            self.by_object.insert(key, heir);
+        }
     }
 
     /// Tries again what the kernel refused. Returns whether there was any.
@@ -454,7 +553,7 @@ impl Objects {
                     .iter()
                     .all(|member| self.wanted.contains_key(member)),
             };
-            if !sound || self.by_object.contains_key(&(object.clone(), role)) {
+            if !sound {
                 continue;
             }
             self.insert(id, object, role);

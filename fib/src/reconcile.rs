@@ -528,6 +528,11 @@ impl<P: Prefix> Reconciler<P> {
         self.uses.objects.contains_key(&object)
     }
 
+    /// How many routes in the kernel use the nexthop object.
+    pub(crate) fn use_count(&self, object: u32) -> u32 {
+        self.uses.objects.get(&object).copied().unwrap_or(0)
+    }
+
     /// Whether others have a route of this prefix and metric. `overwritten`: it took the place
     /// of ours.
     pub(crate) fn set_foreign(&mut self, prefix: P, metric: u32, present: bool, overwritten: bool) {

@@ -18,6 +18,35 @@ pub struct Route {
     /// Preferred source address (`RTA_PREFSRC`) for packets of this host; must be one of the
     /// host's own, else the kernel refuses the route.
     pub prefsrc: Option<IpAddr>,
+    /// Flows keep their next hop when others of the set come and go.
+    pub resilient: Option<Resilient>,
+}
+
+/// How several next hops share flows so that one that stays keeps its flows: the kernel hashes
+/// flows to buckets, and next hops own buckets. Those of a next hop that goes are dealt out to the
+/// others at once; one that comes gets buckets as they fall idle.
+///
+/// Routes of the same next hops and of the same numbers here share one group, whatever their
+/// family. Takes nexthop objects and Linux 5.13; without, routes are as they would be with `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resilient {
+    /// Buckets of the group, 1 or more. A next hop without one gets no flows, so there should be
+    /// several for each. A group cannot change them: another number is another group.
+    pub buckets: u16,
+    /// Seconds without a packet after which a bucket may go to another next hop; 0 moves it as
+    /// soon as shares are to change. At most [`MAX_TIMER_SECS`](Self::MAX_TIMER_SECS).
+    pub idle_timer_secs: u32,
+    /// Seconds for which shares may differ from what they should be before busy buckets move too;
+    /// 0 is for ever. At most [`MAX_TIMER_SECS`](Self::MAX_TIMER_SECS).
+    pub unbalanced_timer_secs: u32,
+}
+
+impl Resilient {
+    /// Ticks of the kernel's timers in a second.
+    pub(crate) const TICKS: u32 = 100;
+    /// The longest timer, in seconds; longer ones count as this. The kernel counts timers in
+    /// jiffies, up to a thousand a second, in 32 bits, and does not look whether they fit.
+    pub const MAX_TIMER_SECS: u32 = u32::MAX / 1000;
 }
 
 /// What a route does with a packet.

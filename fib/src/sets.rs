@@ -4,6 +4,8 @@
 //! A set that is reached by one router on a link uses that router's object; any other has a group.
 //! When a set's resolution changes, its group is changed in place, and no prefix is touched.
 
+mod form;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,9 +13,11 @@ use hashbrown::{HashMap, HashSet};
 use nix::errno::Errno;
 
 use crate::handle::TrackKey;
+use crate::object::ResilientGroup;
 use crate::objects::Objects;
 use crate::resolve::{Resolve, Resolved};
-use crate::route::{KernelHop, KernelKind, NextHop};
+use crate::route::{KernelHop, KernelKind, NextHop, Resilient};
+use form::{Form, Forms};
 
 /// Number of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +26,11 @@ pub(crate) struct SetId(u32);
 #[derive(Debug)]
 struct Set {
     next_hops: Arc<[NextHop]>,
+    /// What its group is to be like.
+    resilient: Option<ResilientGroup>,
     resolved: Option<Resolved>,
+    /// As what it was bound.
+    form: Form,
     /// The object that stands for it; none while nothing resolves, and without objects.
     object: Option<u32>,
     /// Classes that use it.
@@ -36,12 +44,12 @@ struct Set {
 pub(crate) struct Sets {
     slots: Vec<Option<Set>>,
     free: Vec<SetId>,
-    by_next_hops: HashMap<Arc<[NextHop]>, SetId>,
+    by_next_hops: HashMap<Option<ResilientGroup>, HashMap<Arc<[NextHop]>, SetId>>,
     pub(crate) objects: Objects,
     /// Sets by the group that stands for them.
     bound: BTreeMap<u32, BTreeSet<SetId>>,
-    /// Whether the kernel has nexthop objects, and they are to be used.
-    enabled: bool,
+    /// What the kernel takes.
+    forms: Forms,
     /// Next hops that are on their way out: left out of sets that have others.
     suspended: BTreeSet<TrackKey>,
     /// What the kernel did not take: left out of sets that have others.
@@ -56,7 +64,7 @@ impl Sets {
             by_next_hops: HashMap::new(),
             objects,
             bound: BTreeMap::new(),
-            enabled,
+            forms: Forms::new(enabled),
             suspended: BTreeSet::new(),
             refused: HashSet::new(),
         }
@@ -73,10 +81,17 @@ impl Sets {
     // ===== Users =====
 
     /// The set of `next_hops`, with one more user.
-    pub(crate) fn acquire(&mut self, next_hops: &[NextHop], resolver: &impl Resolve) -> SetId {
-        let id = match self.by_next_hops.get(next_hops) {
+    pub(crate) fn acquire(
+        &mut self,
+        next_hops: &[NextHop],
+        resilient: Option<Resilient>,
+        resolver: &impl Resolve,
+    ) -> SetId {
+        let resilient = resilient.map(ResilientGroup::from);
+        let known = self.by_next_hops.get(&resilient);
+        let id = match known.and_then(|known| known.get(next_hops)) {
             Some(id) => *id,
-            None => self.create(next_hops.into(), resolver),
+            None => self.create(next_hops.into(), resilient, resolver),
         };
         if let Some(set) = self.get_mut(id) {
             set.users += 1;
@@ -84,7 +99,12 @@ impl Sets {
         id
     }
 
-    fn create(&mut self, next_hops: Arc<[NextHop]>, resolver: &impl Resolve) -> SetId {
+    fn create(
+        &mut self,
+        next_hops: Arc<[NextHop]>,
+        resilient: Option<ResilientGroup>,
+        resolver: &impl Resolve,
+    ) -> SetId {
         let resolved = self.resolve(&next_hops, resolver);
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -92,7 +112,9 @@ impl Sets {
         });
         let set = Set {
             next_hops: next_hops.clone(),
+            resilient,
             resolved,
+            form: Form::default(),
             object: None,
             users: 0,
             prefixes: 0,
@@ -100,7 +122,8 @@ impl Sets {
         if let Some(slot) = self.slots.get_mut(id.0 as usize) {
             *slot = Some(set);
         }
-        self.by_next_hops.insert(next_hops, id);
+        let known = self.by_next_hops.entry(resilient).or_default();
+        known.insert(next_hops, id);
         self.bind(id);
         id
     }
@@ -116,7 +139,10 @@ impl Sets {
         }
         self.unbind(id);
         if let Some(set) = self.slots.get_mut(id.0 as usize).and_then(Option::take) {
-            self.by_next_hops.remove(&set.next_hops);
+            if let Some(known) = self.by_next_hops.get_mut(&set.resilient) {
+                known.remove(&set.next_hops);
+            }
+            self.forms.forget(id);
             self.free.push(id);
         }
     }
@@ -148,18 +174,21 @@ impl Sets {
     }
 
     fn bind(&mut self, id: SetId) {
-        let resolved = self.get(id).and_then(|set| set.resolved.clone());
+        let form = self.form_of(id);
+        let Some(set) = self.get_mut(id) else { return };
+        set.form = form;
+        let resolved = set.resolved.clone();
         let fits = |r: &Resolved| representable(&r.hops) && self.objects.has_room(r.hops.len());
-        let Some(resolved) = resolved.filter(|r| self.enabled && fits(r)) else {
+        let (Some(resolved), Form::Objects(kind)) = (resolved.filter(fits), form) else {
             return;
         };
         let object = match resolved.hops.as_slice() {
             // Unless a group has shrunk to it: its prefixes are about to want just that.
-            [only] if resolved.direct && !self.objects.has_group_of(*only) => {
+            [only] if resolved.direct && !self.objects.has_group_of(*only, kind) => {
                 self.objects.acquire_hop(*only)
             }
             hops => {
-                let group = self.objects.acquire_group(hops);
+                let group = self.objects.acquire_group(hops, kind);
                 self.bound.entry(group).or_default().insert(id);
                 group
             }
@@ -264,7 +293,7 @@ impl Sets {
         let mut moving: Vec<SetId> = losers.flat_map(|(_, (_, sets))| sets.clone()).collect();
         moving.extend(homeless.into_iter().flatten());
         if let Some(hops) = winner.map(|resolved| resolved.hops.clone()) {
-            self.objects.edit_group(group, &hops);
+            self.objects.edit_group(group, &hops, self.kind_of(group));
         }
         moving
     }
@@ -284,7 +313,7 @@ impl Sets {
         let refused: HashSet<KernelHop> = self.objects.refused_hops().collect();
         let news = !refused.is_subset(&self.refused);
         self.refused.extend(refused);
-        news
+        self.note_refused_groups() || news
     }
 
     /// Tries again what the kernel refused. Returns whether there was any.
@@ -292,11 +321,11 @@ impl Sets {
         let objects = self.objects.retry();
         let hops = !self.refused.is_empty();
         self.refused.clear();
-        objects || hops
+        self.forms.retry() || objects || hops
     }
 
     pub(crate) fn has_refused(&self) -> bool {
-        !self.refused.is_empty() || self.objects.has_refused()
+        !self.refused.is_empty() || self.objects.has_refused() || self.forms.has_refused()
     }
 
     /// Why routes may not use the object now.

@@ -122,10 +122,14 @@ impl State {
         for table in self.others.values_mut() {
             table.lose_objects(&objects);
         }
+        if losses.is_empty() {
+            return;
+        }
+        let up = self.mirror.up();
         for &loss in &losses {
             self.tables.lose(loss);
             for table in self.others.values_mut() {
-                table.lose(loss);
+                table.lose(loss, &up);
             }
         }
     }
@@ -367,6 +371,13 @@ impl State {
             let resolver = resolver!(self);
             self.tables.re_resolve(&resolver);
         }
+    }
+
+    /// Whether routes are written by way of nexthop objects from now on.
+    pub(crate) fn use_objects(&mut self, yes: bool, max_weight: u16) {
+        self.max_weight = max_weight;
+        self.tables.sets.use_objects(yes);
+        self.re_resolve();
     }
 
     /// Tries again what the kernel refused.

@@ -535,6 +535,7 @@ fn as_route(resolved: &KernelRoute) -> Route {
         metric: resolved.metric,
         kind,
         prefsrc: None,
+        resilient: None,
     }
 }
 

@@ -220,7 +220,8 @@ impl Tables {
 
     /// Resolves everything again.
     pub(crate) fn re_resolve(&mut self, resolver: &impl Resolve) {
-        let changed = self.sets.re_resolve(resolver);
+        let mut changed = self.sets.reform();
+        changed.extend(self.sets.re_resolve(resolver));
         if !changed.is_empty() {
             each!(self, |r| r.sets_changed(&changed, &self.sets));
         }
@@ -240,10 +241,27 @@ impl Tables {
 
     /// The operations on nexthop objects that are due before routes are written.
     pub(crate) fn object_operations(&mut self) -> Vec<ObjectOperation> {
+        self.succeed();
         let (v4, v6, statics) = (&self.v4, &self.v6, &self.statics);
         let objects = &mut self.sets.objects;
         objects.collect(|id| any!(v4, v6, statics, |r| r.uses(id)));
         objects.next_operations()
+    }
+
+    /// Prefixes that all went from one set to another take their group along.
+    fn succeed(&mut self) {
+        let (v4, v6) = (&self.v4, &self.v6);
+        let statics = self.statics.values();
+        let uses = |id| {
+            let statics = statics
+                .clone()
+                .map(|t| t.v4.use_count(id) + t.v6.use_count(id));
+            v4.use_count(id) + v6.use_count(id) + statics.sum::<u32>()
+        };
+        let changed = self.sets.succeed(uses);
+        if !changed.is_empty() {
+            each!(self, |r| r.sets_changed(&changed, &self.sets));
+        }
     }
 
     /// How an operation on a nexthop object went.

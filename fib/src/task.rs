@@ -56,10 +56,18 @@ const RESYNC_PAUSE: Duration = Duration::from_millis(100);
 struct Io {
     requests: Requests,
     monitor: Monitor,
-    /// The kernel has nexthop objects, and they are to be used.
+    /// The kernel has nexthop objects.
     objects: bool,
+}
+
+impl Io {
     /// The largest weight that the kernel takes.
-    max_weight: u16,
+    fn max_weight(&self, objects: bool) -> u16 {
+        match objects && netlink::takes_wide_weights() {
+            true => WIDE_WEIGHT,
+            false => NARROW_WEIGHT,
+        }
+    }
 }
 
 /// A next hop someone follows.
@@ -172,16 +180,10 @@ async fn connect(options: &FibOptions) -> Result<Io, FibError> {
         what: "register the sockets",
         source,
     })?;
-    let objects = objects && options.objects;
-    let max_weight = match objects && netlink::takes_wide_weights() {
-        true => WIDE_WEIGHT,
-        false => NARROW_WEIGHT,
-    };
     Ok(Io {
         requests,
         monitor,
         objects,
-        max_weight,
     })
 }
 
@@ -191,14 +193,14 @@ impl Task {
     fn new(options: &FibOptions, channels: Channels, io: Option<Io>) -> Self {
         let now = Instant::now();
         let keep = options.stale != Stale::Sweep;
-        let objects = io.as_ref().is_some_and(|io| io.objects);
-        let max_weight = io.as_ref().map_or(WIDE_WEIGHT, |io| io.max_weight);
+        let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
+        let max_weight = io.as_ref().map_or(WIDE_WEIGHT, |io| io.max_weight(objects));
+        let mut tables = Tables::new(options.table, keep, objects);
+        if !netlink::has_resilient_groups() {
+            tables.sets.forgo_resilience();
+        }
         Self {
-            state: State::new(
-                options,
-                Tables::new(options.table, keep, objects),
-                max_weight,
-            ),
+            state: State::new(options, tables, max_weight),
             io,
             commands: channels.commands,
             outbox: Outbox::new(channels.events),
@@ -327,6 +329,7 @@ impl Task {
                 self.state.via_default = which;
                 self.state.effects.everything();
             }
+            Command::UseObjects(yes) => self.use_objects(yes),
             Command::Resolve(next_hops, answer) => {
                 let found = next_hops.into_iter().map(|key| self.state.resolve(key));
                 let _ = answer.send(found.collect());
@@ -369,6 +372,16 @@ impl Task {
         if self.state.tables.sets.suspend(now) {
             self.state.re_resolve();
         }
+    }
+
+    fn use_objects(&mut self, yes: bool) {
+        let Some(io) = &self.io else { return };
+        if yes && !io.objects {
+            tracing::warn!("this kernel has no nexthop objects");
+        }
+        let yes = yes && io.objects;
+        let max_weight = io.max_weight(yes);
+        self.state.use_objects(yes, max_weight);
     }
 
     fn seconds(&self) -> Seconds {

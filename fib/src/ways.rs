@@ -103,6 +103,7 @@ mod tests {
             metric: 20,
             kind: RouteKind::Unicast(vec![NextHop::new(next_hop.parse().unwrap())]),
             prefsrc: None,
+            resilient: None,
         })
     }
 

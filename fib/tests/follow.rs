@@ -175,6 +175,7 @@ async fn losing_the_last_ipv4_address_ends_ipv4_on_the_link() {
         metric: 20,
         kind: RouteKind::Unicast(vec![onlink]),
         prefsrc: None,
+        resilient: None,
     };
     fib.apply(set(&[
         ("192.0.2.0/24", &Arc::new(route)),
@@ -202,6 +203,7 @@ async fn a_route_follows_its_preferred_source() {
     let (fib, mut events) = ns.fib().await;
     let route = Route {
         prefsrc: Some(ip("10.9.9.9")),
+        resilient: None,
         ..(*via(&["10.0.1.2"])).clone()
     };
     fib.apply(set(&[("192.0.2.0/24", &Arc::new(route))]))

@@ -45,6 +45,25 @@ async fn installs_replaces_and_withdraws_in_both_families() {
 }
 
 #[tokio::test]
+async fn the_subnet_of_a_link_stays_with_the_kernel() {
+    let Some(ns) = Net::with_links("subnet", 2) else {
+        return;
+    };
+    let (fib, _events) = ns.fib().await;
+    let (subnet, route) = ("fd00:1::/64", via(&["fd00:2::2"]));
+    fib.apply(set(&[(subnet, &route)])).await.unwrap();
+    fib.settled().await.unwrap();
+    assert!(ns.ours(subnet).is_empty(), "it would outdo the link itself");
+    ns.ip("addr del fd00:1::1/64 dev e1");
+    eventually("the route is in", || ns.ours(subnet).len() == 1).await;
+    ns.ip("addr add fd00:1::1/64 dev e1 nodad");
+    eventually("the link has its subnet back", || {
+        ns.ours(subnet).is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn keeps_weights_and_source_address() {
     let Some(ns) = Net::with_links("weights", 2) else {
         return;
@@ -58,6 +77,7 @@ async fn keeps_weights_and_source_address() {
         metric: 200,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("10.0.1.2")), heavy]),
         prefsrc: Some(ip("10.0.1.1")),
+        resilient: None,
     });
     fib.apply(set(&[("192.0.2.0/24", &route)])).await.unwrap();
     fib.settled().await.unwrap();
@@ -109,6 +129,7 @@ async fn ipv4_through_ipv6_routers() {
         metric: 20,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("fd00:1::2")), local]),
         prefsrc: None,
+        resilient: None,
     });
     let single = Arc::new(Route {
         kind: RouteKind::Unicast(vec![local]),

@@ -213,6 +213,38 @@ async fn a_restart_adopts_objects_and_routes_without_a_write() {
 }
 
 #[tokio::test]
+async fn a_restart_keeps_the_routes_of_groups_that_are_equal() {
+    let Some(ns) = Net::with_links("equal", 2) else {
+        return;
+    };
+    let first = 1_254_000_000;
+    for n in 1..=2 {
+        let id = first + n;
+        ns.ip(&format!(
+            "nexthop add id {id} via 10.0.{n}.2 dev e{n} proto bgp"
+        ));
+    }
+    // Groups become equal when they are changed in place.
+    for n in 3..=4 {
+        let (id, one, two) = (first + n, first + 1, first + 2);
+        ns.ip(&format!("nexthop add id {id} group {one}/{two} proto bgp"));
+        ns.ip(&format!(
+            "route add 198.18.{n}.0/24 nhid {id} proto bgp metric 20"
+        ));
+    }
+    let keep = |options: &mut FibOptions| options.stale = Stale::Keep(Duration::from_secs(600));
+    let (fib, _events) = ns.fib_with(keep).await;
+    fib.settled().await.unwrap();
+    assert_eq!(ns.count(), 2, "a packet would have been lost");
+    let wanted = ["198.18.3.0/24".to_owned(), "198.18.4.0/24".to_owned()];
+    apply(&fib, &wanted, &via(&["10.0.1.2", "10.0.2.2"])).await;
+    fib.sweep_stale().await.unwrap();
+    fib.settled().await.unwrap();
+    let (groups, hops) = objects(&ns);
+    assert_eq!((ns.count(), groups.len(), hops.len()), (2, 1, 2));
+}
+
+#[tokio::test]
 async fn a_route_behind_the_next_hop_changes_and_no_prefix_is_written() {
     let Some(ns) = Net::with_links("recursive", 2) else {
         return;
@@ -324,6 +356,7 @@ async fn a_next_hop_that_the_kernel_refuses_is_left_out() {
         metric: 20,
         kind: RouteKind::Unicast(vec![NextHop::new(ip("10.0.1.2")), elsewhere]),
         prefsrc: None,
+        resilient: None,
     });
     apply(&fib, &prefixes(1), &mixed).await;
     assert_eq!(routers(&ns, "198.18.0.0/24"), ["10.0.1.2"]);
@@ -399,6 +432,7 @@ async fn weights_of_16_bits_reach_the_kernel_and_are_read_back() {
         metric: 20,
         kind: RouteKind::Unicast(hops.map(hop).to_vec()),
         prefsrc: None,
+        resilient: None,
     });
     apply(&fib, &prefixes(1), &route).await;
     let (groups, _) = objects(&ns);

@@ -46,6 +46,7 @@ async fn next_hops_of_another_table_are_followed_there() {
         metric: 20,
         kind: RouteKind::Unicast(vec![next_hop]),
         prefsrc: None,
+        resilient: None,
     });
     fib.apply(set(&[
         ("192.0.2.0/24", &route),

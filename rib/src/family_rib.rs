@@ -47,6 +47,8 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) groups: Groups,
     /// Prefixes whose forwarding may have changed.
     pub(crate) fib_dirty: SlotSet,
+    /// Of these, those that are reported though nothing about them changed.
+    pub(crate) fib_repeat: SlotSet,
     /// Prefixes that the kernel has a route of another origin for, in place of
     /// ours.
     pub(crate) refused: SlotSet,
@@ -108,6 +110,7 @@ impl<F: RibFamily> FamilyRib<F> {
             ins: Vec::new(),
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
+            fib_repeat: SlotSet::default(),
             refused: SlotSet::default(),
             gate: None,
             watched: Watched::default(),

@@ -27,15 +27,18 @@ impl<F: RibFamily> FamilyRib<F> {
         while changes.len() < budget {
             let Some(slot) = self.fib_dirty.next_from(0) else {
                 self.fib_dirty = crate::slots::SlotSet::default();
+                self.fib_repeat = crate::slots::SlotSet::default();
                 break;
             };
             self.fib_dirty.remove(slot);
+            let repeat = self.fib_repeat.remove(slot);
             let route = self.fib_route(shared, slot, &mut last);
             let Some(entry) = self.table.get_mut(slot) else {
                 continue;
             };
             let gate = self.gate.as_mut();
-            if route == entry.fib && !gate.as_ref().is_some_and(|gate| gate.is_to_ask(slot)) {
+            let to_ask = gate.as_ref().is_some_and(|gate| gate.is_to_ask(slot));
+            if route == entry.fib && !to_ask && (!repeat || route.is_none()) {
                 if let Some(id) = route {
                     shared.fib_routes.release(id);
                 }
@@ -113,6 +116,14 @@ impl<F: RibFamily> FamilyRib<F> {
         })
     }
 
+    /// Prefixes that were reported are reported once more.
+    pub(crate) fn repeat_forwarding(&mut self) {
+        for (slot, _) in self.table.iter().filter(|(_, entry)| entry.fib.is_some()) {
+            self.fib_dirty.insert(slot);
+            self.fib_repeat.insert(slot);
+        }
+    }
+
     /// Prefixes that were reported are reported again, and everything from now
     /// on; or nothing is any more.
     pub(crate) fn set_forwarding(&mut self, shared: &mut Shared, on: bool) {
@@ -133,6 +144,7 @@ impl<F: RibFamily> FamilyRib<F> {
         }
         if !on {
             self.fib_dirty = crate::slots::SlotSet::default();
+            self.fib_repeat = crate::slots::SlotSet::default();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::{Family, FamilySet, PackedPrefixes, Update, V4, V6};
+use bgp_wire::{Family, FamilySet, NextHop, PackedPrefixes, Update, V4, V6};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
@@ -166,6 +166,13 @@ impl Rib {
                 with_family!(self, family, rib => rib.set_forwarding(&mut self.shared, on));
             }
         }
+    }
+
+    /// Routes of a family that [`take_fib_changes`](Self::take_fib_changes) gave
+    /// come out of it once more, changed or not: what the caller makes of them
+    /// has changed, such as the interface of a peer, or how they are written.
+    pub fn repeat_forwarding(&mut self, family: Family) {
+        with_family!(self, family, rib => rib.repeat_forwarding());
     }
 
     /// Whether peers are told of a route that another one announced only while
@@ -513,6 +520,12 @@ impl Rib {
         self.shared.fib_batch += u64::from(!changes.is_empty());
         self.sweep();
         changes
+    }
+
+    /// Next hops of a peer's paths that are forwarded by, each once. Of peers
+    /// with the same next hop it may be another one's.
+    pub fn fib_next_hops(&self, peer: PeerId) -> impl Iterator<Item = NextHop> + use<> {
+        self.shared.fib_routes.next_hops(peer).into_iter()
     }
 
     /// The number of the last batch of changes that

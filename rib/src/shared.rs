@@ -1,9 +1,11 @@
 //! What the families have in common.
 
 use core::num::NonZeroU32;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bgp_wire::NextHop;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -160,6 +162,14 @@ impl FibInterner {
     pub(crate) fn route(&self, id: FibId) -> Option<Arc<FibRoute>> {
         let place = self.routes.get(id.0.get() as usize - 1)?;
         place.as_ref().map(|(route, _)| Arc::clone(route))
+    }
+
+    /// The next hops of a peer that are in use, each once.
+    pub(crate) fn next_hops(&self, peer: PeerId) -> BTreeSet<NextHop> {
+        let routes = self.routes.iter().flatten();
+        let hops = routes.flat_map(|(route, _)| &route.next_hops);
+        let of_peer = hops.filter(|hop| hop.peer == peer);
+        of_peer.map(|hop| hop.next_hop).collect()
     }
 
     fn place(&mut self, id: FibId) -> Option<&mut Option<(Arc<FibRoute>, u32)>> {

@@ -364,3 +364,32 @@ fn a_watcher_hears_of_a_route_that_a_foreign_one_keeps_out() {
     answer(&mut rib, TWO, FibAnswer::Foreign);
     assert_eq!(rib.take_watched(Watcher::Onlooker, 9), []);
 }
+
+#[test]
+fn routes_that_are_repeated_are_asked_for_again_and_told_as_before() {
+    let mut rib = rib();
+    put(&mut rib, 1, ONE, &[65001]);
+    put(&mut rib, 1, "2001:db8::/32", &[65001]);
+    let first = fib(&mut rib);
+    let batch = rib.fib_batch();
+    for change in &first {
+        rib.fib_answered(change.prefix, FibAnswer::Installed, batch);
+    }
+    drain(&mut rib, OBSERVER);
+    assert!(fib(&mut rib).is_empty());
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
+    let again = fib(&mut rib);
+    let v4 = first.iter().filter(|change| change.prefix.addr().is_ipv4());
+    assert!(again.iter().eq(v4));
+    // Nobody else hears of it, before the answer and after.
+    assert!(drain(&mut rib, OBSERVER).announced.is_empty());
+    rib.fib_answered(ONE.parse().unwrap(), FibAnswer::Installed, rib.fib_batch());
+    let told = drain(&mut rib, OBSERVER);
+    assert!(told.announced.is_empty() && told.withdrawn.is_empty());
+    // One that goes before it was told once more is gone.
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
+    withdraw(&mut rib, 1, ONE);
+    let gone = fib(&mut rib);
+    assert!(gone.len() == 1 && gone.iter().all(|change| change.route.is_none()));
+    assert!(fib(&mut rib).is_empty());
+}

@@ -262,3 +262,27 @@ fn the_same_link_local_next_hop_of_two_peers_is_two_ways() {
     let peers: Vec<PeerId> = hops.iter().map(|h| h.peer).collect();
     assert_eq!(peers, [PeerId(1), PeerId(2)]);
 }
+
+#[test]
+fn what_is_forwarded_is_reported_once_more_when_asked_for() {
+    let mut rib = Rib::new(config());
+    rib.peer_up(PeerId(1), external(65001, "192.0.2.1"), accept());
+    for prefix in ["198.51.100.0/24", "203.0.113.0/24"] {
+        announce(&mut rib, 1, prefix, attributes(&[65001], "192.0.2.1"));
+    }
+    resolve(&mut rib);
+    let first = fib(&mut rib);
+    assert_eq!(first.len(), 2);
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
+    assert_eq!(fib(&mut rib), first);
+    assert_eq!(fib(&mut rib), []);
+    rib.repeat_forwarding(bgp_wire::Family::Ipv4Unicast);
+    withdraw(&mut rib, 1, "198.51.100.0/24");
+    let gone = fib(&mut rib)
+        .into_iter()
+        .find(|change| change.route.is_none());
+    assert_eq!(
+        gone.expect("a withdrawal").prefix,
+        "198.51.100.0/24".parse().unwrap()
+    );
+}

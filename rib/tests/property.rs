@@ -39,6 +39,8 @@ struct Harness {
     heard: BTreeMap<IpNet, Option<Arc<FibRoute>>>,
     /// Peers are told what the kernel has.
     gated: bool,
+    /// Prefixes that are to be written once more.
+    repeated: BTreeSet<IpNet>,
     remotes: BTreeMap<u32, Remote>,
     /// Peers that are told the same share one allocation of their policy.
     policies: BTreeMap<u8, Arc<TestPolicy>>,
@@ -58,6 +60,7 @@ impl Harness {
             kernel: Kernel::default(),
             heard: BTreeMap::new(),
             gated: false,
+            repeated: BTreeSet::new(),
             remotes: BTreeMap::new(),
             policies: BTreeMap::new(),
             grouped: false,
@@ -77,6 +80,12 @@ impl Harness {
             Event::TakeFib(budget) => self.take_fib(*budget),
             Event::Settle => self.settle(),
             Event::Isolate(peer, family) => self.rib.isolate(PeerId(*peer), *family),
+            Event::RepeatFib(family) => {
+                let of_family =
+                    |prefix: &&IpNet| prefix.addr().is_ipv4() == (*family == Family::Ipv4Unicast);
+                self.repeated.extend(self.fib.keys().filter(of_family));
+                self.rib.repeat_forwarding(*family);
+            }
             Event::Gate(on) => {
                 self.gated = *on;
                 self.rib.set_fib_gate(*on);
@@ -241,6 +250,7 @@ impl Harness {
             };
             // What is there when the gate comes is asked for again.
             let again = self.gated && before.is_some();
+            let again = self.repeated.remove(&prefix) || again;
             assert!(before != change.route || again, "no change of {prefix}");
         }
         self.kernel.ask(self.rib.fib_batch(), changes);
@@ -346,6 +356,7 @@ impl Harness {
     /// Takes everything and compares what came out with the model.
     fn settle(&mut self) {
         self.take_fib(usize::MAX);
+        assert!(self.repeated.is_empty(), "not written again");
         self.kernel.take(usize::MAX);
         self.kernel.write(usize::MAX);
         self.hear(usize::MAX);

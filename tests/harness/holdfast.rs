@@ -86,6 +86,11 @@ impl Holdfast {
         self.process = Some(Process::start(&label, command, &self.log));
     }
 
+    /// The daemon gets these arguments from its next start on.
+    pub(crate) fn set_arguments(&mut self, extra: &[String]) {
+        self.extra = extra.to_vec();
+    }
+
     /// As [`Self::start`], from a file of its own that can be replaced.
     pub(crate) fn start_installed(
         topology: &Topology,

@@ -140,6 +140,16 @@ fn with_length(destination: &str, family: Family) -> String {
     }
 }
 
+/// What `ip -j` in a namespace lists.
+pub(crate) fn listing(namespace: &str, words: &str) -> Vec<Value> {
+    let mut arguments = vec!["-n", namespace, "-j"];
+    arguments.extend(words.split_whitespace());
+    match json(&arguments) {
+        Value::Array(rows) => rows,
+        _ => Vec::new(),
+    }
+}
+
 fn json(arguments: &[&str]) -> Value {
     let text = run("ip", arguments).unwrap_or_else(|error| panic!("{error}"));
     parsed(arguments, &text)

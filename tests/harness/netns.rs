@@ -138,7 +138,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for (label, path) in self.logs.get_mut().expect("logs").iter() {
-                eprintln!("===== log of {label} =====\n{}", tail(path, 120));
+                eprintln!("===== log of {label} =====\n{}", tail(path, log_lines()));
             }
         }
         for name in self.namespaces.get_mut().expect("namespaces").iter() {
@@ -185,6 +185,18 @@ impl Namespace {
         let mut arguments = vec!["-n", &*self.name];
         arguments.extend(words.split_whitespace());
         must(run("ip", &arguments))
+    }
+
+    /// As [`Self::ip`], where it may fail.
+    pub(crate) fn try_ip(&self, words: &str) -> Result<String, String> {
+        let mut arguments = vec!["-n", &*self.name];
+        arguments.extend(words.split_whitespace());
+        run("ip", &arguments)
+    }
+
+    /// What `ip -j` lists; empty if it lists nothing.
+    pub(crate) fn listing(&self, words: &str) -> Vec<serde_json::Value> {
+        kernel::listing(&self.name, words)
     }
 
     /// Makes an interface that leads nowhere and is up, with addresses on it.
@@ -378,6 +390,12 @@ pub(crate) fn sweep_abandoned() {
             drop(run("ip", &["netns", "del", &name]));
         }
     }
+}
+
+/// How much of a log a failure shows: `HOLDFAST_LOG_LINES`.
+fn log_lines() -> usize {
+    let lines = std::env::var("HOLDFAST_LOG_LINES").ok();
+    lines.and_then(|text| text.parse().ok()).unwrap_or(120)
 }
 
 /// The last `lines` lines of a file.

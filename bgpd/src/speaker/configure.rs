@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use bgp_wire::{Cease, Family};
 use holdfast_api::v1;
 use holdfast_config::model::{AfConfig, BestpathBandwidth, Bgp, Config, Family as ConfigFamily};
-use holdfast_fib::ViaDefault;
+use holdfast_fib::{Resilient, ViaDefault};
 use holdfast_rib::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 
 use super::SpeakerError;
@@ -24,13 +24,12 @@ impl Core {
         let old = std::mem::replace(&mut self.config, config);
         // The switches are the host's: one instance turns them.
         if self.options.kernel && self.name.is_default() {
-            let config = &self.config;
-            self.forwarding
-                .apply([config.ip_forwarding, config.ipv6_forwarding]);
+            self.switches.apply(&self.config);
         }
         let before = via_default(&old);
         let now = via_default(&self.config);
         self.via_default = (before != now).then_some(now).or(self.via_default);
+        self.apply_objects(&old);
         self.apply_kernel_tables(&old);
         self.apply_instance();
         self.apply_peers();
@@ -39,6 +38,27 @@ impl Core {
             self.refresh_policies();
         }
         self.originate();
+    }
+
+    /// How routes are written.
+    fn apply_objects(&mut self, old: &Config) {
+        let (before, now) = (
+            old.uses_nexthop_objects(),
+            self.config.uses_nexthop_objects(),
+        );
+        if before != now && self.options.nexthop_objects {
+            self.use_objects = Some(now);
+        } else if before != now && now && self.options.kernel {
+            tracing::warn!("nexthop objects stay off: started with --no-nexthop-objects");
+        }
+        for (family, routes) in [
+            (ConfigFamily::Ipv4Unicast, Family::Ipv4Unicast),
+            (ConfigFamily::Ipv6Unicast, Family::Ipv6Unicast),
+        ] {
+            if resilient(old, family) != resilient(&self.config, family) {
+                self.rib.repeat_forwarding(routes);
+            }
+        }
     }
 
     /// The instance's own settings, as the table knows them.
@@ -188,6 +208,20 @@ fn via_default(config: &Config) -> ViaDefault {
         v4: config.resolves_via_default(ConfigFamily::Ipv4Unicast),
         v6: config.resolves_via_default(ConfigFamily::Ipv6Unicast),
     }
+}
+
+/// What groups of next hops of a family are like.
+pub(super) fn resilient(config: &Config, family: ConfigFamily) -> Option<Resilient> {
+    let bgp = config.bgp.as_ref()?;
+    let asked = match family {
+        ConfigFamily::Ipv4Unicast => bgp.ipv4_unicast.resilient,
+        ConfigFamily::Ipv6Unicast => bgp.ipv6_unicast.resilient,
+    }?;
+    Some(Resilient {
+        buckets: asked.buckets,
+        idle_timer_secs: asked.idle_timer_secs,
+        unbalanced_timer_secs: asked.unbalanced_timer_secs,
+    })
 }
 
 const fn link_bandwidth(rule: Option<BestpathBandwidth>) -> LinkBandwidth {

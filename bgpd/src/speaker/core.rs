@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bgp_wire::{NextHop, PeerKind};
-use holdfast_config::model::{Config, InstanceName};
+use holdfast_config::model::{Config, Family as ConfigFamily, InstanceName};
 use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
 use holdfast_rib::{
     FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, Through,
@@ -24,14 +24,15 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::answers::answer;
+use super::configure::resilient;
 use super::exports::Exports;
-use super::forwarding::Forwarding;
 use super::leak::{Leak, Leaks};
 use super::originate::{KernelTables, Origination};
 use super::peers::{Peer, Policies};
 use super::realm::Realm;
 use super::request::Request;
 use super::restart::Restarting;
+use super::switches::Switches;
 use super::watch::Watchers;
 use super::{SpeakerError, SpeakerOptions};
 use crate::session::status::now_ms;
@@ -100,7 +101,7 @@ pub(super) struct Core {
     /// What the FIB was not told yet of the configuration.
     pub(super) kernel_tables: KernelTables,
     /// The host's switches that we turn.
-    pub(super) forwarding: Forwarding,
+    pub(super) switches: Switches,
     /// Interface of link-local next hops, by the peer that sent them.
     pub(super) link_local: HashMap<IpAddr, u32>,
     /// What the FIB was asked to track, as it was asked.
@@ -121,6 +122,8 @@ pub(super) struct Core {
     /// Whether next hops resolve through default routes, where the FIB is to be
     /// told.
     pub(super) via_default: Option<fib::ViaDefault>,
+    /// Whether routes share nexthop objects, where the FIB is to be told.
+    pub(super) use_objects: Option<bool>,
     pub(super) in_flight: Option<InFlight>,
     /// Next hops of sessions that ended, which the FIB does without until it
     /// has the routes that follow from that.
@@ -222,7 +225,7 @@ impl Core {
             kernel_routes: BTreeMap::new(),
             originated: BTreeMap::new(),
             kernel_tables: KernelTables::default(),
-            forwarding: Forwarding::default(),
+            switches: Switches::default(),
             link_local: HashMap::new(),
             tracked: HashMap::new(),
             stale: BTreeSet::new(),
@@ -235,6 +238,7 @@ impl Core {
             unanswered: HashSet::new(),
             next_hop_changed_ms: HashMap::new(),
             via_default: None,
+            use_objects: None,
             in_flight: None,
             suspended: Vec::new(),
             fib_gone: false,
@@ -415,9 +419,11 @@ impl Core {
             self.fib_told = Instant::now();
         }
         let via_default = self.via_default.take();
+        let use_objects = self.use_objects.take();
         let tables = std::mem::take(&mut self.kernel_tables);
         let idle = tracking.is_empty() && changes.is_empty() && resume.is_empty();
-        if idle && via_default.is_none() && tables.is_empty() {
+        let set_up = via_default.is_none() && use_objects.is_none() && tables.is_empty();
+        if idle && set_up {
             self.pump_sweep();
             return;
         }
@@ -443,6 +449,9 @@ impl Core {
             if let Some(which) = via_default {
                 fib.resolve_via_default(which).await?;
             }
+            if let Some(yes) = use_objects {
+                fib.use_objects(yes).await?;
+            }
             if let Some(statics) = tables.statics {
                 fib.set_statics(statics).await?;
             }
@@ -467,13 +476,22 @@ impl Core {
 
     /// The session with this neighbor ended: what goes by it alone will be
     /// withdrawn, which takes its time; what has other ways goes there at once.
-    pub(super) fn suspend(&mut self, neighbor: IpAddr, ifindex: Option<u32>) {
+    pub(super) fn suspend(&mut self, id: PeerId, neighbor: IpAddr, ifindex: Option<u32>) {
         let key = TrackKey {
             address: neighbor,
             ifindex: ifindex.filter(|_| is_link_local(neighbor)),
         };
-        self.fib.suspend([key]);
-        self.suspended.push(key);
+        // On a shared link it goes by its link-local address.
+        let others = self.rib.fib_next_hops(id).filter_map(|next_hop| {
+            let hop = gateway(next_hop, ifindex);
+            is_link_local(hop.gateway).then_some(TrackKey {
+                address: hop.gateway,
+                ifindex: hop.ifindex,
+            })
+        });
+        let keys: Vec<TrackKey> = others.chain([key]).collect();
+        self.fib.suspend(keys.iter().copied());
+        self.suspended.extend(keys);
     }
 
     pub(super) fn track_key(&self, address: IpAddr) -> TrackKey {
@@ -486,20 +504,21 @@ impl Core {
     /// The table's routes in the FIB's terms. Equal ones are one allocation
     /// there, and stay one here.
     fn fib_routes(&self, changes: Vec<FibChange>) -> fib::Changes {
-        let mut known: HashMap<*const FibRoute, Arc<fib::Route>> = HashMap::new();
+        let mut known: HashMap<(*const FibRoute, ConfigFamily), Arc<fib::Route>> = HashMap::new();
         changes
             .into_iter()
             .map(|FibChange { prefix, route }| {
                 let route = route.map(|route| {
-                    let known = known.entry(Arc::as_ptr(&route));
-                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route))))
+                    let family = family_of(prefix);
+                    let known = known.entry((Arc::as_ptr(&route), family));
+                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route, family))))
                 });
                 (prefix, route)
             })
             .collect()
     }
 
-    fn fib_route(&self, route: &FibRoute) -> fib::Route {
+    fn fib_route(&self, route: &FibRoute, family: ConfigFamily) -> fib::Route {
         let hops = route.next_hops.iter().map(|hop| {
             let peer = self.peer_by_id(hop.peer);
             let source = self.leaks.sources.get(&hop.peer);
@@ -507,26 +526,11 @@ impl Core {
                 Some(source) => source.ifindex,
                 None => peer.and_then(|p| p.shared_ifindex()),
             };
-            let gateway = match (hop.next_hop, ifindex) {
-                // On a shared link the link-local address is the one that is
-                // always there (RFC 2545 section 3).
-                (
-                    NextHop::V6 {
-                        link_local: Some(address),
-                        ..
-                    },
-                    Some(ifindex),
-                ) => fib::NextHop::on_interface(address.into(), ifindex),
-                (next_hop, Some(ifindex)) if is_link_local(next_hop.addr()) => {
-                    fib::NextHop::on_interface(next_hop.addr(), ifindex)
-                }
-                (next_hop, _) => fib::NextHop::new(next_hop.addr()),
-            };
             let here = self.realm.resolve_table();
             fib::NextHop {
                 weight: hop.weight,
                 table: hop.elsewhere.filter(|table| *table != here),
-                ..gateway
+                ..gateway(hop.next_hop, ifindex)
             }
         });
         fib::Route {
@@ -536,6 +540,7 @@ impl Core {
             }),
             kind: fib::RouteKind::Unicast(hops.collect()),
             prefsrc: None,
+            resilient: resilient(&self.config, family),
         }
     }
 
@@ -581,7 +586,7 @@ impl Core {
         let mut ends = std::mem::take(&mut self.leaving);
         ends.extend(self.peers.values().map(|p| p.quit(graceful)));
         if !graceful {
-            self.forwarding.restore();
+            self.switches.restore();
         }
         let in_flight = self.in_flight.take();
         let fib = self.fib.clone();
@@ -618,6 +623,7 @@ impl Core {
     fn view_changed(&mut self) {
         let view = self.view();
         self.links_changed(&view);
+        self.complete_links(&view);
         let mut addresses: Vec<IpAddr> = view.local_addresses().collect();
         addresses.sort_unstable();
         addresses.dedup();
@@ -683,11 +689,37 @@ impl Core {
     }
 }
 
+/// Where packets to a next hop go, the link known that is shared with its peer.
+fn gateway(next_hop: NextHop, ifindex: Option<u32>) -> fib::NextHop {
+    match (next_hop, ifindex) {
+        // On a shared link the link-local address is the one that is always
+        // there (RFC 2545 section 3).
+        (
+            NextHop::V6 {
+                link_local: Some(address),
+                ..
+            },
+            Some(ifindex),
+        ) => fib::NextHop::on_interface(address.into(), ifindex),
+        (next_hop, Some(ifindex)) if is_link_local(next_hop.addr()) => {
+            fib::NextHop::on_interface(next_hop.addr(), ifindex)
+        }
+        (next_hop, _) => fib::NextHop::new(next_hop.addr()),
+    }
+}
+
 /// Octets of the prefixes in a report.
 fn size_of(report: &Report) -> usize {
     match report {
         Report::Updates { octets, .. } => *octets,
         _ => 0,
+    }
+}
+
+fn family_of(prefix: IpNet) -> ConfigFamily {
+    match prefix {
+        IpNet::V4(_) => ConfigFamily::Ipv4Unicast,
+        IpNet::V6(_) => ConfigFamily::Ipv6Unicast,
     }
 }
 

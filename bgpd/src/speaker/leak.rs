@@ -360,12 +360,17 @@ impl Core {
         } else {
             self.rib.set_peer(id, info);
         }
-        let shown = origin.shown.taken_over(from.word(), vrf_id);
         let source = Source {
             ifindex: origin.ifindex,
-            shown,
+            shown: origin.shown.taken_over(from.word(), vrf_id),
         };
-        self.leaks.sources.insert(id, source);
+        let before = self.leaks.sources.insert(id, source);
+        if before.is_some_and(|before| before.ifindex != origin.ifindex) {
+            // Its next hops may be written with the interface now.
+            for family in Family::ALL {
+                self.rib.repeat_forwarding(family);
+            }
+        }
         Some(id)
     }
 }

@@ -22,7 +22,6 @@ mod convert;
 mod core;
 mod edit;
 mod exports;
-mod forwarding;
 mod instances;
 mod leak;
 mod listener;
@@ -33,6 +32,7 @@ mod realm;
 mod request;
 mod restart;
 mod rows;
+mod switches;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -124,6 +124,10 @@ pub struct SpeakerOptions {
     /// Whether routes share their next hops as nexthop objects of the kernel, where it has them;
     /// else each route names its own.
     pub nexthop_objects: bool,
+    /// Receive buffer, in octets, of the socket that follows the kernel's changes; none for the
+    /// usual one, which holds those of a full table. What does not fit costs a look at all of the
+    /// kernel's tables.
+    pub netlink_buffer: Option<usize>,
     /// What peers are told as our own IPv4 next hop, in place of the session's
     /// address: for sessions over loopback or through address translation.
     pub next_hop_v4: Option<Ipv4Addr>,
@@ -146,6 +150,7 @@ impl Default for SpeakerOptions {
             kernel: false,
             table: fib::MAIN_TABLE,
             nexthop_objects: true,
+            netlink_buffer: None,
             next_hop_v4: None,
             next_hop_v6: None,
             adopt_stale: None,
@@ -509,6 +514,7 @@ fn may_write_routes() -> bool {
 }
 
 fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {
+    let defaults = fib::FibOptions::default();
     fib::FibOptions {
         kernel: if options.kernel {
             fib::Kernel::On
@@ -517,12 +523,13 @@ fn fib_options(options: &SpeakerOptions) -> fib::FibOptions {
         },
         table: options.table,
         objects: options.nexthop_objects,
+        monitor_buffer: options.netlink_buffer.unwrap_or(defaults.monitor_buffer),
         stale: match options.adopt_stale {
             // The core says when; this is for a core that does not.
             Some(time) => fib::Stale::Keep(time + SWEEP_SLACK),
             None => fib::Stale::Sweep,
         },
-        ..fib::FibOptions::default()
+        ..defaults
     }
 }
 

@@ -15,7 +15,7 @@ use holdfast_config::model::{
 };
 use holdfast_fib::{Interface, KernelView};
 use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
-use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy};
+use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy, Watcher};
 use tokio::sync::{mpsc, oneshot};
 
 use super::configure::registry;
@@ -76,6 +76,8 @@ pub(super) struct Up {
     pub(super) since: Instant,
     pub(super) negotiated: Arc<Negotiated>,
     pub(super) link: Link,
+    /// Our end of the connection.
+    local: SocketAddr,
     pub(super) data: mpsc::Sender<Box<Outbound>>,
     /// Families whose refresh has to be announced with the next batch.
     pub(super) begin_refresh: FamilySet,
@@ -136,6 +138,21 @@ fn v6(addr: IpAddr) -> Option<Ipv6Addr> {
     match addr {
         IpAddr::V6(addr) => Some(addr),
         IpAddr::V4(_) => None,
+    }
+}
+
+impl Link {
+    /// Takes over what was not known before.
+    fn complete(&mut self, newer: Link) {
+        if self.ifindex.is_none() {
+            self.subnets = newer.subnets;
+        } else if self.ifindex != newer.ifindex {
+            return;
+        }
+        self.ifindex = self.ifindex.or(newer.ifindex);
+        self.v4 = self.v4.or(newer.v4);
+        self.v6 = self.v6.or(newer.v6);
+        self.link_local = self.link_local.or(newer.link_local);
     }
 }
 
@@ -231,7 +248,7 @@ impl Core {
             if peer.up.is_some() && self.logs_changes() {
                 tracing::info!(neighbor = %address, from = "Established", to = "removed", "session");
             }
-            self.suspend(address, peer.shared_ifindex());
+            self.suspend(peer.id, address, peer.shared_ifindex());
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
@@ -545,6 +562,51 @@ fn peer_info(settings: &EffectivePeer, up: &Up) -> PeerInfo {
 // ===== from the host =====
 
 impl Core {
+    /// Our side of a session.
+    fn link(&self, view: &KernelView, local: SocketAddr, remote: IpAddr) -> Link {
+        let mut link = Link::new(view, local, remote);
+        link.v4 = self.options.next_hop_v4.or(link.v4);
+        link.v6 = self.options.next_hop_v6.or(link.v6);
+        link
+    }
+
+    /// A session may be up before it is known that its link is, and before the
+    /// link's own address can be used: what was missing then is made up for.
+    pub(super) fn complete_links(&mut self, view: &KernelView) {
+        let mut found = false;
+        let peers = self
+            .peers
+            .iter()
+            .filter_map(|(a, p)| Some((*a, p.up.as_ref()?)));
+        let newer: Vec<(IpAddr, Link)> = peers
+            .map(|(address, up)| (address, self.link(view, up.local, address)))
+            .collect();
+        for (address, newer) in newer {
+            let peer = self.peers.get_mut(&address);
+            let Some(up) = peer.and_then(|peer| peer.up.as_mut()) else {
+                continue;
+            };
+            let before = up.link.clone();
+            up.link.complete(newer);
+            if before != up.link {
+                let ifindex = up.link.ifindex;
+                found |= before.ifindex != ifindex;
+                if let Some(ifindex) = ifindex.filter(|_| is_link_local(address)) {
+                    self.link_local.insert(address, ifindex);
+                }
+                self.refresh_peer(address);
+            }
+        }
+        if found {
+            // Next hops on the link may be written with it now.
+            for family in Family::ALL {
+                self.rib.repeat_forwarding(family);
+            }
+            // So they may where they were taken over.
+            self.rib.watch_all(Watcher::Table);
+        }
+    }
+
     /// Fast external failover: an external peer on the link of an interface
     /// that went down cannot be heard from; waiting for the hold time would
     /// only keep its routes.
@@ -601,14 +663,13 @@ impl Core {
                 local,
                 data,
             } => {
-                let mut link = Link::new(&self.view(), local, address);
-                link.v4 = self.options.next_hop_v4.or(link.v4);
-                link.v6 = self.options.next_hop_v6.or(link.v6);
+                let link = self.link(&self.view(), local, address);
                 let up = Up {
                     generation,
                     since: Instant::now(),
                     negotiated,
                     link,
+                    local,
                     data,
                     begin_refresh: FamilySet::EMPTY,
                     refreshing: FamilySet::EMPTY,
@@ -697,7 +758,7 @@ impl Core {
         peer.stale = keep;
         self.stale.retain(|(_, of, _)| *of != id);
         if keep.is_empty() {
-            self.suspend(address, up.link.ifindex);
+            self.suspend(id, address, up.link.ifindex);
         }
         self.rib.peer_down(id, keep);
         if !keep.is_empty() {

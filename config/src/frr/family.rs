@@ -3,7 +3,7 @@
 use crate::grammar::Value;
 use crate::model::{
     AddPathTx, AllowAsIn, Bgp, DEFAULT_MAXIMUM_PATHS, Family, NextHopSelf, PeerAf, PeerKind,
-    Prefix, Redistribute, RedistributeSource,
+    Prefix, Redistribute, RedistributeSource, ResilientPaths,
 };
 
 use crate::peer::DEFAULT_ALLOW_AS_IN;
@@ -206,7 +206,7 @@ fn announcing<P: Prefix>() -> [Row; 2] {
     ]
 }
 
-fn maximum_paths<P: Prefix>() -> [Row; 2] {
+fn maximum_paths<P: Prefix>() -> [Row; 3] {
     [
         Row::new(
             "maximum-paths (1-256)$paths",
@@ -234,6 +234,18 @@ fn maximum_paths<P: Prefix>() -> [Row; 2] {
                 }
                 paths_line("maximum-paths ibgp", af.maximum_paths_ibgp)
             }),
+        ),
+        // FRR has it for groups of next hops that are named in the configuration only.
+        Row::new(
+            "maximum-paths resilient buckets (1-65535)$buckets [idle-timer (0-4294967)$idle] \
+             [unbalanced-timer (0-4294967)$unbalanced]",
+            "no maximum-paths resilient [buckets (1-65535) [idle-timer (0-4294967)] \
+             [unbalanced-timer (0-4294967)]]",
+            Apply::Bgp(|bgp, args| {
+                P::af_mut(bgp).resilient = args.when_on(resilient(args));
+                Ok(())
+            }),
+            Print::Bgp(|bgp, _| P::af(bgp).resilient.iter().map(resilient_line).collect()),
         ),
     ]
 }
@@ -264,6 +276,32 @@ fn import_vrf<P: Prefix>(session: &mut Session, args: &Args<'_>) -> Result<Outco
         imports.remove(&name);
     }
     Ok(Outcome::Applied)
+}
+
+fn resilient(args: &Args<'_>) -> Option<ResilientPaths> {
+    let usual = ResilientPaths::new(args.number("buckets")?);
+    Some(ResilientPaths {
+        idle_timer_secs: args.number("idle").unwrap_or(usual.idle_timer_secs),
+        unbalanced_timer_secs: args
+            .number("unbalanced")
+            .unwrap_or(usual.unbalanced_timer_secs),
+        ..usual
+    })
+}
+
+fn resilient_line(resilient: &ResilientPaths) -> String {
+    let usual = ResilientPaths::new(resilient.buckets);
+    let timer = |name, secs: u32, usual: u32| match secs == usual {
+        true => String::new(),
+        false => format!(" {name} {secs}"),
+    };
+    let (idle, unbalanced) = (resilient.idle_timer_secs, resilient.unbalanced_timer_secs);
+    format!(
+        "maximum-paths resilient buckets {}{}{}",
+        resilient.buckets,
+        timer("idle-timer", idle, usual.idle_timer_secs),
+        timer("unbalanced-timer", unbalanced, usual.unbalanced_timer_secs),
+    )
 }
 
 fn paths(args: &Args<'_>) -> u16 {

@@ -125,6 +125,33 @@ pub(super) const ROWS: &[Row] = &[
         }),
     ),
     Row::new(
+        "zebra nexthop kernel enable",
+        "no zebra nexthop kernel enable",
+        Apply::Config(|config, args| {
+            config.nexthop_objects = (!args.on).then_some(false);
+            Ok(())
+        }),
+        Print::Config(|config| {
+            let off = (!config.uses_nexthop_objects()).then_some(());
+            each(&off, |()| "no zebra nexthop kernel enable".to_owned())
+        }),
+    ),
+    // FRR leaves the switch alone.
+    Row::new(
+        "zebra nexthop compat-mode (0-1)$mode",
+        "no zebra nexthop compat-mode [(0-1)]",
+        Apply::Config(|config, args| {
+            let mode = args.when_on(args.number::<u8>("mode"));
+            config.nexthop_compat_mode = mode.map(|mode| mode == 1);
+            Ok(())
+        }),
+        Print::Config(|config| {
+            each(&config.nexthop_compat_mode, |on| {
+                format!("zebra nexthop compat-mode {}", u8::from(*on))
+            })
+        }),
+    ),
+    Row::new(
         "service integrated-vtysh-config",
         "no service integrated-vtysh-config",
         Apply::Config(|config, args| {

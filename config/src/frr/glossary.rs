@@ -71,6 +71,15 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
     ("forwarding", "Forward packets between interfaces"),
     ("nht", "How next hops are resolved"),
     ("resolve-via-default", "Through a default route too"),
+    ("zebra", "How routes get into the kernel"),
+    ("zebra nexthop", "Its nexthop objects"),
+    ("zebra nexthop kernel", "Whether routes share them"),
+    ("zebra nexthop kernel enable", "They do"),
+    (
+        "zebra nexthop compat-mode",
+        "Whether the kernel tells next hops of routes that use objects",
+    ),
+    ("compat-mode (0-1)", "1 if it does; 0 saves it the work"),
     ("ip route", "A static route"),
     ("ipv6 route", "A static IPv6 route"),
     ("route A.B.C.D/M", "Prefix"),
@@ -298,6 +307,25 @@ pub(super) const GLOSSARY: &[(&str, &str)] = &[
         "How many equal internal paths share the load",
     ),
     ("(1-256)", "Number of paths"),
+    (
+        "maximum-paths resilient",
+        "Flows stay with a next hop when others come and go",
+    ),
+    (
+        "buckets",
+        "Shares that flows are hashed to, and next hops own",
+    ),
+    ("buckets (1-65535)", "How many; several for each next hop"),
+    (
+        "idle-timer",
+        "How long a bucket is without packets before it may move, 120 if not said",
+    ),
+    ("idle-timer (0-4294967)", "Seconds"),
+    (
+        "unbalanced-timer",
+        "How long shares may be uneven before busy buckets move",
+    ),
+    ("unbalanced-timer (0-4294967)", "Seconds, 0 is for ever"),
     ("activate", "Exchange routes of this family"),
     (
         "route-reflector-client",

@@ -61,6 +61,19 @@ pub(super) const KEYS: &[Key<Config>] = &[
         write: |config| config.ipv6_nht_resolve_via_default.map(|on| on.to_string()),
     },
     Key {
+        name: "nexthop-objects",
+        doc: "Routes share nexthop objects: true or false. Without, each names its next hops.",
+        read: |config, item| config.nexthop_objects = item.boolean().filter(|on| !on),
+        write: |config| Some(config.uses_nexthop_objects().to_string()),
+    },
+    Key {
+        name: "nexthop-compat-mode",
+        doc: "The kernel tells the next hops of routes that use objects: true or false. Unset \
+              leaves its setting alone.",
+        read: |config, item| config.nexthop_compat_mode = item.boolean(),
+        write: |config| config.nexthop_compat_mode.map(|on| on.to_string()),
+    },
+    Key {
         name: "integrated-vtysh",
         doc: "Print `service integrated-vtysh-config` in FRR text: true or false.",
         read: |config, item| put(&mut config.integrated_vtysh, item.boolean()),

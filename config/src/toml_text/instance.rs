@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
-    AfConfig, BestpathBandwidth, Bgp, GracefulRestart, Prefix, Redistribute, RedistributeSource,
-    Timers, Vrf,
+    AfConfig, BestpathBandwidth, Bgp, GracefulRestart, MAX_RESILIENT_TIMER_SECS, Prefix,
+    Redistribute, RedistributeSource, ResilientPaths, Timers, Vrf,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
@@ -296,6 +296,67 @@ pub(super) fn write_timers(timers: Timers) -> String {
     inline(TIMERS, &draft).unwrap_or_default()
 }
 
+/// A resilient group as far as it was read.
+#[derive(Default)]
+pub(super) struct ResilientDraft {
+    buckets: Option<u16>,
+    idle_timer_secs: Option<u32>,
+    unbalanced_timer_secs: Option<u32>,
+}
+
+pub(super) const RESILIENT: &[Key<ResilientDraft>] = &[
+    Key {
+        name: "buckets",
+        doc: "Shares that flows are hashed to, and next hops own, 1 to 65535. Required.",
+        read: |draft, item| draft.buckets = item.number(1..=u16::MAX),
+        write: |draft| draft.buckets.map(|buckets| buckets.to_string()),
+    },
+    Key {
+        name: "idle-timer-secs",
+        doc: "Seconds without packets after which a bucket may move, 0 to 4294967; 120 if unset.",
+        read: |draft, item| draft.idle_timer_secs = item.number(0..=MAX_RESILIENT_TIMER_SECS),
+        write: |draft| draft.idle_timer_secs.map(|secs| secs.to_string()),
+    },
+    Key {
+        name: "unbalanced-timer-secs",
+        doc: "Seconds with uneven shares after which busy buckets move, 0 to 4294967; 0, which \
+              is unset, is never.",
+        read: |draft, item| draft.unbalanced_timer_secs = item.number(0..=MAX_RESILIENT_TIMER_SECS),
+        write: |draft| draft.unbalanced_timer_secs.map(|secs| secs.to_string()),
+    },
+];
+
+impl ResilientDraft {
+    fn of(resilient: ResilientPaths) -> Self {
+        let usual = ResilientPaths::new(resilient.buckets);
+        let (idle, unbalanced) = (resilient.idle_timer_secs, resilient.unbalanced_timer_secs);
+        Self {
+            buckets: Some(resilient.buckets),
+            idle_timer_secs: Some(idle).filter(|secs| *secs != usual.idle_timer_secs),
+            unbalanced_timer_secs: Some(unbalanced)
+                .filter(|secs| *secs != usual.unbalanced_timer_secs),
+        }
+    }
+}
+
+fn read_resilient(item: &mut Item<'_, '_, '_, '_>) -> Option<ResilientPaths> {
+    let mut draft = ResilientDraft::default();
+    let errors = item.sink.errors();
+    read_table(RESILIENT, &mut draft, item);
+    if draft.buckets.is_none() && item.sink.errors() == errors {
+        item.sink
+            .error(item.value.span(), "resilient without buckets");
+    }
+    let usual = ResilientPaths::new(draft.buckets?);
+    Some(ResilientPaths {
+        idle_timer_secs: draft.idle_timer_secs.unwrap_or(usual.idle_timer_secs),
+        unbalanced_timer_secs: draft
+            .unbalanced_timer_secs
+            .unwrap_or(usual.unbalanced_timer_secs),
+        ..usual
+    })
+}
+
 /// The keys of an address family.
 pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
     const {
@@ -345,6 +406,13 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                     af.import_vrfs = names;
                 },
                 write: |af| Some(list(af.import_vrfs.iter().map(quoted))),
+            },
+            Key {
+                name: "resilient",
+                doc: "Flows stay with a next hop when others come and go: a table, see \
+                      `resilient`.",
+                read: |af, item| af.resilient = read_resilient(item),
+                write: |af| inline(RESILIENT, &ResilientDraft::of(af.resilient?)),
             },
         ]
     }

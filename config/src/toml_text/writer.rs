@@ -210,6 +210,11 @@ pub fn reference() -> String {
         instance::af_keys::<Ipv4Net>(),
     );
     section(&mut text, "entries of redistribute", instance::SOURCE);
+    section(
+        &mut text,
+        "bgp.ipv4-unicast.resilient, bgp.ipv6-unicast.resilient",
+        instance::RESILIENT,
+    );
     section(&mut text, "bgp.neighbor.X, bgp.peer-group.X", peer::KEYS);
     section(
         &mut text,

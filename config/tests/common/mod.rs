@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use holdfast_config::{
     AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
-    LogFile, LogLevel, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings, Prefix, Profile,
-    Redistribute, RedistributeSource, RemoteAs, Shutdown, StaticDrop, StaticPath, StaticRoutes,
-    StaticTarget, Timers, UpdateSource, Vrf, validate,
+    LogFile, LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind,
+    PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs, ResilientPaths,
+    Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
+    validate,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
@@ -186,18 +187,31 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         1_u16..=256,
         1_u16..=256,
         any::<bool>(),
-        btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
+        (
+            option::of(resilient()),
+            btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
+        ),
     )
         .prop_map(
-            |(networks, redistribute, ebgp, ibgp, clusters, imports)| AfConfig {
+            |(networks, redistribute, ebgp, ibgp, equal, (resilient, imports))| AfConfig {
                 networks,
                 redistribute,
                 maximum_paths: ebgp,
                 maximum_paths_ibgp: ibgp,
-                equal_cluster_length: clusters,
+                equal_cluster_length: equal,
                 import_vrfs: imports.into_iter().map(str::to_owned).collect(),
+                resilient,
             },
         )
+}
+
+fn resilient() -> impl Strategy<Value = ResilientPaths> {
+    let timer = || prop_oneof![Just(0), Just(120), 0..=MAX_RESILIENT_TIMER_SECS];
+    (1..=u16::MAX, timer(), timer()).prop_map(|(buckets, idle, unbalanced)| ResilientPaths {
+        buckets,
+        idle_timer_secs: idle,
+        unbalanced_timer_secs: unbalanced,
+    })
 }
 
 fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
@@ -409,6 +423,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         any::<bool>(),
         option::of(any::<bool>()),
         option::of(any::<bool>()),
+        option::of(any::<bool>()),
+        option::of(any::<bool>()),
     );
     let views = prop_oneof![
         2 => Just(BTreeMap::new()),
@@ -439,6 +455,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             ip_nht_resolve_via_default: flags.5,
             ipv6_nht_resolve_via_default: flags.6,
             suppress_fib_pending: flags.4,
+            nexthop_objects: flags.7,
+            nexthop_compat_mode: flags.8,
             static_routes: statics,
             api: Api {
                 socket: names.2,

@@ -8,6 +8,8 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::AddressFamily;
 
+use crate::route::Resilient;
+
 /// The number of an object.
 pub(crate) const NHA_ID: u16 = 1;
 /// `struct nexthop_grp` after `struct nexthop_grp`.
@@ -227,6 +229,17 @@ impl Nla for ResilientAttribute {
             Self::IdleTimer(value) | Self::UnbalancedTimer(value) => {
                 fill(buffer, &value.to_ne_bytes());
             }
+        }
+    }
+}
+
+impl From<Resilient> for ResilientGroup {
+    fn from(asked: Resilient) -> Self {
+        let ticks = |secs: u32| secs.min(Resilient::MAX_TIMER_SECS) * Resilient::TICKS;
+        Self {
+            buckets: asked.buckets.max(1),
+            idle_timer: ticks(asked.idle_timer_secs),
+            unbalanced_timer: ticks(asked.unbalanced_timer_secs),
         }
     }
 }

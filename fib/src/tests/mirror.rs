@@ -204,6 +204,22 @@ fn a_link_going_down_takes_its_routes_along() {
 }
 
 #[test]
+fn a_route_goes_with_the_last_of_its_links() {
+    let mut mirror = mirror();
+    let both = route("10.60.0.0/24", 1, STATIC, &["10.0.1.9@1", "10.0.2.9@2"]);
+    tell_route(&mut mirror, both.clone());
+    let known = |mirror: &Mirror| mirror.routes.has(both.prefix, 1);
+    tell(&mut mirror, link(2, 0));
+    assert!(known(&mirror));
+    tell(&mut mirror, link(1, 0));
+    assert!(!known(&mirror), "the kernel said nothing and dropped it");
+    for n in [1, 2] {
+        tell(&mut mirror, link(n, UP));
+    }
+    assert_eq!(gateways(&mirror, "10.60.0.1"), None);
+}
+
+#[test]
 fn an_unreachable_route_ends_the_search() {
     let mut mirror = mirror();
     tell_route(&mut mirror, route("10.0.0.0/8", 1, STATIC, &["10.0.1.9@1"]));

@@ -4,6 +4,7 @@ mod codec;
 mod mirror;
 mod nexthop;
 mod reconcile;
+mod resilience;
 mod statics;
 mod vrf;
 mod ways;

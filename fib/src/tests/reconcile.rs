@@ -15,13 +15,15 @@ use crate::kernel::Loss;
 use crate::object::{Object, ObjectNotice, ObjectOperation, ObjectVerb};
 use crate::reconcile::{Operation, Outcome, Verb};
 use crate::resolve::{Resolve, WIDE_WEIGHT};
-use crate::route::{KernelHop, KernelKind, KernelRoute, NextHop, Resolution, Route, RouteKind};
+use crate::route::{
+    KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
+};
 use crate::tables::Tables;
 
 /// Next hop 10.0.N.2 is on link N, and resolves while that is up.
 #[derive(Debug, Clone, Default)]
-struct Links {
-    down: BTreeSet<u32>,
+pub(super) struct Links {
+    pub(super) down: BTreeSet<u32>,
 }
 
 impl Resolve for Links {
@@ -55,6 +57,19 @@ impl Resolve for Links {
     }
 }
 
+/// The same with a resilient group, where there are buckets.
+fn with_buckets(route: &Arc<Route>, buckets: u16) -> Arc<Route> {
+    let resilient = Resilient {
+        buckets,
+        idle_timer_secs: 1,
+        unbalanced_timer_secs: 0,
+    };
+    Arc::new(Route {
+        resilient: (buckets > 0).then_some(resilient),
+        ..Route::clone(route)
+    })
+}
+
 fn route(metric: u32, links: &[u32]) -> Arc<Route> {
     let hop = |n: &u32| NextHop::new(Ipv4Addr::new(10, 0, u8::try_from(*n).unwrap(), 2).into());
     let kind = match links {
@@ -65,6 +80,7 @@ fn route(metric: u32, links: &[u32]) -> Arc<Route> {
         metric,
         kind,
         prefsrc: None,
+        resilient: None,
     })
 }
 
@@ -123,6 +139,8 @@ struct Kernel {
     harm: bool,
     /// What the daemon does itself is not told back to it.
     deaf: bool,
+    /// What it says to resilient groups, where it does not take them.
+    not_resilient: Option<Errno>,
 }
 
 impl Kernel {
@@ -181,10 +199,18 @@ impl Kernel {
                         if group.members.is_empty() || !group.members.iter().all(|m| known(&m.id)) {
                             return Err(Errno::EINVAL);
                         }
+                        if let (Some(_), Some(errno)) = (group.resilient, self.not_resilient) {
+                            return Err(errno);
+                        }
+                        let other =
+                            |o: &Object| !matches!(o, Object::Group(g) if g.can_become(group));
+                        if self.objects.get(&id).is_some_and(other) {
+                            return Err(Errno::EINVAL);
+                        }
                     }
                     _ => {}
                 }
-                self.objects.insert(id, object.clone());
+                self.objects.insert(id, object.clone().sorted());
                 self.tell_object(id, false);
             }
             ObjectVerb::Delete => {
@@ -367,7 +393,8 @@ impl Kernel {
 
 #[derive(Debug, Clone)]
 enum Action {
-    Desire(u8, u32, Vec<u32>),
+    /// With this many buckets.
+    Desire(u8, u32, Vec<u32>, u16),
     Withdraw(u8),
     Foreign(u8, u32, bool),
     Delete(u8, u32),
@@ -378,6 +405,8 @@ enum Action {
     DeleteObject(usize),
     /// The daemon is killed and started again.
     Restart(bool),
+    /// Nexthop objects are used from now on, or not.
+    UseObjects(bool),
     /// Write up to so many, of which the one at this place fails for no reason.
     Write(usize, Option<usize>),
     /// The same, while someone deletes a route that was not heard of before.
@@ -417,8 +446,8 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Desire(n, metric, links) => {
-                let route = route(metric, &links);
+            Action::Desire(n, metric, links, buckets) => {
+                let route = with_buckets(&route(metric, &links), buckets);
                 self.fib
                     .desire(prefix(n).into(), Some(&route), 0, &self.heard);
                 self.wanted.insert(prefix(n), route);
@@ -443,6 +472,11 @@ impl World {
                 }
             }
             Action::Restart(keep) => self.restart(keep),
+            Action::UseObjects(yes) => {
+                self.objects = yes;
+                self.fib.sets.use_objects(yes);
+                self.fib.re_resolve(&self.heard);
+            }
             Action::Write(count, fault) => self.write(count, fault),
             Action::Race(count, n, metric) => {
                 self.catch_up();
@@ -600,6 +634,9 @@ impl World {
             self.act(Action::Write(3, None));
             self.act(Action::Retry);
         }
+        for _ in 0..8 {
+            self.act(Action::Write(3, None));
+        }
         assert!(self.fib.is_settled(), "still busy");
     }
 
@@ -623,7 +660,28 @@ impl World {
         expected
     }
 
+    /// Groups are of the kind that was asked for, as far as the kernel takes it.
+    fn check_kinds(&self) {
+        for (prefix, wanted) in &self.wanted {
+            let Some(Slot::Ours { route, .. }) = self.kernel.slots.get(&(*prefix, wanted.metric))
+            else {
+                continue;
+            };
+            let KernelKind::Nexthop(id) = route.kind else {
+                assert!(!self.objects || route.kind == KernelKind::Blackhole);
+                continue;
+            };
+            assert!(self.objects);
+            if let Object::Group(group) = &self.kernel.objects[&id] {
+                let asked = wanted.resilient.map(|asked| asked.buckets);
+                let asked = asked.filter(|_| self.kernel.not_resilient.is_none());
+                assert_eq!(group.resilient.map(|found| found.buckets), asked);
+            }
+        }
+    }
+
     fn check(&self) {
+        self.check_kinds();
         let shown = self.kernel.slots.iter().map(|(key, slot)| match slot {
             Slot::Ours {
                 route,
@@ -682,9 +740,11 @@ fn action() -> impl Strategy<Value = Action> {
     let n = || 0..4u8;
     let metric = || prop::sample::select(vec![20u32, 200]);
     let link = || 1..4u32;
+    let buckets = prop::sample::select(vec![0u16, 0, 8, 16]);
     let links = prop::collection::btree_set(link(), 0..4).prop_map(|s| s.into_iter().collect());
     prop_oneof![
-        4 => (n(), metric(), links).prop_map(|(n, m, l)| Action::Desire(n, m, l)),
+        4 => (n(), metric(), links, buckets)
+            .prop_map(|(n, m, l, b)| Action::Desire(n, m, l, b)),
         2 => n().prop_map(Action::Withdraw),
         2 => (n(), metric(), any::<bool>()).prop_map(|(n, m, p)| Action::Foreign(n, m, p)),
         1 => (n(), metric()).prop_map(|(n, m)| Action::Delete(n, m)),
@@ -693,6 +753,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (link(), any::<bool>()).prop_map(|(n, up)| Action::Link(n, up)),
         1 => (0..6usize).prop_map(Action::DeleteObject),
         1 => any::<bool>().prop_map(Action::Restart),
+        1 => any::<bool>().prop_map(Action::UseObjects),
         6 => (1..4usize, prop::option::of(0..6usize)).prop_map(|(c, f)| Action::Write(c, f)),
         3 => (1..4usize).prop_map(Action::Listen),
         2 => (1..4usize, n(), metric()).prop_map(|(c, n, m)| Action::Race(c, n, m)),
@@ -710,9 +771,13 @@ proptest! {
         keep in any::<bool>(),
         objects in any::<bool>(),
         deaf in any::<bool>(),
+        not_resilient in prop::sample::select(vec![
+            None, None, Some(Errno::EOPNOTSUPP), Some(Errno::EINVAL), Some(Errno::ENOMEM),
+        ]),
         actions in prop::collection::vec(action(), 0..80),
     ) {
         let mut world = World::new(keep, objects, deaf);
+        world.kernel.not_resilient = not_resilient;
         for action in actions {
             world.act(action);
         }

@@ -27,6 +27,7 @@ fn by(next_hops: &[&str]) -> Option<Arc<Route>> {
         metric: 20,
         kind: RouteKind::Unicast(next_hops.collect()),
         prefsrc: None,
+        resilient: None,
     }))
 }
 
@@ -130,6 +131,7 @@ fn the_kernel_s_choice_of_routes_is_respected() {
         metric: 20,
         kind: RouteKind::Blackhole,
         prefsrc: None,
+        resilient: None,
     };
     apply(&mut state, "10.9.0.0/25", Some(Arc::new(drop)));
     assert_eq!(reached(&state, NEXT_HOP), None);

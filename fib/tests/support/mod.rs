@@ -185,6 +185,7 @@ pub(crate) fn via(gateways: &[&str]) -> Arc<Route> {
         metric: 20,
         kind: RouteKind::Unicast(hops),
         prefsrc: None,
+        resilient: None,
     })
 }
 
@@ -194,6 +195,7 @@ pub(crate) fn drops(kind: RouteKind) -> Arc<Route> {
         metric: 20,
         kind,
         prefsrc: None,
+        resilient: None,
     })
 }
 

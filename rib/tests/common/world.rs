@@ -79,6 +79,8 @@ pub enum Event {
     TakeFib(usize),
     /// A member of a group lags behind.
     Isolate(u32, Family),
+    /// Routes are to be written in another way.
+    RepeatFib(Family),
     /// Peers are told what the kernel has, or what the table has.
     Gate(bool),
     /// The kernel takes batches of changes.
@@ -443,6 +445,7 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         4 => (a_prefix(), a_refusal()).prop_map(|(p, a)| Event::Block(p, a)),
         2 => a_prefix().prop_map(Event::Lose),
         2 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::Isolate(p, f)),
+        1 => a_family().prop_map(Event::RepeatFib),
         3 => Just(Event::Settle),
     ]
 }
