@@ -19,6 +19,8 @@ mod harness;
 mod text;
 #[path = "show/views.rs"]
 mod views;
+#[path = "show/vrfs.rs"]
+mod vrfs;
 
 use comparison::Comparison;
 use harness::{

@@ -22,6 +22,10 @@ pub struct ConfigDiff {
     pub global: Vec<GlobalChange>,
     /// What happens to the default BGP instance.
     pub bgp: BgpDiff,
+    /// What happens to the VRFs' instances; those that stay as they are are left out.
+    pub vrfs: BTreeMap<String, BgpDiff>,
+    /// VRFs with another table than before: their routes move.
+    pub tables: BTreeMap<String, Option<u32>>,
     /// What happens to the views; those that stay as they are are left out.
     pub views: BTreeMap<String, BgpDiff>,
 }
@@ -155,6 +159,10 @@ pub struct FamilyDiff<P> {
     pub equal_cluster_length: Option<bool>,
     /// `maximum-paths resilient`, if it changed.
     pub resilient: Option<Option<ResilientPaths>>,
+    /// Instances whose routes are taken over from now on.
+    pub imports_added: Vec<String>,
+    /// Instances whose routes are taken over no more.
+    pub imports_removed: Vec<String>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -168,6 +176,8 @@ impl<P> Default for FamilyDiff<P> {
             maximum_paths_ibgp: None,
             equal_cluster_length: None,
             resilient: None,
+            imports_added: Vec::new(),
+            imports_removed: Vec::new(),
         }
     }
 }
@@ -203,9 +213,25 @@ pub fn diff(old: &Config, new: &Config) -> ConfigDiff {
         let diff = diff_bgp(old.views.get(name), new.views.get(name));
         (diff != BgpDiff::Unchanged).then(|| (name.clone(), diff))
     });
+    let names: BTreeSet<&String> = old.vrfs.keys().chain(new.vrfs.keys()).collect();
+    let bgp_of = |config: &'_ Config, name: &String| {
+        let name = InstanceName::Vrf(name.clone());
+        config.instance(&name).cloned()
+    };
+    let vrfs = names.iter().filter_map(|name| {
+        let diff = diff_bgp(bgp_of(old, name).as_ref(), bgp_of(new, name).as_ref());
+        (diff != BgpDiff::Unchanged).then(|| ((*name).clone(), diff))
+    });
+    let table_of = |config: &Config, name: &String| config.vrfs.get(name)?.table;
+    let tables = names.iter().filter_map(|name| {
+        let table = table_of(new, name);
+        (table != table_of(old, name)).then(|| ((*name).clone(), table))
+    });
     ConfigDiff {
         global: diff_global(old, new),
         bgp: diff_bgp(old.bgp.as_ref(), new.bgp.as_ref()),
+        vrfs: vrfs.collect(),
+        tables: tables.collect(),
         views: views.collect(),
     }
 }
@@ -246,6 +272,7 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         static_routes,
         api,
         bgp: _,
+        vrfs: _,
         views: _,
     } = old;
     let via_default = |config: &Config| Family::ALL.map(|f| config.resolves_via_default(f));
@@ -620,6 +647,7 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths_ibgp,
         equal_cluster_length,
         resilient,
+        import_vrfs,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
@@ -641,6 +669,8 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         equal_cluster_length: (*equal_cluster_length != new.equal_cluster_length)
             .then_some(new.equal_cluster_length),
         resilient: (*resilient != new.resilient).then_some(new.resilient),
+        imports_added: new.import_vrfs.difference(import_vrfs).cloned().collect(),
+        imports_removed: import_vrfs.difference(&new.import_vrfs).cloned().collect(),
     }
 }
 
@@ -677,10 +707,19 @@ impl fmt::Display for ConfigDiff {
             writeln!(f, "{} changes", change.name())?;
         }
         self.bgp.fmt(f)?;
-        for (name, diff) in &self.views {
-            let view = InstanceName::View(name.clone());
+        for (name, table) in &self.tables {
+            match table {
+                Some(table) => writeln!(f, "vrf {name}: table is {table}")?,
+                None => writeln!(f, "vrf {name}: table is that of its device")?,
+            }
+        }
+        let vrf = |name: &String| InstanceName::Vrf(name.clone());
+        let view = |name: &String| InstanceName::View(name.clone());
+        let vrfs = self.vrfs.iter().map(|(name, diff)| (vrf(name), diff));
+        let views = self.views.iter().map(|(name, diff)| (view(name), diff));
+        for (name, diff) in vrfs.chain(views) {
             for line in diff.to_string().lines() {
-                writeln!(f, "{}{line}", view.prefix())?;
+                writeln!(f, "{}{line}", name.prefix())?;
             }
         }
         Ok(())
@@ -779,6 +818,12 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
             None => "plain groups",
         };
         writeln!(f, "{family}: routes are written with {kind}")?;
+    }
+    for name in &diff.imports_added {
+        writeln!(f, "{family}: routes of {name} are taken over")?;
+    }
+    for name in &diff.imports_removed {
+        writeln!(f, "{family}: routes of {name} are left")?;
     }
     Ok(())
 }

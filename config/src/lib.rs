@@ -55,5 +55,5 @@ pub use model::{
     Defaults, EffectiveAf, EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile,
     LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings,
     Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, ResilientPaths, Shutdown,
-    StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource,
+    StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
 };

@@ -81,10 +81,23 @@ pub struct Config {
     pub api: Api,
     /// The default BGP instance, if it is configured.
     pub bgp: Option<Bgp>,
+    /// The VRFs by name: instances whose routes go into a table of the kernel's
+    /// of their own.
+    pub vrfs: BTreeMap<String, Vrf>,
     /// The views by name: instances with neighbors and a table of their own,
     /// which share nothing with each other or the default one, and whose
     /// routes stay out of the kernel.
     pub views: BTreeMap<String, Bgp>,
+}
+
+/// A VRF: `vrf NAME` and `router bgp N vrf NAME`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Vrf {
+    /// The kernel's table, where no VRF device says it.
+    pub table: Option<u32>,
+    /// Its BGP instance, if it is configured.
+    pub bgp: Option<Bgp>,
 }
 
 /// `frr defaults`: which defaults a new BGP instance takes.
@@ -297,7 +310,7 @@ impl Config {
     }
 }
 
-/// A BGP instance (`router bgp N`, `router bgp N view NAME`).
+/// A BGP instance (`router bgp N`, `router bgp N vrf NAME`, `router bgp N view NAME`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Bgp {
@@ -506,6 +519,9 @@ pub struct AfConfig<P: Ord> {
     pub equal_cluster_length: bool,
     /// Flows stay with a next hop when others of the same routes come and go.
     pub resilient: Option<ResilientPaths>,
+    /// The instances whose best paths are taken over: names of VRFs, or
+    /// `default`.
+    pub import_vrfs: BTreeSet<String>,
 }
 
 /// How flows are shared so that they stay where they are: they are hashed to buckets, and next
@@ -541,6 +557,7 @@ impl<P: Ord> Default for AfConfig<P> {
             maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
             equal_cluster_length: false,
             resilient: None,
+            import_vrfs: BTreeSet::new(),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Config {
         }
         self.nexthop_objects = self.nexthop_objects.filter(|on| !on);
         self.static_routes = normalized(std::mem::take(&mut self.static_routes));
-        for bgp in self.bgp.iter_mut().chain(self.views.values_mut()) {
+        for bgp in self.instances_mut() {
             bgp.normalize();
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::instances::{InstanceName, taken};
+use crate::instances::{DEFAULT, InstanceName, can_be_table, taken};
 use crate::model::{
     AfConfig, AllowAsIn, Bgp, Config, Family, MAX_RESILIENT_TIMER_SECS, Neighbor, PeerKind,
     PeerSettings, Prefix, RemoteAs, Shutdown, UpdateSource,
@@ -14,6 +14,8 @@ use crate::model::{
 pub enum Subject {
     /// Settings outside of BGP.
     Global,
+    /// The VRF itself.
+    Vrf,
     /// The BGP instance.
     Bgp,
     /// A peer group, by name.
@@ -41,29 +43,96 @@ pub struct Problem {
 pub fn validate(config: &Config) -> Vec<Problem> {
     let mut problems = Problems::default();
     check_global(config, &mut problems);
+    check_vrfs(config, &mut problems);
     let mut owners = BTreeMap::new();
     for (name, bgp) in config.instances() {
         problems.instance = name.clone();
-        check_name(&name, &mut problems);
+        check_name(config, &name, &mut problems);
         check_bgp(bgp, &mut problems);
+        check_imports(&name, bgp, &mut problems);
+        let place = config.place_of(&name);
         for address in bgp.neighbors.keys() {
             problems.subject = Some(Subject::Neighbor(*address));
-            let owner = owners.entry(*address).or_insert_with(|| name.clone());
+            let owner = owners.entry((place.clone(), *address));
+            let owner = owner.or_insert_with(|| name.clone());
             problems.check(*owner == name, || taken(*address, owner));
         }
     }
     problems.found
 }
 
-fn check_name(name: &InstanceName, problems: &mut Problems) {
+fn check_name(config: &Config, name: &InstanceName, problems: &mut Problems) {
     problems.subject = Some(Subject::Bgp);
-    let fits = !name.is_view() || InstanceName::can_be_view(name.word());
-    problems.check(fits, || {
-        let word = name.word();
-        format!(
-            "\"{word}\" cannot name a view: it must be one word, and not \"default\" or \"all\""
-        )
-    });
+    if name.is_default() {
+        return;
+    }
+    let word = name.word();
+    problems.check(InstanceName::can_be_named(word), || no_name(word));
+    let same = name.is_view()
+        && config
+            .instance(&InstanceName::Vrf(word.to_owned()))
+            .is_some();
+    problems.check(!same, || format!("there is a VRF named \"{word}\" already"));
+}
+
+/// What is said about a name that no VRF or view can have.
+pub(crate) fn no_name(word: &str) -> String {
+    format!(
+        "\"{word}\" cannot name a VRF or view: it must be one word, and not \"default\" or \"all\""
+    )
+}
+
+fn check_vrfs(config: &Config, problems: &mut Problems) {
+    let mut owners = BTreeMap::new();
+    for (name, vrf) in &config.vrfs {
+        problems.instance = InstanceName::Vrf(name.clone());
+        problems.subject = Some(Subject::Vrf);
+        if vrf.bgp.is_none() {
+            problems.check(InstanceName::can_be_named(name), || no_name(name));
+        }
+        let Some(table) = vrf.table else { continue };
+        problems.check(can_be_table(table), || no_table(table));
+        let owner = owners.entry(table).or_insert(name);
+        problems.check(*owner == name, || table_taken(table, owner));
+    }
+}
+
+/// What is said about a table that no VRF can have.
+pub(crate) fn no_table(table: u32) -> String {
+    format!("table {table} cannot be a VRF's")
+}
+
+/// What is said about a table that another VRF has.
+pub(crate) fn table_taken(table: u32, owner: &str) -> String {
+    format!("table {table} is vrf {owner}'s already")
+}
+
+fn check_imports(name: &InstanceName, bgp: &Bgp, problems: &mut Problems) {
+    let lists = [
+        (Family::Ipv4Unicast, &bgp.ipv4_unicast.import_vrfs),
+        (Family::Ipv6Unicast, &bgp.ipv6_unicast.import_vrfs),
+    ];
+    for (family, imports) in lists {
+        problems.subject = Some(Subject::Family(family));
+        for from in imports {
+            if let Some(message) = no_import(name, from) {
+                problems.check(false, || message);
+            }
+        }
+    }
+}
+
+/// What is said where an instance cannot take over routes of another.
+pub(crate) fn no_import(name: &InstanceName, from: &str) -> Option<String> {
+    if name.is_view() {
+        return Some("a view shares no routes with other instances".to_owned());
+    }
+    if name.word() == from {
+        // FRR's text.
+        return Some(format!("Cannot import vrf {from} into itself"));
+    }
+    let fits = from == DEFAULT || InstanceName::can_be_named(from);
+    (!fits).then(|| no_name(from))
 }
 
 fn check_bgp(bgp: &Bgp, problems: &mut Problems) {

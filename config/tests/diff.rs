@@ -283,6 +283,26 @@ ipv4 unicast: network 10.9.0.0/16 is announced
 }
 
 #[test]
+fn vrfs_tables_and_imports_are_compared() {
+    let old = after("vrf RED\n table 10\nrouter bgp 65001 vrf RED\n neighbor 10.1.0.1 remote-as 1");
+    let new = after(
+        "vrf RED\n table 11\nrouter bgp 65001 vrf RED\n neighbor 10.1.0.1 remote-as 1\n\
+         address-family ipv4 unicast\n import vrf default\nrouter bgp 65001 vrf BLUE",
+    );
+    let expected = "vrf RED: table is 11
+vrf BLUE: BGP starts
+vrf RED: ipv4 unicast: routes of default are taken over
+";
+    assert_eq!(diff(&old, &new).to_string(), expected);
+    let expected = "vrf RED: table is 10
+vrf BLUE: BGP stops
+vrf RED: ipv4 unicast: routes of default are left
+";
+    assert_eq!(diff(&new, &old).to_string(), expected);
+    assert!(diff(&new, &new).is_empty());
+}
+
+#[test]
 fn each_view_is_compared_with_itself_alone() {
     let views = "router bgp 65001 view RED
 neighbor 10.1.0.1 remote-as 1

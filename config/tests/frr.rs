@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdfast_config::frr::{Session, running_config, to_frr};
-use holdfast_config::{Config, Leniency, PeerKind, Spelling, load, parse_str};
+use holdfast_config::{Config, Leniency, PeerKind, Spelling, Vrf, load, parse_str, validate};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -439,7 +439,10 @@ fn a_view_is_entered_and_removed_by_name_and_number() {
         ("neighbor 10.0.0.1 remote-as 2", Ok(())),
         (
             "router bgp 65000 view default",
-            refused("% \"default\" cannot name a view"),
+            refused(
+                "% \"default\" cannot name a VRF or view: it must be one word, and not \
+                 \"default\" or \"all\"",
+            ),
         ),
     ] {
         assert_eq!(say(line), answer, "{line}");
@@ -447,6 +450,134 @@ fn a_view_is_entered_and_removed_by_name_and_number() {
     let config = session.into_config();
     assert_eq!(config.views.keys().collect::<Vec<_>>(), ["BLUE"]);
     assert_eq!(config.bgp.map(|bgp| bgp.neighbors.len()), Some(1));
+}
+
+#[test]
+fn vrfs_have_tables_instances_and_imports() {
+    let text = "frr defaults traditional
+!
+vrf BLUE
+ table 100
+exit-vrf
+!
+vrf EMPTY
+exit-vrf
+!
+router bgp 65000
+ !
+ address-family ipv4 unicast
+  import vrf BLUE
+ exit-address-family
+exit
+!
+router bgp 65000 vrf BLUE
+ neighbor 10.0.0.2 remote-as 1
+ !
+ address-family ipv4 unicast
+  network 10.9.0.0/16
+  maximum-paths 2
+  import vrf RED
+  import vrf default
+ exit-address-family
+ !
+ address-family ipv6 unicast
+  import vrf RED
+ exit-address-family
+exit
+!
+router bgp 65001 vrf RED
+ neighbor 10.0.0.2 remote-as 1
+exit
+!
+router bgp 65000 view GREEN
+exit
+!
+end
+";
+    let config = parse(text);
+    assert_eq!(to_frr(&config), text);
+    assert_eq!(config.vrfs["BLUE"].table, Some(100));
+    assert_eq!(config.vrfs["EMPTY"], Vrf::default());
+    let names: Vec<_> = config
+        .instances()
+        .map(|(name, _)| name.to_string())
+        .collect();
+    let expected = ["the default instance", "vrf BLUE", "vrf RED", "view GREEN"];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_vrf_is_edited_line_by_line() {
+    let mut session = Session::default();
+    let mut say = |line: &str| {
+        let outcome = session.apply_line(line);
+        outcome.map(drop).map_err(|error| error.to_string())
+    };
+    let refused = |text: &str| Err(text.to_owned());
+    for (line, answer) in [
+        ("vrf RED", Ok(())),
+        ("table 254", refused("% table 254 cannot be a VRF's")),
+        ("table 10", Ok(())),
+        ("exit-vrf", Ok(())),
+        ("vrf BLUE", Ok(())),
+        ("table 10", refused("% table 10 is vrf RED's already")),
+        ("table 11", Ok(())),
+        // Found one mode up.
+        ("router bgp 65000 vrf RED", Ok(())),
+        ("neighbor 10.0.0.1 remote-as 1", Ok(())),
+        ("address-family ipv4 unicast", Ok(())),
+        (
+            "import vrf RED",
+            refused("% Cannot import vrf RED into itself"),
+        ),
+        ("import vrf BLUE", Ok(())),
+        ("import vrf default", Ok(())),
+        ("no import vrf BLUE", Ok(())),
+        (
+            "router bgp 65000 view RED",
+            refused("% there is a BGP instance of that name: vrf RED"),
+        ),
+        ("router bgp 65000 view GREEN", Ok(())),
+        ("address-family ipv4 unicast", Ok(())),
+        (
+            "import vrf RED",
+            refused("% a view shares no routes with other instances"),
+        ),
+        ("router bgp 65000 vrf BLUE", Ok(())),
+        // Both are in the host's own place.
+        (
+            "neighbor 10.0.0.1 remote-as 1",
+            refused("% 10.0.0.1 is a neighbor of vrf RED already"),
+        ),
+        ("router bgp 65000 vrf DEVICE", Ok(())),
+        ("neighbor 10.0.0.1 remote-as 1", Ok(())),
+        ("vrf DEVICE", Ok(())),
+        (
+            "table 12",
+            refused("% 10.0.0.1 is a neighbor of vrf RED already"),
+        ),
+        ("no vrf BLUE", Ok(())),
+        ("no vrf NONE", refused("% VRF NONE does not exist")),
+        ("no router bgp 65000 vrf BLUE", Ok(())),
+    ] {
+        assert_eq!(say(line), answer, "{line}");
+    }
+    let config = session.into_config();
+    assert_eq!(config.vrfs.keys().collect::<Vec<_>>(), ["DEVICE", "RED"]);
+    assert_eq!(config.vrfs["RED"].table, Some(10));
+    let red = config.vrfs["RED"].bgp.as_ref().unwrap();
+    assert_eq!(red.ipv4_unicast.import_vrfs, ["default".to_owned()].into());
+    // The device's table is named after all: the address is no longer alone.
+    let mut shared = config.clone();
+    shared.vrfs.get_mut("DEVICE").unwrap().table = Some(12);
+    let problems = validate(&shared);
+    let [problem] = problems.as_slice() else {
+        panic!("{problems:?}");
+    };
+    assert_eq!(
+        problem.message,
+        "10.0.0.1 is a neighbor of vrf DEVICE already"
+    );
 }
 
 #[test]

@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn the_normal_form_means_the_same(config in config(), more in settings()) {
         let mut config = config;
-        for bgp in config.bgp.iter_mut().chain(config.views.values_mut()) {
+        for bgp in config.instances_mut() {
             // Says a lot that holds anyway.
             for neighbor in bgp.neighbors.values_mut() {
                 let own = &mut neighbor.settings;

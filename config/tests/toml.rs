@@ -55,6 +55,29 @@ fn toml_and_frr_text_say_the_same() {
 }
 
 #[test]
+fn vrfs_are_tables_by_name() {
+    let text = r#"[vrf.BLUE]
+table = 100
+
+[vrf.EMPTY]
+
+[bgp]
+asn = 65000
+
+[vrf.BLUE.bgp]
+asn = 65001
+
+[vrf.BLUE.bgp.ipv4-unicast]
+import-vrf = ["RED", "default"]
+
+[vrf.RED.bgp]
+asn = 65001
+"#;
+    let read = parse_str("vrfs.toml", text, Spelling::Toml, Leniency::Strict);
+    assert_eq!(to_toml(&read.unwrap().config), text);
+}
+
+#[test]
 fn views_are_tables_by_name() {
     let text = r#"frr-defaults = "datacenter"
 

@@ -163,16 +163,32 @@ fn link(payload: &[u8], gone: bool) -> Option<Notice> {
         flags: u32_at(payload, 8)?,
         mtu: 0,
         master: None,
+        vrf_table: None,
     };
     for (kind, value) in attributes(payload.get(16..)?) {
         match kind {
             3 => link.name = text(value),
             4 => link.mtu = u32_at(value, 0)?,
             10 => link.master = u32_at(value, 0).filter(|&m| m != 0),
+            18 => link.vrf_table = vrf_table(value),
             _ => {}
         }
     }
     Some(Notice::Link { link, gone })
+}
+
+/// The table that `IFLA_LINKINFO` tells of a VRF device: `IFLA_INFO_KIND` 1,
+/// `IFLA_INFO_DATA` 2, and in there `IFLA_VRF_TABLE` 1.
+fn vrf_table(info: &[u8]) -> Option<u32> {
+    if text(attribute(info, 1)?) != "vrf" {
+        return None;
+    }
+    u32_at(attribute(attribute(info, 2)?, 1)?, 0)
+}
+
+fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    let mut found = attributes(bytes).filter(|(known, _)| *known == kind);
+    found.next().map(|(_, value)| value)
 }
 
 /// `struct ifaddrmsg`.

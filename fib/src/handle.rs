@@ -62,6 +62,9 @@ pub struct FibOptions {
     pub table: u32,
     /// The table next hops are resolved in, and that is redistributed from.
     pub resolve_table: u32,
+    /// The number of the VRF device whose interfaces and addresses count, all others being
+    /// elsewhere; without one, those in no VRF count.
+    pub vrf: Option<u32>,
     /// A network namespace by name (as under `/run/netns`) or by path; `None` is the caller's.
     pub netns: Option<String>,
     /// What to do with routes of an earlier run.
@@ -84,6 +87,7 @@ impl Default for FibOptions {
             kernel: Kernel::On,
             table: MAIN_TABLE,
             resolve_table: MAIN_TABLE,
+            vrf: None,
             netns: None,
             stale: Stale::Sweep,
             resolve_via_default: ViaDefault::default(),

@@ -28,6 +28,8 @@ pub(crate) struct Link {
     pub(crate) flags: u32,
     pub(crate) mtu: u32,
     pub(crate) master: Option<u32>,
+    /// The table, where this is a VRF device.
+    pub(crate) vrf_table: Option<u32>,
 }
 
 impl Link {
@@ -288,6 +290,16 @@ impl ForeignTables {
         self.v4.iter().chain(self.v6.iter())
     }
 
+    /// Drops the routes that use nexthop objects which are gone.
+    pub(crate) fn lose_objects(&mut self, gone: &BTreeSet<u32>) {
+        if gone.is_empty() {
+            return;
+        }
+        let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
+        self.v4.lose(dead);
+        self.v6.lose(dead);
+    }
+
     /// Applies a [`Loss`]; `up` are the links that are not down.
     pub(crate) fn lose(&mut self, loss: Loss, up: &BTreeSet<u32>) -> bool {
         let mut lost = false;
@@ -410,6 +422,8 @@ pub(crate) struct Effects {
     pub(crate) resolution: bool,
     /// What may be redistributed differently.
     pub(crate) touched: Touched,
+    /// Nexthop objects of others that are gone, and with them their routes in all tables.
+    pub(crate) lost_objects: BTreeSet<u32>,
     /// The kernel dropped routes of others without a word on each.
     pub(crate) foreign_lost: bool,
     /// Routes the kernel dropped without a word, in order.
@@ -419,6 +433,8 @@ pub(crate) struct Effects {
 /// Links, addresses and routes of others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mirror {
+    /// The VRF device whose links and addresses count; none for those in no VRF.
+    pub(crate) vrf: Option<u32>,
     links: BTreeMap<u32, Link>,
     pub(crate) addresses: BTreeMap<u32, Vec<Address>>,
     pub(crate) routes: ForeignTables,
@@ -517,7 +533,8 @@ impl Mirror {
     /// Takes in a nexthop object of others.
     pub(crate) fn set_object(&mut self, notice: &ObjectNotice, effects: &mut Effects) {
         if notice.gone {
-            self.take_out([notice.id].into());
+            let gone = self.take_out([notice.id].into());
+            effects.lost_objects.extend(gone);
             effects.foreign_lost = true;
         } else {
             self.objects.insert(notice.id, notice.object.clone());
@@ -525,14 +542,11 @@ impl Mirror {
         effects.everything();
     }
 
-    /// Takes nexthop objects out, with the routes that use what is gone.
-    fn take_out(&mut self, gone: BTreeSet<u32>) {
+    /// Takes nexthop objects out, with the routes that use what is gone. Returns all that is.
+    fn take_out(&mut self, gone: BTreeSet<u32>) -> BTreeSet<u32> {
         let (gone, _) = self.objects.take_out(gone);
-        if !gone.is_empty() {
-            let dead = |route: &KernelRoute| matches!(route.kind, KernelKind::Nexthop(id) if gone.contains(&id));
-            self.routes.v4.lose(dead);
-            self.routes.v6.lose(dead);
-        }
+        self.routes.lose_objects(&gone);
+        gone
     }
 
     /// The next hops of a route of others.
@@ -545,7 +559,8 @@ impl Mirror {
 
     fn lose(&mut self, loss: Loss, effects: &mut Effects) {
         if let Loss::Link(ifindex) | Loss::Carrier(ifindex) = loss {
-            self.take_out(self.objects.on_link(ifindex));
+            let gone = self.take_out(self.objects.on_link(ifindex));
+            effects.lost_objects.extend(gone);
         }
         let up = self.up();
         self.routes.lose(loss, &up);
@@ -572,6 +587,22 @@ impl Mirror {
         self.link(ifindex).is_some_and(Link::usable)
     }
 
+    /// Whether the link is in the VRF that counts.
+    pub(crate) fn counts(&self, ifindex: u32) -> bool {
+        let masters = std::iter::successors(self.link(ifindex), |link| self.link(link.master?));
+        // A port of a bridge that is in a VRF has two; more are a circle.
+        let mut masters = masters.take(4);
+        let device = masters.find(|link| link.vrf_table.is_some());
+        device.map(|device| device.ifindex) == self.vrf
+    }
+
+    /// Whether the address is one of our own where it counts.
+    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
+        let has = |list: &[Address]| list.iter().any(|own| own.net.addr() == address);
+        let mut links = self.addresses.iter();
+        links.any(|(ifindex, list)| has(list) && self.counts(*ifindex))
+    }
+
     /// Whether the address is one of the host's own.
     pub(crate) fn is_local(&self, address: IpAddr) -> bool {
         self.addresses
@@ -590,6 +621,7 @@ impl Mirror {
             loopback: link.loopback(),
             mtu: link.mtu,
             master: link.master,
+            vrf_table: link.vrf_table,
             addresses: self.addresses.get(&ifindex).cloned().unwrap_or_default(),
         })
     }

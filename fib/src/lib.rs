@@ -73,6 +73,7 @@ pub use handle::{
     OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
+pub use objects::share_objects;
 pub use route::{
     KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
 };

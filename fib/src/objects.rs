@@ -25,6 +25,12 @@ const IDS: u32 = 1_000_000;
 /// How many tables have numbers of their own, so that daemons for several can run side by side.
 const TABLES: u32 = 3_000;
 
+/// Whether the nexthop objects for two tables have the same numbers.
+#[must_use]
+pub const fn share_objects(a: u32, b: u32) -> bool {
+    a % TABLES == b % TABLES
+}
+
 /// What an object is for. A next hop that is in groups has an object for that alone: deleting it
 /// takes it out of all groups with one message, and must not take routes along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

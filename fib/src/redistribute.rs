@@ -62,7 +62,7 @@ impl Mirror {
         let up = self
             .addresses
             .iter()
-            .filter(|(ifindex, _)| self.usable(**ifindex));
+            .filter(|(ifindex, _)| self.usable(**ifindex) && self.counts(**ifindex));
         up.flat_map(|(_, addresses)| addresses.iter().map(Address::subnet))
             .filter(|subnet| worth_telling(*subnet))
     }

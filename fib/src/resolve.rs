@@ -5,6 +5,7 @@
 //! of ours are resolved apart from all of this ([`statics`](crate::statics)), and a route of BGP
 //! leads to other next hops than its own, if these are reached without routes of BGP.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use prefix_trie::PrefixMap;
 use crate::codec::{PROTOCOL_BGP, PROTOCOL_STATIC};
 use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
-use crate::kernel::{Foreign, ForeignTable, Mirror};
+use crate::kernel::{Foreign, ForeignTable, ForeignTables, Mirror};
 use crate::redistribute::PROTOCOL_KERNEL;
 use crate::route::{KernelHop, KernelKind, NextHop, Resolution, Route, RouteKind};
 use crate::view::is_link_local;
@@ -49,6 +50,12 @@ pub(crate) trait Resolve {
     /// How an address is reached, `None` when it is not.
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution>;
 
+    /// The same for a next hop that means something in another table: its hops say `onlink`,
+    /// since no route here leads to them.
+    fn resolve_in(&self, _table: u32, key: TrackKey) -> Option<Resolution> {
+        self.resolve(key, true)
+    }
+
     /// The largest weight that a next hop can have.
     fn max_weight(&self) -> u16;
 
@@ -63,7 +70,11 @@ pub(crate) trait Resolve {
                 address: next_hop.gateway,
                 ifindex: next_hop.ifindex,
             };
-            let Some(found) = self.resolve(key, next_hop.onlink) else {
+            let found = match next_hop.table {
+                None => self.resolve(key, next_hop.onlink),
+                Some(table) => self.resolve_in(table, key),
+            };
+            let Some(found) = found else {
                 continue;
             };
             direct &= found.connected;
@@ -162,6 +173,8 @@ fn in_order<'a>(known: Vec<&'a Foreign>, own: Option<&'a Arc<Route>>) -> Vec<Can
 #[derive(Debug)]
 pub(crate) struct ByMirror<'a> {
     pub(crate) mirror: &'a Mirror,
+    /// Other tables, without routes of BGP.
+    pub(crate) elsewhere: &'a BTreeMap<u32, ForeignTables>,
     pub(crate) via_default: ViaDefault,
     pub(crate) max_weight: u16,
     /// Routes of BGP that count, if any does.
@@ -185,7 +198,7 @@ impl Resolve for Always {
 impl Resolve for ByMirror<'_> {
     fn resolve(&self, key: TrackKey, onlink: bool) -> Option<Resolution> {
         // A router that is ourselves would send every packet back to us.
-        if self.mirror.is_local(key.address) {
+        if self.mirror.is_own(key.address) {
             return None;
         }
         let names_link = is_link_local(key.address) || key.address.is_unspecified();
@@ -208,6 +221,25 @@ impl Resolve for ByMirror<'_> {
                 self.look_up::<Ipv6Net>((others, own), ways, key)
             }
         }
+    }
+
+    fn resolve_in(&self, table: u32, key: TrackKey) -> Option<Resolution> {
+        let none = ForeignTables::default();
+        let mut found = match key.address {
+            address if is_link_local(address) => self.resolve(key, true)?,
+            IpAddr::V4(_) => {
+                let others = &self.elsewhere.get(&table)?.v4;
+                self.look_up::<Ipv4Net>((others, &none.v4), None, key)?
+            }
+            IpAddr::V6(_) => {
+                let others = &self.elsewhere.get(&table)?.v6;
+                self.look_up::<Ipv6Net>((others, &none.v6), None, key)?
+            }
+        };
+        for hop in &mut found.multipath {
+            hop.onlink = true;
+        }
+        Some(found)
     }
 
     fn max_weight(&self) -> u16 {
@@ -266,6 +298,10 @@ impl ByMirror<'_> {
     }
 
     fn by_known(&self, prefix: IpNet, foreign: &Foreign, key: TrackKey) -> Step {
+        // What BGP has in another table is no way to anywhere.
+        if foreign.protocol == PROTOCOL_BGP {
+            return Step::Further;
+        }
         let hops = match foreign.route.kind {
             KernelKind::Unicast(_) | KernelKind::Nexthop(_) => self.mirror.hops(&foreign.route),
             // The kernel drops such packets here and looks no further.
@@ -294,6 +330,7 @@ impl ByMirror<'_> {
         }
         let plain = ByMirror {
             mirror: self.mirror,
+            elsewhere: self.elsewhere,
             via_default: self.via_default,
             max_weight: self.max_weight,
             ways: None,

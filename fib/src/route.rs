@@ -76,6 +76,9 @@ pub struct NextHop {
     /// Pretend the gateway is on the link of `ifindex` whatever the addresses say
     /// (`RTNH_F_ONLINK`).
     pub onlink: bool,
+    /// The table in which the next hop means something, if it is not the one that next hops are
+    /// resolved in: it is reached as from there, and written with its interface and `onlink`.
+    pub table: Option<u32>,
 }
 
 impl NextHop {
@@ -87,6 +90,7 @@ impl NextHop {
             ifindex: None,
             weight: 1,
             onlink: false,
+            table: None,
         }
     }
 
@@ -98,6 +102,7 @@ impl NextHop {
             ifindex: Some(ifindex),
             weight: 1,
             onlink: false,
+            table: None,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::object::ObjectTable;
 use crate::reconcile::Seconds;
 use crate::redistribute::{Offer, Offers, worth_telling};
 use crate::resolve::{Always, ByMirror, Resolve};
-use crate::route::{KernelKind, KernelRoute, Resolution};
+use crate::route::{KernelKind, KernelRoute, Resolution, RouteKind};
 use crate::statics::{Change, StaticRoute, StaticStatus, Statics, Surroundings};
 use crate::tables::Tables;
 use crate::view::is_link_local;
@@ -37,6 +37,8 @@ pub(crate) struct State {
     others: BTreeMap<u32, ForeignTables>,
     /// Of these, the tables that are told of.
     followed: BTreeSet<u32>,
+    /// Of these, the tables in which next hops of single routes mean something.
+    lent: BTreeSet<u32>,
     /// Of these, the tables that were not read yet.
     unread: BTreeSet<u32>,
     statics: Statics,
@@ -51,6 +53,7 @@ macro_rules! resolver {
     ($state:expr) => {
         ByMirror {
             mirror: &$state.mirror,
+            elsewhere: &$state.others,
             via_default: $state.via_default,
             max_weight: $state.max_weight,
             ways: Some(&$state.ways),
@@ -84,12 +87,14 @@ impl State {
             mirror: Mirror::default(),
             others: BTreeMap::new(),
             followed: BTreeSet::new(),
+            lent: BTreeSet::new(),
             unread: BTreeSet::new(),
             statics: Statics::default(),
             ways: Ways::default(),
             tables,
             effects: Effects::default(),
         };
+        state.mirror.vrf = options.vrf;
         if state.table != state.resolve_table {
             state.others.insert(state.table, ForeignTables::default());
         }
@@ -112,7 +117,11 @@ impl State {
             notice => self.mirror.update(&notice, &mut self.effects),
         }
         // At once, since the next notification may be about a route that came after the loss.
+        let objects = std::mem::take(&mut self.effects.lost_objects);
         let losses = std::mem::take(&mut self.effects.losses);
+        for table in self.others.values_mut() {
+            table.lose_objects(&objects);
+        }
         if losses.is_empty() {
             return;
         }
@@ -180,10 +189,18 @@ impl State {
                 self.mirror.routes.update(notice);
                 self.effects.at(notice.prefix);
             }
+        } else if notice.protocol == PROTOCOL_BGP && !self.tells_of(notice.table) {
+            // Next hops do not resolve through it, and it may be a full table.
         } else if let Some(others) = self.others.get_mut(&notice.table) {
             others.update(notice);
             self.effects.touched.add(notice.prefix);
+            self.effects.resolution |= self.lent.contains(&notice.table);
         }
+    }
+
+    /// Whether the table matters to more than next hops.
+    fn tells_of(&self, table: u32) -> bool {
+        self.followed.contains(&table) || self.writes(table)
     }
 
     /// Whether routes of ours are in the table.
@@ -222,6 +239,7 @@ impl State {
             mirror: std::mem::take(&mut self.mirror),
             others: std::mem::replace(&mut self.others, empty),
         };
+        self.mirror.vrf = before.mirror.vrf;
         // These follow from the rest.
         self.mirror.statics = std::mem::take(&mut before.mirror.statics);
         before
@@ -285,6 +303,7 @@ impl State {
         if let Some(others) = self.others.get(&table) {
             self.tables.restore_foreign(table, others);
         }
+        self.effects.resolution |= self.lent.contains(&table);
     }
 
     // ===== next hops =====
@@ -315,7 +334,24 @@ impl State {
         found.map(Arc::new)
     }
 
+    /// Has the tables known in which next hops of these routes mean something.
+    fn lend(&mut self, changes: &Changes) {
+        let routes = changes.iter().filter_map(|(_, route)| route.as_ref());
+        let hops = routes.flat_map(|route| match &route.kind {
+            RouteKind::Unicast(hops) => hops.as_slice(),
+            _ => &[],
+        });
+        for table in hops.filter_map(|hop| hop.table) {
+            let new = table != self.resolve_table && self.lent.insert(table);
+            if new && self.kernel == Kernel::On && !self.others.contains_key(&table) {
+                self.others.insert(table, ForeignTables::default());
+                self.unread.insert(table);
+            }
+        }
+    }
+
     pub(crate) fn apply(&mut self, changes: Changes, now: Seconds) {
+        self.lend(&changes);
         for (prefix, route) in changes {
             let route = route.as_ref();
             if self.kernel == Kernel::Off {
@@ -475,12 +511,13 @@ impl State {
         let needed = |table: u32, followed: &BTreeSet<u32>, tables: &Tables, own: u32| {
             followed.contains(&table) || tables.owns_statics(table) || table == own
         };
+        let lent = &self.lent;
         self.followed = tables;
         let (followed, own) = (&self.followed, self.table);
         self.others
-            .retain(|table, _| needed(*table, followed, &self.tables, own));
+            .retain(|table, _| lent.contains(table) || needed(*table, followed, &self.tables, own));
         for table in followed {
-            if !self.others.contains_key(table) {
+            if !self.others.contains_key(table) || lent.contains(table) {
                 self.others.insert(*table, ForeignTables::default());
                 self.unread.insert(*table);
             }

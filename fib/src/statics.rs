@@ -544,6 +544,7 @@ fn as_next_hop(hop: &KernelHop) -> NextHop {
         gateway: hop.gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         ifindex: Some(hop.ifindex).filter(|&ifindex| ifindex != 0),
         weight: hop.weight,
+        table: None,
         onlink: hop.onlink,
     }
 }

@@ -21,6 +21,8 @@ pub struct Interface {
     pub mtu: u32,
     /// The bridge, bond or VRF it belongs to.
     pub master: Option<u32>,
+    /// The table, where this is a VRF device.
+    pub vrf_table: Option<u32>,
     /// Its addresses, sorted.
     pub addresses: Vec<Address>,
 }
@@ -46,6 +48,9 @@ impl Address {
     }
 }
 
+/// A port of a bridge that is in a VRF has two masters; more are a circle.
+const MASTERS: usize = 4;
+
 /// The host's interfaces and addresses at one moment. Get the newest from
 /// [`FibHandle::view`](crate::FibHandle::view), and keep it as long as you like.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +66,32 @@ impl KernelView {
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
         &self.interfaces
+    }
+
+    /// Whether there are VRF devices.
+    #[must_use]
+    pub fn has_vrfs(&self) -> bool {
+        self.interfaces.iter().any(|i| i.vrf_table.is_some())
+    }
+
+    /// What belongs to a VRF: its device and the interfaces in it. Without a
+    /// number, what belongs to none.
+    #[must_use]
+    pub fn of_vrf(&self, device: Option<u32>) -> Self {
+        let belongs = |interface: &&Interface| self.vrf_of(interface) == device;
+        let interfaces = self.interfaces.iter().filter(belongs);
+        Self {
+            interfaces: interfaces.cloned().collect(),
+            assume_connected: self.assume_connected,
+        }
+    }
+
+    /// The VRF device that an interface belongs to: itself, its master, or its
+    /// master's, as with a bridge in a VRF.
+    fn vrf_of(&self, interface: &Interface) -> Option<u32> {
+        let masters = std::iter::successors(Some(interface), |i| self.interface(i.master?));
+        let mut masters = masters.take(MASTERS);
+        masters.find(|i| i.vrf_table.is_some()).map(|i| i.ifindex)
     }
 
     /// The interface of this number.

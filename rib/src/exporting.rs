@@ -169,7 +169,13 @@ impl<F: RibFamily> FamilyRib<F> {
         if let Some(adj) = self.ins.get_mut(peer.0 as usize) {
             adj.negotiated = negotiated;
         }
-        if negotiated && let Some(key) = Self::key(shared, peer) {
+        let told = shared
+            .peer(peer)
+            .is_some_and(|peer| peer.info.imported.is_none());
+        if negotiated
+            && told
+            && let Some(key) = Self::key(shared, peer)
+        {
             let number = self.groups.insert(Group::new(key, peer));
             self.mark_all(number);
         }

@@ -23,6 +23,7 @@ use crate::slots::SlotSet;
 use crate::table::{Outcome, Place, RibFamily, Table};
 use crate::transform::Route;
 use crate::view::{PathSource, PeerCounters, Rejection, TableSummary};
+use crate::watch::Watched;
 
 /// Prefixes that are looked up together, so that the processor waits for
 /// several places of memory at once.
@@ -54,7 +55,7 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     /// What the kernel said of prefixes, while peers are told by it.
     pub(crate) gate: Option<Box<Gate>>,
     /// Prefixes whose best paths changed, while somebody wants to know.
-    pub(crate) watched: Option<SlotSet>,
+    pub(crate) watched: Watched,
     /// Attributes of ghosts that nobody needs, to be released.
     laid: Vec<AttrId>,
     summary: TableSummary,
@@ -112,7 +113,7 @@ impl<F: RibFamily> FamilyRib<F> {
             fib_repeat: SlotSet::default(),
             refused: SlotSet::default(),
             gate: None,
-            watched: None,
+            watched: Watched::default(),
             laid: Vec::new(),
             summary: TableSummary::default(),
         }
@@ -211,6 +212,7 @@ impl<F: RibFamily> FamilyRib<F> {
             path_id: 0,
             updated: now,
             rejected: None,
+            imported: false,
         });
         self.put(shared, slot, path);
     }
@@ -571,7 +573,7 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// The paths used beside the best, where somebody wants to know.
     fn multipath(&self, shared: &Shared, slot: u32) -> Vec<Identity> {
-        if self.watched.is_none() {
+        if !self.watched.is_watched() {
             return Vec::new();
         }
         let paths = self.table.paths(slot).map(|(_, path)| path);
@@ -782,10 +784,8 @@ impl<F: RibFamily> FamilyRib<F> {
         } else {
             self.groups.mark_listings(slot);
         }
-        if let Some(watched) = &mut self.watched
-            && (new_best || multipath != before.multipath)
-        {
-            watched.insert(slot);
+        if new_best || multipath != before.multipath {
+            self.watched.note(slot);
         }
         self.release_if_idle(slot);
     }
@@ -820,10 +820,9 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     fn is_idle(&self, slot: u32) -> bool {
-        let watched = |set: &SlotSet| set.contains(slot);
         let entry = self.table.get(slot);
         entry.is_some_and(|entry| !entry.has_paths() && entry.fib.is_none())
-            && !self.watched.as_ref().is_some_and(watched)
+            && !self.watched.holds(slot)
             && !self.groups.need(slot)
     }
 
@@ -855,5 +854,6 @@ fn received_path(
         path_id,
         updated: now,
         rejected: imported.rejected,
+        imported: imported.taken_over,
     })
 }

@@ -21,6 +21,8 @@ pub enum FibKind {
 pub struct FibNextHop {
     /// As received: for IPv6 both addresses, where the peer sent both.
     pub next_hop: NextHop,
+    /// Where it means something, if not here: [`PeerInfo::imported`](crate::PeerInfo::imported).
+    pub elsewhere: Option<u32>,
     /// The peer that it was learned from: tells the interface where the next
     /// hop is link-local.
     pub peer: PeerId,

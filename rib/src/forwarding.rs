@@ -104,10 +104,15 @@ impl<F: RibFamily> FamilyRib<F> {
             FibKind::Ibgp
         };
         let metric = best.attributes(shared)?.med().unwrap_or(0);
+        let next_hops = next_hops(&self.table, shared, slot);
+        if next_hops.is_empty() {
+            // Another table's own route: the packets do not end here.
+            return None;
+        }
         Some(FibRoute {
             kind,
             metric,
-            next_hops: next_hops(&self.table, shared, slot),
+            next_hops,
         })
     }
 
@@ -199,6 +204,7 @@ fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
     };
     Some(FibNextHop {
         next_hop: path.attributes(shared)?.next_hop()?,
+        elsewhere: shared.peer(peer)?.info.imported,
         peer,
         weight: 1,
     })
@@ -208,5 +214,6 @@ fn fib_next_hop(shared: &Shared, path: &Path) -> Option<FibNextHop> {
 /// its interface.
 fn same_way(a: &FibNextHop, b: &FibNextHop) -> bool {
     a.next_hop == b.next_hop
+        && a.elsewhere == b.elsewhere
         && (a.peer == b.peer || !crate::import::is_link_local(a.next_hop.addr()))
 }

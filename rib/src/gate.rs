@@ -166,8 +166,8 @@ impl<F: RibFamily> FamilyRib<F> {
             true => self.refused.insert(slot),
             false => self.refused.remove(slot),
         };
-        if let Some(watched) = self.watched.as_mut().filter(|_| news) {
-            watched.insert(slot);
+        if news {
+            self.watched.note(slot);
         }
         let there = answer == FibAnswer::Installed;
         let gate = self.gate.as_mut();

@@ -78,6 +78,7 @@ impl GroupKey {
         let PeerInfo {
             kind,
             remote_as: _,
+            imported: _,
             local_as,
             replace_as,
             router_id: _,

@@ -20,6 +20,8 @@ use crate::view::Rejection;
 pub(crate) struct Imported {
     pub(crate) post: Option<AttrId>,
     pub(crate) rejected: Option<Rejection>,
+    /// From another table, which judged it and its next hop.
+    pub(crate) taken_over: bool,
 }
 
 impl Imported {
@@ -27,6 +29,7 @@ impl Imported {
         Imported {
             post: None,
             rejected: Some(reason),
+            taken_over: false,
         }
     }
 }
@@ -91,6 +94,13 @@ impl Importer {
         prefix: IpNet,
         attributes: &Attributes<'_>,
     ) -> Imported {
+        if self.peer.info.imported.is_some() {
+            return Imported {
+                post: Some(self.pre),
+                rejected: None,
+                taken_over: true,
+            };
+        }
         if is_martian_prefix(prefix) {
             return Imported::rejected(Rejection::MartianPrefix);
         }
@@ -146,6 +156,7 @@ impl Importer {
         Imported {
             post: Some(post),
             rejected: None,
+            taken_over: false,
         }
     }
 }

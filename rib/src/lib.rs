@@ -63,3 +63,4 @@ pub use view::{
     AdvertisedRoute, Invalid, Page, PathSource, PathView, PeerCounters, PrefixView, ReceivedRoute,
     Rejection, TableSummary,
 };
+pub use watch::Watcher;

@@ -47,6 +47,8 @@ const MULTIPATH: u32 = 1 << 26;
 const REJECTED: u32 = 27;
 /// Why a path was rejected has four bits.
 const REASON: u32 = 15;
+/// Taken over from another table: such a path is never rejected.
+const IMPORTED: u32 = REASON << REJECTED;
 /// The path is gone; what it was is kept for those who were told of it.
 const GHOST: u32 = 1 << 31;
 
@@ -61,6 +63,8 @@ pub(crate) struct Parts {
     pub(crate) path_id: u32,
     pub(crate) updated: u64,
     pub(crate) rejected: Option<Rejection>,
+    /// Taken over from another table, which knows how to reach the next hop.
+    pub(crate) imported: bool,
 }
 
 /// A source in 24 bits.
@@ -105,7 +109,11 @@ impl Path {
             post: parts.post,
             path_id: parts.path_id,
             updated: u32::try_from(parts.updated).unwrap_or(u32::MAX),
-            packed: pack_source(parts.source) | (pack_rejection(parts.rejected) << REJECTED),
+            packed: pack_source(parts.source)
+                | match parts.imported {
+                    true => IMPORTED,
+                    false => pack_rejection(parts.rejected) << REJECTED,
+                },
         }
     }
 
@@ -129,13 +137,20 @@ impl Path {
             6 => Rejection::MartianPrefix,
             7 => Rejection::NoNextHop,
             8 => Rejection::Policy(DenyReason::NoPolicy),
+            REASON => return None,
             _ => Rejection::Policy(DenyReason::Filtered),
         })
+    }
+
+    /// Whether the path was taken over from another table.
+    pub(crate) fn is_imported(&self) -> bool {
+        self.packed & IMPORTED == IMPORTED
     }
 
     pub(crate) fn reach(&self, interner: &Interner) -> Reach {
         let tracked = match self.source() {
             PathSource::Local(_) => None,
+            PathSource::Peer(_) if self.is_imported() => None,
             PathSource::Peer(_) => self.post.and_then(|post| interner.reach(post)),
         };
         tracked.map_or(Reach::Always, Reach::Tracked)

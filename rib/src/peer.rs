@@ -111,6 +111,11 @@ pub struct PeerInfo {
     pub aigp: bool,
     /// The peer writes and reads link bandwidth as an integer, not as a float.
     pub integer_bandwidth: bool,
+    /// This is no peer of ours but one of another table, from which routes are
+    /// taken over: they were judged there, next hops included, and nothing is
+    /// announced back. What else is said here is that of the other table's peer.
+    /// A number of the caller's for where its next hops mean something.
+    pub imported: Option<u32>,
     /// What else tells peers apart that cannot read the same messages: a
     /// number of the caller's, equal for those whose sessions negotiated the
     /// same encoding.
@@ -145,6 +150,7 @@ impl PeerInfo {
             ebgp_multihop: false,
             aigp: false,
             integer_bandwidth: false,
+            imported: None,
             encoding: 0,
         }
     }
@@ -164,7 +170,7 @@ impl PeerInfo {
 
     /// Whether AIGP is accepted from the peer and sent to it.
     pub fn takes_aigp(&self) -> bool {
-        self.aigp || !self.is_external()
+        self.aigp || self.imported.is_some() || !self.is_external()
     }
 
     /// Whether the peer is in our AS; in a confederation, in our member AS.

@@ -22,6 +22,7 @@ use crate::shared::{Peer, Rules, Shared};
 use crate::view::{
     AdvertisedRoute, Page, PeerCounters, PrefixView, ReceivedRoute, Rejection, TableSummary,
 };
+use crate::watch::Watcher;
 
 /// What an UPDATE did, for logs and counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -549,22 +550,35 @@ impl Rib {
 
     /// Notes from now on, or no more, which prefixes change for those who
     /// watch the table. What was noted and not taken is forgotten at the end.
-    pub fn set_watching(&mut self, watching: bool) {
+    pub fn set_watching(&mut self, watcher: Watcher, watching: bool) {
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.set_watching(watching));
+            with_family!(self, family, rib => rib.set_watching(watcher, watching));
         }
     }
 
     /// Prefixes whose best path or set of multipaths changed since they were
     /// last reported, each once, at most `budget`; a prefix may have no path
     /// any more. An answer shorter than `budget` means that nothing is left.
-    pub fn take_watched(&mut self, budget: usize) -> Vec<IpNet> {
+    pub fn take_watched(&mut self, watcher: Watcher, budget: usize) -> Vec<IpNet> {
         let mut changed = Vec::new();
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.take_watched(budget, &mut changed));
+            with_family!(self, family, rib => rib.take_watched(watcher, budget, &mut changed));
         }
         self.sweep();
         changed
+    }
+
+    /// Notes every prefix as changed, for a watcher who knows none yet. Of one
+    /// who does not watch this is ignored.
+    pub fn watch_all(&mut self, watcher: Watcher) {
+        for family in Family::ALL {
+            with_family!(self, family, rib => rib.watch_all(watcher));
+        }
+    }
+
+    /// Whether [`take_watched`](Self::take_watched) has something to tell.
+    pub fn has_watched(&mut self, watcher: Watcher) -> bool {
+        self.v4.has_watched(watcher) || self.v6.has_watched(watcher)
     }
 
     /// Whether the peer has to be told anything.

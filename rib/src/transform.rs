@@ -249,14 +249,22 @@ impl<'a> Exporter<'a> {
         let (_, any) = self.members.first()?;
         let any = Arc::clone(any);
         let from_info = from.as_ref().map(|peer| &peer.info);
+        let distance = from_info.map(|_| route.distance);
+        // A route of another table is announced as if it began here: nobody but
+        // us knows the way to its next hop.
+        let from_info = from_info.filter(|from| from.imported.is_none());
         if !communities_allow(&any.info, set) || !self.reflection_allows(&any.info, from_info) {
             return None;
         }
-        let next_hops = self.next_hops(set.next_hop(), from_info);
+        let ours = from
+            .as_ref()
+            .is_some_and(|from| from.info.imported.is_some());
+        let next_hop = set.next_hop().filter(|_| !ours);
+        let next_hops = self.next_hops(next_hop, from_info);
         let towards = self.towards(&any.info, from_info);
         let base = Base {
             set,
-            distance: from_info.map(|_| route.distance),
+            distance,
             carried: route.carried.told(self.config.link_bandwidth),
             towards,
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::*;
 use holdfast_rib::{
     AddPathSend, ExportBatch, FibAnswer, Forwarding, LocalRoute, LocalSource, MaxPaths, PeerId,
-    Rib, RibConfig,
+    Rib, RibConfig, Watcher,
 };
 
 const ONE: &str = "198.51.100.0/24";
@@ -346,7 +346,7 @@ fn a_watcher_hears_of_a_route_that_a_foreign_one_keeps_out() {
     rib.set_fib_gate(false);
     put(&mut rib, 1, ONE, &[65001]);
     ask(&mut rib);
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     for (said, news) in [
         (FibAnswer::Foreign, true),
         (FibAnswer::Foreign, false),
@@ -354,11 +354,15 @@ fn a_watcher_hears_of_a_route_that_a_foreign_one_keeps_out() {
         (FibAnswer::Installed, false),
     ] {
         answer(&mut rib, ONE, said);
-        assert_eq!(!rib.take_watched(9).is_empty(), news, "{said:?}");
+        assert_eq!(
+            !rib.take_watched(Watcher::Onlooker, 9).is_empty(),
+            news,
+            "{said:?}"
+        );
     }
     // Nobody asked for this one.
     answer(&mut rib, TWO, FibAnswer::Foreign);
-    assert_eq!(rib.take_watched(9), []);
+    assert_eq!(rib.take_watched(Watcher::Onlooker, 9), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, PeerId, Rib, RibConfig};
+use holdfast_rib::{LocalRoute, LocalSource, MaxPaths, PeerId, Rib, RibConfig, Watcher};
 use ipnet::IpNet;
 
 const ONE: &str = "198.51.100.0/24";
@@ -33,7 +33,7 @@ fn put(rib: &mut Rib, peer: u32, prefix: &str, path: &[u32]) {
 }
 
 fn taken(rib: &mut Rib) -> Vec<IpNet> {
-    rib.take_watched(usize::MAX)
+    rib.take_watched(Watcher::Onlooker, usize::MAX)
 }
 
 #[test]
@@ -41,12 +41,12 @@ fn nothing_is_noted_while_nobody_watches() {
     let mut rib = rib();
     put(&mut rib, 1, ONE, &[65001]);
     assert!(taken(&mut rib).is_empty());
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     assert!(taken(&mut rib).is_empty(), "from now on, not from before");
     put(&mut rib, 1, TWO, &[65001]);
-    rib.set_watching(false);
+    rib.set_watching(Watcher::Onlooker, false);
     assert!(taken(&mut rib).is_empty());
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     assert!(
         taken(&mut rib).is_empty(),
         "what was not taken is forgotten"
@@ -56,7 +56,7 @@ fn nothing_is_noted_while_nobody_watches() {
 #[test]
 fn a_prefix_that_changed_often_is_reported_once() {
     let mut rib = rib();
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     put(&mut rib, 1, ONE, &[65001, 65002]);
     put(&mut rib, 1, ONE, &[65001, 65003]);
     put(&mut rib, 2, ONE, &[65001]);
@@ -68,7 +68,7 @@ fn a_prefix_that_changed_often_is_reported_once() {
 fn a_path_that_is_not_used_is_no_change() {
     let mut rib = rib();
     put(&mut rib, 1, ONE, &[65001]);
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     put(&mut rib, 2, ONE, &[65001, 65002]);
     withdraw(&mut rib, 2, ONE);
     assert!(taken(&mut rib).is_empty());
@@ -78,7 +78,7 @@ fn a_path_that_is_not_used_is_no_change() {
 fn a_member_of_the_multipath_set_is_a_change() {
     let mut rib = rib();
     put(&mut rib, 1, ONE, &[65001]);
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     put(&mut rib, 2, ONE, &[65001]);
     assert_eq!(taken(&mut rib), [net(ONE)], "one more");
     put(&mut rib, 3, ONE, &[65001]);
@@ -100,7 +100,7 @@ fn a_prefix_that_is_gone_is_reported_as_itself() {
     drain(&mut rib, 2);
     drain(&mut rib, 3);
     fib(&mut rib);
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     withdraw(&mut rib, 1, ONE);
     drain(&mut rib, 2);
     drain(&mut rib, 3);
@@ -114,13 +114,13 @@ fn a_prefix_that_is_gone_is_reported_as_itself() {
 #[test]
 fn both_families_and_our_own_routes_within_the_budget() {
     let mut rib = rib();
-    rib.set_watching(true);
+    rib.set_watching(Watcher::Onlooker, true);
     for prefix in [ONE, TWO, SIX] {
         let route = LocalRoute::new(LocalSource::Network, None, 0);
         rib.originate(net(prefix), route, 0);
     }
-    assert_eq!(rib.take_watched(2), [net(ONE), net(TWO)]);
-    assert_eq!(rib.take_watched(2), [net(SIX)]);
+    assert_eq!(rib.take_watched(Watcher::Onlooker, 2), [net(ONE), net(TWO)]);
+    assert_eq!(rib.take_watched(Watcher::Onlooker, 2), [net(SIX)]);
     rib.withdraw_local(net(SIX), LocalSource::Network);
-    assert_eq!(rib.take_watched(2), [net(SIX)]);
+    assert_eq!(rib.take_watched(Watcher::Onlooker, 2), [net(SIX)]);
 }

@@ -22,7 +22,7 @@ impl Family {
     }
 }
 
-/// One route of the main table.
+/// One route of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KernelRoute {
     /// `address/length`, host routes included, or `default`.
@@ -52,7 +52,19 @@ pub(crate) struct NextHop {
 
 /// Reads the main table of a namespace.
 pub(crate) fn routes(namespace: &str, family: Family) -> Vec<KernelRoute> {
-    let listing = json(&["-n", namespace, "-j", family.flag(), "route", "show"]);
+    routes_in(namespace, family, "main")
+}
+
+/// Reads a table of a namespace; one that is not there is empty.
+pub(crate) fn routes_in(namespace: &str, family: Family, table: &str) -> Vec<KernelRoute> {
+    let words = ["route", "show", "table", table];
+    let [flag, options] = [family.flag(), "-j"];
+    let arguments = [&["-n", namespace, options, flag][..], &words].concat();
+    let listing = match run("ip", &arguments) {
+        Err(error) if error.contains("FIB table does not exist") => return Vec::new(),
+        Err(error) => panic!("{error}"),
+        Ok(text) => parsed(&arguments, &text),
+    };
     let listing = listing.as_array().map(Vec::as_slice).unwrap_or_default();
     // With nexthop_compat_mode off the kernel names only the object.
     let objects = if listing.iter().any(|route| route.get("nhid").is_some()) {
@@ -140,8 +152,12 @@ pub(crate) fn listing(namespace: &str, words: &str) -> Vec<Value> {
 
 fn json(arguments: &[&str]) -> Value {
     let text = run("ip", arguments).unwrap_or_else(|error| panic!("{error}"));
+    parsed(arguments, &text)
+}
+
+fn parsed(arguments: &[&str], text: &str) -> Value {
     if text.trim().is_empty() {
         return Value::Array(Vec::new());
     }
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("ip {arguments:?}: {error}: {text}"))
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("ip {arguments:?}: {error}: {text}"))
 }

@@ -268,6 +268,22 @@ impl Namespace {
         kernel::routes(&self.name, family)
     }
 
+    /// A table's routes.
+    pub(crate) fn routes_in(&self, family: Family, table: u32) -> Vec<KernelRoute> {
+        kernel::routes_in(&self.name, family, &table.to_string())
+    }
+
+    /// The routes of BGP in a table: prefixes with their gateways.
+    pub(crate) fn bgp_routes(&self, family: Family, table: u32) -> Vec<(String, String)> {
+        let routes = self.routes_in(family, table);
+        let ours = routes.iter().filter(|route| route.protocol == "bgp");
+        let mut ours: Vec<_> = ours
+            .map(|route| (route.destination.clone(), route.gateways().join(" ")))
+            .collect();
+        ours.sort();
+        ours
+    }
+
     /// The routes of the main table to exactly `destination`.
     pub(crate) fn routes_to(&self, destination: &str) -> Vec<KernelRoute> {
         let family = if destination.contains(':') {

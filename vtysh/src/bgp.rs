@@ -52,7 +52,7 @@ impl Asked {
 }
 
 /// The instance of this name, if there is one.
-async fn configured(shell: &mut Shell, name: &str) -> Result<Option<v1::Global>> {
+pub(crate) async fn configured(shell: &mut Shell, name: &str) -> Result<Option<v1::Global>> {
     match shell.global_of(name).await {
         Ok(global) => Ok(Some(global).filter(|global| global.bgp_configured)),
         Err(Error::Daemon(status)) if status.code() == tonic::Code::NotFound => Ok(None),
@@ -477,7 +477,7 @@ fn neighbors_json(
 ) -> Result<()> {
     let mut entries: Vec<(&str, serde_json::Value)> = Vec::new();
     if among_others {
-        entries.push(("vrfId", json!(0)));
+        entries.push(("vrfId", json!(view.global.vrf_id)));
         entries.push(("vrfName", json!(view.name())));
     }
     if one && peers.is_empty() {
@@ -601,16 +601,45 @@ pub(crate) async fn update_groups(shell: &mut Shell, line: &Line<'_>, out: Out<'
 }
 
 pub(crate) async fn vrfs(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
-    let global = shell.global().await?;
-    let peers = shell.peers("").await?;
-    if global.bgp_configured {
-        let view = View {
-            global: &global,
-            clock: shell.clock(),
-        };
-        render::vrfs(out, view, &peers, line.has("json"))?;
-    } else if line.has("json") {
-        render::document(out, &json!({"vrfs": {}, "totalVrfs": 0}))?;
+    let mut all = Vec::new();
+    for global in vrf_instances(shell).await? {
+        let peers = shell.peers(&global.instance).await?;
+        all.push((global, peers));
+    }
+    if all.is_empty() && !line.has("json") {
+        return Ok(());
+    }
+    Ok(render::vrfs(out, &all, line.has("json"))?)
+}
+
+/// The default instance and those of VRFs, as far as they are configured.
+pub(crate) async fn vrf_instances(shell: &mut Shell) -> Result<Vec<v1::Global>> {
+    let mut all = Vec::new();
+    for instance in shell.instances().await? {
+        if instance.kind() != v1::InstanceKind::InstanceView {
+            all.extend(configured(shell, &instance.name).await?);
+        }
+    }
+    Ok(all)
+}
+
+/// `show vrf`: the tables beside the default one.
+pub(crate) async fn tables(shell: &mut Shell, out: Out<'_>) -> Result<()> {
+    for global in vrf_instances(shell).await? {
+        let name = &global.instance;
+        match global.kind() {
+            v1::InstanceKind::InstanceVrf if global.vrf_unknown => {
+                writeln!(out, "vrf {name} inactive")?;
+            }
+            v1::InstanceKind::InstanceVrf => {
+                writeln!(
+                    out,
+                    "vrf {name} id {} table {}",
+                    global.vrf_id, global.table
+                )?;
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -48,6 +48,7 @@ pub(crate) fn entered(line: &str) -> Mode {
     static ENTERING: LazyLock<Grammar<Mode>> = LazyLock::new(|| {
         let builder = Grammar::builder().row("router bgp [LINE...]", Mode::RouterBgp);
         let builder = builder.row("line vty", Mode::LineVty);
+        let builder = builder.row("vrf LINE...", Mode::Vrf);
         builder
             .row(
                 "address-family ipv4 [LINE...]",

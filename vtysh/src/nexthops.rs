@@ -3,7 +3,7 @@
 use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
-use crate::bgp::{Asked, heading, named_family};
+use crate::bgp::{Asked, configured, heading, named_family};
 use crate::render::{self, Family, NextHopPath};
 use crate::shell::{Line, Out, Result, Shell};
 
@@ -28,26 +28,26 @@ fn is_of(next_hop: &v1::NextHop, family: Option<Family>) -> bool {
 /// `show ip nht`: how the kernel reaches next hops.
 pub(crate) async fn tracking(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
     let vrf = line.word("vrf");
-    if !matches!(vrf, None | Some("default" | "all")) {
-        let text = if line.has("json") {
-            "{}"
-        } else {
-            "% VRF not found"
-        };
-        return Ok(writeln!(out, "{text}")?);
+    let name = vrf.filter(|vrf| *vrf != "all").unwrap_or("default");
+    if name != "default" && configured(shell, name).await?.is_none() {
+        match line.has("json") {
+            true => writeln!(out, "{{}}")?,
+            false => writeln!(out, "% VRF {name} not found")?,
+        }
+        return Ok(());
     }
     let family = match line.keyword("afi") {
         Some("ipv6") => Family::V6,
         _ => Family::V4,
     };
-    let mut next_hops = list(shell, "", line.word("address")).await?;
+    let mut next_hops = list(shell, name, line.word("address")).await?;
     next_hops.retain(|next_hop| is_of(next_hop, Some(family)));
     if line.has("json") {
         let entries = next_hops.iter();
         let entries: Map<String, Value> = entries
             .map(|n| (n.address.clone(), render::tracked_json(n)))
             .collect();
-        let document = json!({ "default": { family.afi(): entries } });
+        let document = json!({ name: { family.afi(): entries } });
         return Ok(render::document(out, &document)?);
     }
     if vrf == Some("all") {

@@ -275,7 +275,8 @@ impl Shell {
             Command::NoPaginate => self.paginate = false,
             Command::List => system::list(None, out)?,
             Command::Find => system::find(&line, out)?,
-            Command::Vrf | Command::Privilege | Command::Nothing | Command::Length => {}
+            Command::Vrf => bgp::tables(self, out).await?,
+            Command::Privilege | Command::Nothing | Command::Length => {}
             Command::Exit => return Ok(Status::Exit),
             // Not a command of this mode.
             Command::Do => return Ok(Status::Failed),

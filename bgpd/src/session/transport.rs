@@ -34,6 +34,8 @@ pub struct TransportParams {
     pub hops: Option<u8>,
     /// Index of the interface, for a link-local peer.
     pub ifindex: u32,
+    /// The VRF device that the session runs in (`SO_BINDTODEVICE`).
+    pub device: Option<String>,
 }
 
 fn domain(addr: IpAddr) -> Domain {
@@ -80,6 +82,7 @@ pub async fn connect(params: &TransportParams) -> io::Result<TcpStream> {
     let socket = Socket::new(domain(params.peer), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     options(&socket, params)?;
+    bind_to(&socket, params.device.as_deref())?;
     if let Some(key) = &params.password {
         md5::set_key(&socket, params.peer, key)?;
     }
@@ -102,18 +105,27 @@ pub fn adopt(stream: &TcpStream, params: &TransportParams) -> io::Result<()> {
     options(&socket, params)
 }
 
-/// Opens a listening socket. IPv6 sockets take IPv6 only, so that both
+/// Has the socket live in a VRF: its addresses and routes are those there.
+fn bind_to(socket: &Socket, device: Option<&str>) -> io::Result<()> {
+    match device {
+        Some(device) => socket.bind_device(Some(device.as_bytes())),
+        None => Ok(()),
+    }
+}
+
+/// Opens a listening socket, in a VRF where a device is named. IPv6 sockets take IPv6 only, so that both
 /// families can be listened on side by side.
 ///
 /// # Errors
 /// The system's: port in use, no right to a low port.
-pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(addr: SocketAddr, device: Option<&str>) -> io::Result<TcpListener> {
     let socket = Socket::new(domain(addr.ip()), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    bind_to(&socket, device)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(std::net::TcpListener::from(OwnedFd::from(socket)))
@@ -130,4 +142,35 @@ pub fn any(port: u16) -> Vec<SocketAddr> {
 /// An IPv4 address that came mapped into IPv6 is an IPv4 address.
 pub fn canonical(addr: IpAddr) -> IpAddr {
     addr.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loopback stands for a VRF device: to be bound to one is the same.
+    #[tokio::test]
+    async fn sockets_of_a_vrf_are_bound_to_its_device() {
+        let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let listener = listen(any, Some("lo")).unwrap();
+        let bound = socket2::SockRef::from(&listener).device().unwrap();
+        assert_eq!(bound.as_deref(), Some(&b"lo"[..]));
+        let params = |device: Option<&str>| TransportParams {
+            peer: Ipv4Addr::LOCALHOST.into(),
+            port: listener.local_addr().unwrap().port(),
+            source: None,
+            password: None,
+            hops: None,
+            ifindex: 0,
+            device: device.map(str::to_owned),
+        };
+        let stream = connect(&params(Some("lo"))).await.unwrap();
+        let bound = socket2::SockRef::from(&stream).device().unwrap();
+        assert_eq!(bound.as_deref(), Some(&b"lo"[..]));
+        let stream = connect(&params(None)).await.unwrap();
+        assert_eq!(socket2::SockRef::from(&stream).device().unwrap(), None);
+        let missing = connect(&params(Some("no-such-vrf"))).await.unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENODEV));
+        assert!(listen(any, Some("no-such-vrf")).is_err());
+    }
 }

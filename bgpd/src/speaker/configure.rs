@@ -22,7 +22,8 @@ impl Core {
             return;
         }
         let old = std::mem::replace(&mut self.config, config);
-        if self.options.kernel {
+        // The switches are the host's: one instance turns them.
+        if self.options.kernel && self.name.is_default() {
             self.switches.apply(&self.config);
         }
         let before = via_default(&old);

@@ -43,6 +43,7 @@ pub(super) const fn state(state: State) -> v1::SessionState {
 pub(super) const fn instance_kind(name: &InstanceName) -> v1::InstanceKind {
     match name {
         InstanceName::Default => v1::InstanceKind::InstanceDefault,
+        InstanceName::Vrf(_) => v1::InstanceKind::InstanceVrf,
         InstanceName::View(_) => v1::InstanceKind::InstanceView,
     }
 }
@@ -327,6 +328,26 @@ impl Shown {
         Shown {
             path: from_peer(peer),
             stale_until_ms: peer.stale_until_ms,
+        }
+    }
+
+    /// What paths show that the instance itself originated.
+    pub(super) fn local() -> Shown {
+        Shown {
+            path: v1::Path::default(),
+            stale_until_ms: 0,
+        }
+    }
+
+    /// The same for another instance that took the paths over.
+    pub(super) fn taken_over(&self, from: &str, vrf_id: i32) -> Shown {
+        Shown {
+            path: v1::Path {
+                imported_from: from.to_owned(),
+                imported_vrf_id: vrf_id,
+                ..self.path.clone()
+            },
+            stale_until_ms: 0,
         }
     }
 }

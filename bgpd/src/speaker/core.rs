@@ -26,8 +26,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::answers::answer;
 use super::configure::resilient;
 use super::exports::Exports;
+use super::leak::{Leak, Leaks};
 use super::originate::{KernelTables, Origination};
 use super::peers::{Peer, Policies};
+use super::realm::Realm;
 use super::request::Request;
 use super::restart::Restarting;
 use super::switches::Switches;
@@ -61,6 +63,11 @@ pub(super) type InFlight = Pin<Box<dyn Future<Output = Result<(), FibError>> + S
 /// Everything the core owns.
 pub(super) struct Core {
     pub(super) name: InstanceName,
+    pub(super) realm: Realm,
+    /// Tells this core from others of the same name, before and after.
+    pub(super) serial: u64,
+    /// What is shared with other instances.
+    pub(super) leaks: Leaks,
     pub(super) options: SpeakerOptions,
     /// What holds for the whole process, and this instance as `bgp`.
     pub(super) config: Config,
@@ -145,12 +152,15 @@ pub(super) enum StaleTimer {
 pub(super) struct Lanes {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) reports: mpsc::Receiver<FromSession>,
+    pub(super) leaks: mpsc::Receiver<Leak>,
     pub(super) fib: mpsc::Receiver<fib::Event>,
 }
 
 /// What the core is made of.
 pub(super) struct Parts {
     pub(super) name: InstanceName,
+    pub(super) realm: Realm,
+    pub(super) serial: u64,
     pub(super) options: SpeakerOptions,
     pub(super) host: FibHandle,
     pub(super) fib: FibHandle,
@@ -163,6 +173,8 @@ pub(super) struct Parts {
 enum Woken {
     Request(Option<Request>),
     Report(Option<FromSession>),
+    Leak(Leak),
+    Leaked,
     Fib(Option<fib::Event>),
     Written(Result<(), FibError>),
     Pump,
@@ -174,6 +186,8 @@ impl Core {
     pub(super) fn new(parts: Parts) -> Core {
         let Parts {
             name,
+            realm,
+            serial,
             options,
             host,
             fib,
@@ -188,6 +202,9 @@ impl Core {
         Core {
             links: name.is_view().then(|| host.view()),
             name,
+            realm,
+            serial,
+            leaks: Leaks::default(),
             options,
             config: Config::default(),
             started_ms: now_ms(),
@@ -236,12 +253,16 @@ impl Core {
     pub(super) async fn run(mut self, mut lanes: Lanes) {
         let mut view = self.host.watch_view();
         let ready = Arc::clone(&self.ready);
+        let own = self.with_own_table(BTreeSet::new());
+        self.kernel_tables.followed = (!own.is_empty()).then_some(own);
         self.view_changed();
         loop {
             let deadline = self.next_deadline();
             let woken = tokio::select! {
                 request = lanes.requests.recv() => Woken::Request(request),
                 report = lanes.reports.recv() => Woken::Report(report),
+                Some(leak) = lanes.leaks.recv() => Woken::Leak(leak),
+                () = self.leaks.sent() => Woken::Leaked,
                 // A lane that has ended is always ready.
                 event = lanes.fib.recv(), if !self.fib_gone => Woken::Fib(event),
                 result = poll_in_flight(&mut self.in_flight) => Woken::Written(result),
@@ -263,6 +284,8 @@ impl Core {
                     return;
                 }
                 Woken::Report(Some(report)) => self.reports(report, &mut lanes.reports),
+                Woken::Leak(leak) => self.leaked(&leak),
+                Woken::Leaked => {}
                 Woken::Fib(Some(event)) => self.fib_events(event, &mut lanes.fib),
                 Woken::Written(Ok(())) => self.in_flight = None,
                 Woken::Written(Err(_)) | Woken::Fib(None) => self.fib_ended(),
@@ -344,12 +367,23 @@ impl Core {
             }
             fib::Event::RouteInstalled { prefix, .. } => self.watch_fib(prefix, None),
             fib::Event::RouteRemoved(prefix) => self.watch_fib_removed(prefix),
+            fib::Event::InterfaceChanged(interface) if !self.is_mine(&interface) => {}
             fib::Event::InterfaceChanged(interface) if interface.up => {
                 self.interface_up(&interface);
             }
             fib::Event::InterfaceChanged(interface) => self.interface_down(interface.ifindex),
             fib::Event::InterfaceRemoved { ifindex, .. } => self.interface_down(ifindex),
         }
+    }
+
+    /// Whether an interface is this instance's. One that is up and belongs to a
+    /// VRF now is none to the others.
+    fn is_mine(&self, interface: &fib::Interface) -> bool {
+        // The one that told of it knows it already.
+        let view = self.fib.view();
+        let device = self.realm.device().map(|device| device.ifindex);
+        let belongs = || view.of_vrf(device).interface(interface.ifindex).is_some();
+        !interface.up || !view.has_vrfs() || belongs()
     }
 
     // ===== the pump =====
@@ -363,6 +397,7 @@ impl Core {
             self.pump_exports();
         }
         self.more |= self.pump_watch();
+        self.pump_leaks();
     }
 
     fn pump_fib(&mut self) {
@@ -486,9 +521,15 @@ impl Core {
     fn fib_route(&self, route: &FibRoute, family: ConfigFamily) -> fib::Route {
         let hops = route.next_hops.iter().map(|hop| {
             let peer = self.peer_by_id(hop.peer);
-            let ifindex = peer.and_then(|p| p.shared_ifindex());
+            let source = self.leaks.sources.get(&hop.peer);
+            let ifindex = match source {
+                Some(source) => source.ifindex,
+                None => peer.and_then(|p| p.shared_ifindex()),
+            };
+            let here = self.realm.resolve_table();
             fib::NextHop {
                 weight: hop.weight,
+                table: hop.elsewhere.filter(|table| *table != here),
                 ..gateway(hop.next_hop, ifindex)
             }
         });
@@ -570,6 +611,7 @@ impl Core {
             tokio::select! {
                 () = &mut end => break,
                 _ = lanes.reports.recv() => {}
+                Some(_) = lanes.leaks.recv() => {}
                 Some(_) = lanes.fib.recv() => {}
             }
         }
@@ -579,7 +621,7 @@ impl Core {
 
     /// Addresses or interfaces changed.
     fn view_changed(&mut self) {
-        let view = self.host.view();
+        let view = self.view();
         self.links_changed(&view);
         self.complete_links(&view);
         let mut addresses: Vec<IpAddr> = view.local_addresses().collect();
@@ -609,12 +651,22 @@ impl Core {
         }
     }
 
+    /// The interfaces and addresses that are this instance's.
+    pub(super) fn view(&self) -> Arc<KernelView> {
+        let view = self.host.view();
+        match self.realm {
+            // With -n there is nothing to take apart.
+            _ if !view.has_vrfs() => view,
+            _ => Arc::new(view.of_vrf(self.realm.device().map(|device| device.ifindex))),
+        }
+    }
+
     /// The identifier in force: the configured one, else the highest address of
     /// a loopback, else the highest of all (as FRR chooses).
     pub(super) fn router_id(&self) -> Ipv4Addr {
         let configured = self.config.bgp.as_ref().and_then(|bgp| bgp.router_id);
         configured.unwrap_or_else(|| {
-            let view = self.host.view();
+            let view = self.view();
             let highest = |loopback: bool| {
                 view.interfaces()
                     .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 use holdfast_api::v1;
 use holdfast_config::frr;
 use holdfast_config::model::Config;
-use holdfast_config::{Leniency, Spelling, parse_str, validate};
+use holdfast_config::{InstanceName, Leniency, Spelling, parse_str, validate};
 
 use super::instances::Order;
 use super::{Speaker, SpeakerError};
@@ -67,7 +67,10 @@ impl Speaker {
             }
             let neighbors = neighbor_count(&session);
             match session.apply_line(line) {
-                Ok(_) if neighbor_count(&session) > neighbors && self.is_ours(line) => {
+                Ok(_)
+                    if neighbor_count(&session) > neighbors
+                        && self.is_ours(&session.instance, line) =>
+                {
                     if let Err(error) = session.apply_line(&format!("no {line}")) {
                         tracing::error!(line, %error, "a neighbor that was just made stays");
                     }
@@ -98,11 +101,16 @@ impl Speaker {
         })
     }
 
-    /// Whether a `neighbor ADDRESS ...` line names an address of this host.
-    fn is_ours(&self, line: &str) -> bool {
+    /// Whether a `neighbor ADDRESS ...` line names an address of this host, where
+    /// the instance's neighbors are.
+    fn is_ours(&self, instance: &InstanceName, line: &str) -> bool {
+        let view = self.fib.view();
+        let device = view.interface_named(instance.word());
+        let device = device.filter(|device| instance.is_vrf() && device.vrf_table.is_some());
+        let view = view.of_vrf(device.map(|device| device.ifindex));
         let address = line.split_whitespace().nth(1);
         let address = address.and_then(|word| word.parse().ok());
-        address.is_some_and(|address| self.fib.view().is_local(address))
+        address.is_some_and(|address| view.is_local(address))
     }
 
     /// Replaces the running configuration by a text.
@@ -219,6 +227,7 @@ fn context_after(session: &frr::Session, outcome: frr::Outcome) -> Vec<String> {
             .into_iter()
             .chain([format!("address-family {}", family.as_str())])
             .collect(),
+        frr::Mode::Vrf => vec![format!("vrf {}", session.vrf)],
         frr::Mode::LineVty => vec!["line vty".to_owned()],
     }
 }

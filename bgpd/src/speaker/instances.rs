@@ -1,36 +1,39 @@
 //! The BGP instances: a core for each, made, changed and ended as the
-//! configuration says.
+//! configuration and the kernel say.
 //!
 //! What there is once for the whole process is here: the running
 //! configuration, the listening sockets and their keys. Each core knows its
 //! own instance only. The default one's is always there, because it is the one
-//! that the kernel's routes belong to; a view's has no kernel, so that every
-//! next hop counts as reachable and nothing of it is forwarded.
+//! that the kernel's main table belongs to; a VRF's has another table; a view's
+//! has no kernel, so that every next hop counts as reachable and nothing of it
+//! is forwarded.
 //!
 //! ```text
 //!   Speaker --Order(16)--> instances --Request::Apply, Stop--> core (default)
-//!      |                                                  \--> core (a view)
+//!      |                                                  \--> core (a VRF)
 //!      +------- Request, by way of the directory --------------^
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use holdfast_api::v1;
 use holdfast_config::InstanceName;
 use holdfast_config::model::{Bgp, Config};
-use holdfast_fib::{self as fib, FibHandle};
-use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use holdfast_fib::{self as fib, FibHandle, KernelView};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::core::{Answer, Core, Lanes, Parts, Registry};
+use super::leak::{Leak, Link, Taker};
+use super::listener::Listening;
+use super::realm::Realm;
 use super::request::Request;
 use super::restart::Restarting;
 use super::watch::{Interest, Watchers};
 use super::{SpeakerError, SpeakerOptions};
-use crate::session::md5;
 
 /// Requests that may wait for a core.
 const REQUESTS: usize = 64;
@@ -38,6 +41,8 @@ const REQUESTS: usize = 64;
 /// enough that the core has something to do, few enough that memory stays small
 /// when peers are faster than we are.
 const REPORTS: usize = 16;
+/// Routes of other instances that may wait for a core, each a batch.
+const LEAKS: usize = 4;
 /// Orders that may wait.
 pub(super) const ORDERS: usize = 16;
 
@@ -56,26 +61,45 @@ pub(super) enum Order {
 /// The way to a core.
 #[derive(Debug, Clone)]
 pub(super) struct Door {
+    pub(super) name: InstanceName,
     pub(super) requests: mpsc::Sender<Request>,
     /// The core has the strong one, so that watches end with it.
     pub(super) watchers: broadcast::WeakSender<Arc<v1::WatchEvent>>,
     pub(super) interest: Arc<Interest>,
+    /// Where routes of other instances go to be taken over.
+    leaks: mpsc::Sender<Leak>,
+    /// Where its routes go.
+    pub(super) fib: FibHandle,
+    /// The kernel's table, if they go there.
+    pub(super) table: Option<u32>,
+    /// Next hops resolve in that table too: others' routes there are the
+    /// instance's.
+    pub(super) owns_table: bool,
 }
 
-/// The way to each core.
+/// The way to each core, by the name that stands for it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Directory(Arc<RwLock<HashMap<InstanceName, Door>>>);
+pub(super) struct Directory(Arc<RwLock<HashMap<String, Door>>>);
 
 impl Directory {
     /// The way to one core; none where there is no such instance.
-    pub(super) fn door(&self, name: &InstanceName) -> Option<Door> {
+    pub(super) fn door(&self, name: &str) -> Option<Door> {
         let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
         doors.get(name).cloned()
     }
 
-    fn edit<T>(&self, edit: impl FnOnce(&mut HashMap<InstanceName, Door>) -> T) -> T {
+    fn edit<T>(&self, edit: impl FnOnce(&mut HashMap<String, Door>) -> T) -> T {
         edit(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// A core that was not asked to end.
+#[derive(Debug)]
+struct Running {
+    task: Id,
+    realm: Realm,
+    /// No other core has or had this number.
+    serial: u64,
 }
 
 /// The task that owns all of this.
@@ -85,17 +109,16 @@ pub(super) struct Instances {
     /// Counts changes of the configuration.
     revision: u64,
     directory: Directory,
-    registry: Registry,
-    listeners: Arc<[TcpListener]>,
-    /// The tasks that accept on them.
-    accepting: JoinSet<()>,
-    /// MD5 keys that the listeners have.
-    keys: BTreeMap<IpAddr, String>,
+    /// The host's sockets, and those of VRF devices by the VRF's name.
+    listening: Listening,
+    devices: BTreeMap<InstanceName, Listening>,
     /// The default instance's FIB, which knows the host's interfaces.
     host: FibHandle,
+    view: watch::Receiver<Arc<KernelView>>,
     cores: JoinSet<()>,
-    /// The cores that were not asked to end.
-    running: HashMap<Id, InstanceName>,
+    running: BTreeMap<InstanceName, Running>,
+    next_serial: u64,
+    started: Instant,
 }
 
 impl Instances {
@@ -104,23 +127,24 @@ impl Instances {
         options: SpeakerOptions,
         (host, fib_events): (FibHandle, mpsc::Receiver<fib::Event>),
         restart: Option<Restarting>,
-        (listeners, registry): (Arc<[TcpListener]>, Registry),
-        accepting: JoinSet<()>,
+        listening: Listening,
     ) -> Self {
         let mut instances = Self {
             options: options.clone(),
             config: Config::default(),
             revision: 0,
             directory: Directory::default(),
-            registry,
-            listeners,
-            accepting,
-            keys: BTreeMap::new(),
+            listening,
+            devices: BTreeMap::new(),
             host: host.clone(),
+            view: host.watch_view(),
             cores: JoinSet::new(),
-            running: HashMap::new(),
+            running: BTreeMap::new(),
+            next_serial: 0,
+            started: Instant::now(),
         };
-        instances.start(InstanceName::Default, options, (host, fib_events), restart);
+        let name = (InstanceName::Default, Realm::Host);
+        instances.start(name, options, (host, fib_events), restart);
         instances
     }
 
@@ -148,8 +172,11 @@ impl Instances {
                     }
                     None => return self.stop(false).await,
                 },
+                Ok(()) = self.view.changed() => self.view_changed().await,
                 Some(end) = self.cores.join_next_with_id() => {
-                    if let Some(name) = self.running.remove(&id_of(&end)) {
+                    let id = id_of(&end);
+                    let running = self.running.iter().find(|(_, running)| running.task == id);
+                    if let Some((name, _)) = running {
                         tracing::error!(instance = %name, "a routing core has ended");
                         // Nobody finds those that are cut off now.
                         self.directory.edit(HashMap::clear);
@@ -164,61 +191,126 @@ impl Instances {
 
     fn start(
         &mut self,
-        name: InstanceName,
+        (name, realm): (InstanceName, Realm),
         options: SpeakerOptions,
         (fib, fib_events): (FibHandle, mpsc::Receiver<fib::Event>),
         restart: Option<Restarting>,
     ) {
         let (requests, request_lane) = mpsc::channel(REQUESTS);
         let (reports, report_lane) = mpsc::channel(REPORTS);
+        let (leaks, leak_lane) = mpsc::channel(LEAKS);
         let watchers = Watchers::new(options.kernel);
         let door = Door {
+            name: name.clone(),
             requests,
             watchers: watchers.events.downgrade(),
             interest: Arc::clone(&watchers.interest),
+            leaks,
+            fib: fib.clone(),
+            table: realm.table(&options).filter(|_| options.kernel),
+            owns_table: matches!(realm, Realm::Host | Realm::Device(_)),
+        };
+        let listening = match realm.device() {
+            Some(device) => {
+                let listening = Listening::on_device(&options.listen, &device.name);
+                self.devices
+                    .entry(name.clone())
+                    .insert_entry(listening)
+                    .into_mut()
+            }
+            None => &mut self.listening,
+        };
+        let registry = match realm {
+            // Nobody connects to sessions that wait.
+            Realm::Nowhere => Registry::default(),
+            _ => Arc::clone(&listening.registry),
         };
         let core = Core::new(Parts {
             name: name.clone(),
+            realm: realm.clone(),
             options,
             host: self.host.clone(),
             fib,
             reports,
             watchers,
-            registry: Arc::clone(&self.registry),
+            registry,
             restart,
+            serial: self.next_serial,
         });
         let lanes = Lanes {
             requests: request_lane,
             reports: report_lane,
+            leaks: leak_lane,
             fib: fib_events,
         };
-        let task = self.cores.spawn(core.run(lanes));
-        self.running.insert(task.id(), name.clone());
-        self.directory.edit(|doors| doors.insert(name, door));
+        let task = self.cores.spawn(core.run(lanes)).id();
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        self.directory
+            .edit(|doors| doors.insert(name.word().to_owned(), door));
+        self.running.insert(
+            name,
+            Running {
+                task,
+                realm,
+                serial,
+            },
+        );
     }
 
-    /// Starts the core of a view, which has nothing to do with the kernel.
-    async fn start_view(&mut self, name: &InstanceName) -> Result<(), SpeakerError> {
-        let options = SpeakerOptions {
-            kernel: false,
-            adopt_stale: None,
-            ..self.options.clone()
-        };
+    /// Starts the core of a VRF or view.
+    async fn start_other(&mut self, name: &InstanceName, realm: Realm) -> Result<(), SpeakerError> {
+        realm.announce(name, self.owner_before(name).as_ref());
+        let mut options = self.options.clone();
+        let table = realm.table(&options).filter(|_| options.kernel);
+        options.kernel = table.is_some();
+        options.table = table.unwrap_or(options.table);
+        if table.is_some_and(|table| self.has_object_numbers_of(table)) {
+            tracing::warn!(
+                instance = %name,
+                table,
+                "another table has the numbers of its nexthop objects: routes name their next hops"
+            );
+            options.nexthop_objects = false;
+        }
+        options.adopt_stale = table.and_then(|_| self.restart_time(name));
         let fib = fib::spawn(fib::FibOptions {
-            kernel: fib::Kernel::Off,
-            ..fib::FibOptions::default()
+            resolve_table: realm.resolve_table(),
+            vrf: realm.device().map(|device| device.ifindex),
+            ..super::fib_options(&options)
         });
-        let fib = fib.await?;
-        self.start(name.clone(), options, fib, None);
+        let (fib, events) = fib.await?;
+        let restart = Restarting::found(&fib, options.adopt_stale).await?;
+        self.start((name.clone(), realm), options, (fib, events), restart);
         Ok(())
+    }
+
+    /// Whether a table of ours has the numbers that another one's nexthop
+    /// objects would have.
+    fn has_object_numbers_of(&self, table: u32) -> bool {
+        let tables = self.running.values();
+        let mut tables = tables.filter_map(|running| running.realm.table(&self.options));
+        tables.any(|known| fib::share_objects(known, table))
+    }
+
+    /// How much longer a graceful restart of a VRF's may take. Only what is there
+    /// from the start can be one.
+    fn restart_time(&self, name: &InstanceName) -> Option<Duration> {
+        let restart = self.config.instance(name)?.graceful_restart;
+        let time = Duration::from_secs(restart.restart_time_secs.into());
+        let left = time.checked_sub(self.started.elapsed());
+        left.filter(|_| restart.enabled)
     }
 
     /// Has a core end. It is not to be found any more; the answer comes when
     /// its sessions are closed.
     async fn end(&mut self, name: &InstanceName, graceful: bool) -> oneshot::Receiver<()> {
         let (done, ended) = oneshot::channel();
-        self.running.retain(|_, running| running != name);
-        if let Some(door) = self.directory.edit(|doors| doors.remove(name)) {
+        self.running.remove(name);
+        if let Some(mut listening) = self.devices.remove(name) {
+            listening.close().await;
+        }
+        if let Some(door) = self.directory.edit(|doors| doors.remove(name.word())) {
             // One that is gone already drops the answer's sender.
             let _ = door.requests.send(Request::Stop { graceful, done }).await;
         }
@@ -226,18 +318,14 @@ impl Instances {
     }
 
     async fn stop(&mut self, graceful: bool) {
-        // The ports are free again when this returns.
-        self.accepting.shutdown().await;
-        self.listeners = Arc::new([]);
-        super::configure::registry(&self.registry).clear();
-        // The default one first: without it, nobody takes what ends now for a
-        // view that is not configured.
-        let mut names: Vec<InstanceName> = self.running.values().cloned().collect();
-        names.sort_unstable();
+        self.listening.close().await;
+        // The default one first: without it, nobody takes what ends now for an
+        // instance that is not configured.
+        let names: Vec<InstanceName> = self.running.keys().cloned().collect();
         let mut ends = Vec::new();
         for name in names {
             let graceful = match self.config.instance(&name) {
-                Some(bgp) if name.is_view() => bgp.graceful_restart.enabled,
+                Some(bgp) if !name.is_default() => bgp.graceful_restart.enabled,
                 _ => graceful,
             };
             ends.push(self.end(&name, graceful).await);
@@ -258,71 +346,171 @@ impl Instances {
         self.revision += 1;
         let old = std::mem::replace(&mut self.config, config);
         let plan = holdfast_config::diff(&old, &self.config).to_string();
+        self.arrange().await?;
+        Ok(plan.lines().map(str::to_owned).collect())
+    }
+
+    /// VRF devices may have come or gone.
+    async fn view_changed(&mut self) {
+        let moved = |(name, running): (&InstanceName, &Running)| self.realm(name) != running.realm;
+        if self.running.iter().any(moved)
+            && let Err(error) = self.arrange().await
+        {
+            tracing::error!(%error, "VRFs do not follow their devices");
+        }
+    }
+
+    fn realm(&self, name: &InstanceName) -> Realm {
+        match self.owner_before(name) {
+            Some(_) => Realm::Nowhere,
+            None => self.wanted_realm(name),
+        }
+    }
+
+    fn wanted_realm(&self, name: &InstanceName) -> Realm {
+        Realm::of(name, &self.config, &self.options, &self.host.view())
+    }
+
+    /// The instance that has the table which a VRF would have: two owners would
+    /// delete each other's routes. The first by name gets it.
+    fn owner_before(&self, name: &InstanceName) -> Option<InstanceName> {
+        if !name.is_vrf() {
+            return None;
+        }
+        let table = self.wanted_realm(name).table(&self.options)?;
+        if table == self.options.table {
+            return Some(InstanceName::Default);
+        }
+        let instances = self.config.instances().map(|(other, _)| other);
+        let mut before = instances.filter(|other| other.is_vrf() && other < name);
+        before.find(|other| self.wanted_realm(other).table(&self.options) == Some(table))
+    }
+
+    /// Has the cores be those that the configuration and the kernel ask for,
+    /// and gives each its part of the configuration.
+    async fn arrange(&mut self) -> Result<(), SpeakerError> {
         // Those that go say goodbye before others may take their neighbors.
-        let gone = |name: &InstanceName| name.is_view() && self.config.instance(name).is_none();
-        let names = old.instances().map(|(name, _)| name);
         let mut ends = Vec::new();
-        for name in names.filter(gone).collect::<Vec<_>>() {
-            // Its peers are told that they are not configured any more.
-            self.tell(&name).await?;
-            ends.push(self.end(&name, false).await);
+        for name in self.running.keys().cloned().collect::<Vec<_>>() {
+            if name.is_default() {
+                continue;
+            }
+            if self.config.instance(&name).is_none() {
+                // Its peers are told that they are not configured any more.
+                self.tell(&name).await?;
+                ends.push(self.end(&name, false).await);
+            } else if self.running.get(&name).map(|r| &r.realm) != Some(&self.realm(&name)) {
+                tracing::info!(instance = %name, "moves to another table or device");
+                ends.push(self.end(&name, false).await);
+            }
         }
         for end in ends {
             let _ = end.await;
         }
         self.apply_keys();
-        let views = self.config.views.keys().cloned().map(InstanceName::View);
-        let names: Vec<_> = [InstanceName::Default].into_iter().chain(views).collect();
-        for name in names {
-            if self.directory.door(&name).is_none() {
-                self.start_view(&name).await?;
+        let others = self.config.instances().map(|(name, _)| name);
+        let others: Vec<_> = others.filter(|name| !name.is_default()).collect();
+        for name in [InstanceName::Default].into_iter().chain(others) {
+            if !self.running.contains_key(&name) {
+                self.start_other(&name, self.realm(&name)).await?;
+                // The sockets of a device are new.
+                self.apply_keys();
             }
             self.tell(&name).await?;
         }
-        Ok(plan.lines().map(str::to_owned).collect())
+        self.link().await
     }
 
     /// Gives a core its part of the configuration.
     async fn tell(&self, name: &InstanceName) -> Result<(), SpeakerError> {
-        let door = self.directory.door(name).ok_or(SpeakerError::Stopped)?;
-        let (done, applied) = oneshot::channel();
         let config = Box::new(self.config.of_instance(name));
-        let request = Request::Apply(config, done);
-        let sent = door.requests.send(request).await;
+        self.ask(name, |done| Request::Apply(config, done)).await
+    }
+
+    async fn ask(
+        &self,
+        name: &InstanceName,
+        request: impl FnOnce(oneshot::Sender<()>) -> Request,
+    ) -> Result<(), SpeakerError> {
+        let door = self.directory.door(name.word());
+        let door = door.ok_or(SpeakerError::Stopped)?;
+        let (done, finished) = oneshot::channel();
+        let sent = door.requests.send(request(done)).await;
         sent.map_err(|_| SpeakerError::Stopped)?;
-        applied.await.map_err(|_| SpeakerError::Stopped)
+        finished.await.map_err(|_| SpeakerError::Stopped)
     }
 
-    /// A listener needs the key of every peer that may connect to it.
-    fn apply_keys(&mut self) {
-        let peers = self.config.instances().map(|(_, bgp)| bgp);
-        let wanted: BTreeMap<IpAddr, String> = peers
-            .flat_map(Bgp::effective_peers)
-            .filter_map(|peer| Some((peer.address, peer.password?)))
-            .collect();
-        let before = std::mem::replace(&mut self.keys, wanted);
-        for address in before.keys().filter(|a| !self.keys.contains_key(a)) {
-            self.set_key(*address, "");
-        }
-        for (address, key) in &self.keys {
-            if before.get(address) != Some(key) {
-                self.set_key(*address, key);
-            }
-        }
-    }
-
-    fn set_key(&self, peer: IpAddr, key: &str) {
-        for listener in self.listeners.iter() {
-            let fits = listener
-                .local_addr()
-                .is_ok_and(|local| local.is_ipv4() == peer.is_ipv4());
-            if !fits {
+    /// Tells the cores whose routes they take over, then those whose routes are
+    /// taken who takes them: nothing comes that is not expected.
+    async fn link(&self) -> Result<(), SpeakerError> {
+        let mut lanes: HashMap<InstanceName, Vec<Taker>> = HashMap::new();
+        for (name, running) in &self.running {
+            let links = self.links_of(name);
+            let Some(door) = self.directory.door(name.word()) else {
                 continue;
+            };
+            for (from, link) in &links {
+                let taker = Taker {
+                    serial: running.serial,
+                    families: link.families,
+                    lane: door.leaks.clone(),
+                };
+                lanes.entry(from.clone()).or_default().push(taker);
             }
-            if let Err(error) = md5::set_key(listener, peer, key) {
-                tracing::error!(%peer, %error, "MD5 key not set; the peer cannot connect");
+            self.ask(name, |done| Request::Import(links, done)).await?;
+        }
+        for name in self.running.keys() {
+            let lanes = lanes.remove(name).unwrap_or_default();
+            self.ask(name, |done| Request::Export(lanes, done)).await?;
+        }
+        Ok(())
+    }
+
+    /// The instances that one takes routes from, as far as they are there.
+    fn links_of(&self, name: &InstanceName) -> BTreeMap<InstanceName, Link> {
+        let mut links: BTreeMap<InstanceName, Link> = BTreeMap::new();
+        let Some(bgp) = self.config.instance(name) else {
+            return links;
+        };
+        let families = [
+            (bgp_wire::Family::Ipv4Unicast, &bgp.ipv4_unicast.import_vrfs),
+            (bgp_wire::Family::Ipv6Unicast, &bgp.ipv6_unicast.import_vrfs),
+        ];
+        let lists = families.into_iter();
+        for (family, from) in lists.flat_map(|(f, names)| names.iter().map(move |n| (f, n))) {
+            let from = match from.as_str() {
+                "default" => InstanceName::Default,
+                vrf => InstanceName::Vrf(vrf.to_owned()),
+            };
+            if let Some(running) = self.running.get(&from) {
+                let link = links.entry(from).or_insert_with(|| Link {
+                    serial: running.serial,
+                    resolve_table: running.realm.resolve_table(),
+                    vrf_id: running.realm.vrf_id(),
+                    families: bgp_wire::FamilySet::EMPTY,
+                });
+                link.families.insert(family);
             }
         }
+        links
+    }
+
+    /// Each place needs the keys of the peers that are there.
+    fn apply_keys(&mut self) {
+        let keys = |bgp: &Bgp| -> BTreeMap<IpAddr, String> {
+            let peers = bgp.effective_peers();
+            peers
+                .filter_map(|peer| Some((peer.address, peer.password?)))
+                .collect()
+        };
+        let mut host = BTreeMap::new();
+        for (name, bgp) in self.config.instances() {
+            match self.devices.get_mut(&name) {
+                Some(device) => device.apply_keys(keys(bgp)),
+                None => host.extend(keys(bgp)),
+            }
+        }
+        self.listening.apply_keys(host);
     }
 }
 

@@ -23,10 +23,12 @@ mod core;
 mod edit;
 mod exports;
 mod instances;
+mod leak;
 mod listener;
 mod nexthops;
 mod originate;
 mod peers;
+mod realm;
 mod request;
 mod restart;
 mod rows;
@@ -39,15 +41,14 @@ use std::time::Duration;
 
 use bgp_wire::Family;
 use holdfast_api::v1;
-use holdfast_config::{InstanceName, Spelling};
+use holdfast_config::Spelling;
 use holdfast_fib as fib;
 use ipnet::IpNet;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use crate::session::status::now_ms;
-use crate::session::transport;
 use instances::{Directory, Door, Instances, Order};
+use listener::Listening;
 use request::{Request, RoutesQuery, Selection};
 use rows::Row;
 
@@ -59,6 +60,8 @@ pub const FRR_VERSION: &str = "8.4.4";
 const SWEEP_SLACK: Duration = Duration::from_secs(30);
 /// Routes of the FIB in one chunk.
 const FIB_CHUNK: usize = 512;
+/// The default instance's name.
+const DEFAULT: &str = "default";
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +69,7 @@ pub enum SpeakerError {
     /// No `router bgp`.
     #[error("BGP instance not found")]
     NoBgp,
-    /// No view of that name.
+    /// No VRF or view of that name.
     #[error("no BGP instance is named \"{0}\"")]
     NoInstance(String),
     /// No peer like that.
@@ -166,7 +169,9 @@ impl Default for SpeakerOptions {
 pub struct Speaker {
     orders: mpsc::Sender<Order>,
     directory: Directory,
-    instance: InstanceName,
+    /// Its name, as the directory has it.
+    instance: String,
+    /// The default instance's, which knows the host.
     fib: fib::FibHandle,
     started_ms: u64,
     options: Arc<SpeakerOptions>,
@@ -185,29 +190,14 @@ impl Speaker {
         if options.kernel && !may_write_routes() {
             return Err(SpeakerError::NoNetAdmin);
         }
-        let listeners: Arc<[_]> = options
-            .listen
-            .iter()
-            .map(|addr| {
-                transport::listen(*addr)
-                    .map_err(|error| SpeakerError::Listen { addr: *addr, error })
-            })
-            .collect::<Result<Vec<_>, _>>()?
-            .into();
+        let listening = Listening::on_host(&options.listen)?;
         let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
         let restart = restart::Restarting::found(&fib, options.adopt_stale).await?;
-        let registry = core::Registry::default();
-        let mut accepting = JoinSet::new();
-        for index in 0..listeners.len() {
-            let peers = Arc::clone(&registry);
-            accepting.spawn(listener::accept(Arc::clone(&listeners), index, peers));
-        }
         let instances = Instances::new(
             options.clone(),
             (fib.clone(), fib_events),
             restart,
-            (listeners, registry),
-            accepting,
+            listening,
         );
         let directory = instances.directory();
         let (orders, lane) = mpsc::channel(instances::ORDERS);
@@ -215,7 +205,7 @@ impl Speaker {
         Ok(Speaker {
             orders,
             directory,
-            instance: InstanceName::Default,
+            instance: DEFAULT.to_owned(),
             fib,
             started_ms: now_ms(),
             options: Arc::new(options),
@@ -229,7 +219,7 @@ impl Speaker {
     ) -> Result<T, SpeakerError> {
         let (answer, waiting) = oneshot::channel();
         let door = self.door()?;
-        // A view may end after the way to it was found.
+        // An instance may end after the way to it was found.
         let sent = door.requests.send(request(answer)).await;
         sent.map_err(|_| self.no_instance())?;
         waiting.await.map_err(|_| self.no_instance())
@@ -241,12 +231,26 @@ impl Speaker {
         door.ok_or_else(|| self.no_instance())
     }
 
+    /// This handle with the instance's own FIB and table in place of the
+    /// default instance's.
+    fn with_own_fib(&self, door: &Door) -> Speaker {
+        let options = SpeakerOptions {
+            table: door.table.unwrap_or(self.options.table),
+            ..(*self.options).clone()
+        };
+        Speaker {
+            fib: door.fib.clone(),
+            options: Arc::new(options),
+            ..self.clone()
+        }
+    }
+
     /// What is said where there is no core to ask.
     fn no_instance(&self) -> SpeakerError {
         // The default one is there as long as the speaker runs.
-        let runs = self.directory.door(&InstanceName::Default).is_some();
-        if runs && self.instance.is_view() {
-            SpeakerError::NoInstance(self.instance.word().to_owned())
+        let runs = self.directory.door(DEFAULT).is_some();
+        if runs && self.instance != DEFAULT {
+            SpeakerError::NoInstance(self.instance.clone())
         } else {
             SpeakerError::Stopped
         }
@@ -265,12 +269,16 @@ impl Speaker {
         waiting.await.map_err(|_| SpeakerError::Stopped)
     }
 
-    /// The same speaker, for calls about the view of this name; the default
-    /// instance is `default`. Whether there is such a view, each call tells.
+    /// The same speaker, for calls about the VRF or view of this name; the
+    /// default instance is `default`. Whether there is such a one, each call
+    /// tells.
     #[must_use]
     pub fn instance(&self, name: &str) -> Speaker {
         Speaker {
-            instance: InstanceName::from_word(name),
+            instance: match name {
+                "" => DEFAULT.to_owned(),
+                name => name.to_owned(),
+            },
             ..self.clone()
         }
     }
@@ -284,7 +292,7 @@ impl Speaker {
         }
     }
 
-    /// The configured BGP instances: the default one, then the views by name.
+    /// The configured BGP instances: the default one, then VRFs and views by name.
     ///
     /// # Errors
     /// [`SpeakerError::Stopped`].
@@ -352,7 +360,15 @@ impl Speaker {
             Family::Ipv4Unicast => fib::Family::V4,
             Family::Ipv6Unicast => fib::Family::V6,
         };
-        let mut rows = Row::gather(self, table, &request.protocol).await?;
+        let speaker = self.named(&request.instance);
+        let door = speaker.door()?;
+        let speaker = speaker.with_own_fib(&door);
+        let asked = (request.protocol.as_str(), door.owns_table);
+        let mut rows = match door.name.is_view() {
+            // Nothing of a view is forwarded.
+            true => Vec::new(),
+            false => Row::gather(&speaker, table, asked).await?,
+        };
         match wanted {
             Selection::All | Selection::Longer(_) => {}
             Selection::Prefix(prefix) => rows.retain(|row| row.prefix() == prefix),
@@ -366,8 +382,7 @@ impl Speaker {
             }
         }
         Ok(FibRoutes {
-            // Only the default instance has routes there.
-            speaker: self.instance(""),
+            speaker,
             rows: rows.into_iter(),
         })
     }
@@ -390,7 +405,7 @@ impl Speaker {
         };
         let wanted = v1::WatchRequest {
             // Nothing of a view is forwarded.
-            fib: wanted.fib && !speaker.instance.is_view(),
+            fib: wanted.fib && !door.as_ref().is_some_and(|door| door.name.is_view()),
             ..wanted
         };
         let interest = door.map(|door| door.interest).unwrap_or_default();

@@ -105,12 +105,13 @@ impl Speaker {
         let known = speaker.ask(|answer| Request::NextHops(wanted, answer));
         let known = known.await?;
         let view = self.fib.view();
-        if speaker.instance.is_view() {
+        let door = speaker.door()?;
+        if door.name.is_view() {
             // Nobody resolves anything for it.
             return Ok(known.iter().map(|k| next_hop(k, None, &view)).collect());
         }
         let keys = known.iter().map(|known| known.key).collect();
-        let found = self.fib.resolve(keys).await?;
+        let found = door.fib.resolve(keys).await?;
         let rows = known.iter().zip(&found);
         Ok(rows.map(|(k, f)| next_hop(k, f.as_ref(), &view)).collect())
     }

@@ -14,6 +14,7 @@ use holdfast_rib::{LocalRoute, LocalSource};
 use ipnet::IpNet;
 
 use super::core::Core;
+use super::realm::Realm;
 use crate::session::status::now_ms;
 
 /// What there is to say about a route that is originated.
@@ -53,8 +54,17 @@ impl Core {
         }
         let tables = redistributed_tables(&self.config);
         if tables != redistributed_tables(old) {
-            self.kernel_tables.followed = Some(tables);
+            self.kernel_tables.followed = Some(self.with_own_table(tables));
         }
+    }
+
+    /// A VRF without a device has its routes in a table that next hops are not
+    /// resolved in: `network` looks there.
+    pub(super) fn with_own_table(&self, mut tables: BTreeSet<u32>) -> BTreeSet<u32> {
+        if let (Realm::Table(table), true) = (&self.realm, self.options.kernel) {
+            tables.insert(*table);
+        }
+        tables
     }
 
     /// Brings what is originated to what the configuration asks for and the
@@ -154,7 +164,15 @@ impl Core {
     }
 
     fn kernel_has(&self, prefix: IpNet) -> bool {
-        [Source::Connected, Source::Static, Source::Kernel]
+        let sources = match self.realm {
+            Realm::Table(table) => [
+                Source::Connected,
+                Source::Table(table),
+                Source::Table(table),
+            ],
+            _ => [Source::Connected, Source::Static, Source::Kernel],
+        };
+        sources
             .into_iter()
             .any(|source| self.kernel_routes.contains_key(&(prefix, source)))
     }

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::configure::registry;
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
+use super::realm::Realm;
 use crate::fsm::{
     AddPathOffer, AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs,
     Reset, ResetCause, Restart, State, Stop,
@@ -36,6 +37,12 @@ use crate::session::{Command, FromSession, Heard, Report, SessionConfig, Session
 pub(super) struct Policies {
     accept_all: Arc<dyn Policy>,
     ebgp_requires_policy: Arc<dyn Policy>,
+}
+
+impl Policies {
+    pub(super) fn accept_all(&self) -> Arc<dyn Policy> {
+        Arc::clone(&self.accept_all)
+    }
 }
 
 impl Default for Policies {
@@ -273,13 +280,15 @@ impl Core {
     fn apply_peer(&mut self, settings: EffectivePeer) {
         let config = self.session_config(&settings);
         let address = settings.address;
+        let known = self.peers.get(&address);
+        let before_may_run = known.is_some_and(|p| self.may_run(&p.settings, &p.config));
+        let may_run = self.may_run(&settings, &config);
         let Some(peer) = self.peers.get_mut(&address) else {
             return self.add_peer(settings, config);
         };
         if peer.settings == settings && peer.config == config {
             return;
         }
-        let before = may_run(&peer.settings, &peer.config);
         peer.settings = settings;
         if peer.config != config {
             let reset = reset_cause(&peer.config, &config).map(Reset::configuration);
@@ -287,7 +296,7 @@ impl Core {
             peer.session
                 .tell(Command::Configure(Box::new(config), reset));
         }
-        match (before, may_run(&peer.settings, &peer.config)) {
+        match (before_may_run, may_run) {
             (false, true) => peer.session.tell(Command::Event(Event::ManualStart)),
             (true, false) => {
                 let message = match &peer.settings.shutdown {
@@ -309,7 +318,7 @@ impl Core {
         self.next_id += 1;
         let address = settings.address;
         let session = SessionHandle::spawn(id, config.clone(), self.reports.clone());
-        let start = may_run(&settings, &config);
+        let start = self.may_run(&settings, &config);
         registry(&self.registry).insert(address, session.clone());
         if start {
             session.tell(Command::Event(Event::ManualStart));
@@ -415,7 +424,7 @@ impl Core {
     }
 
     fn transport_params(&self, settings: &EffectivePeer) -> TransportParams {
-        let view = self.host.view();
+        let view = self.view();
         let interface = match &settings.update_source {
             Some(UpdateSource::Interface(name)) => view.interface_named(name),
             _ => None,
@@ -440,7 +449,16 @@ impl Core {
                 }
             },
             ifindex,
+            device: self.realm.device().map(|device| device.name.clone()),
         }
+    }
+
+    /// Whether a session may come up: it is not shut down, there is a place for
+    /// it, and we have a router ID to open it with (peers refuse 0.0.0.0,
+    /// RFC 6286).
+    fn may_run(&self, settings: &EffectivePeer, config: &SessionConfig) -> bool {
+        let wanted = matches!(settings.shutdown, Shutdown::Off) && self.realm != Realm::Nowhere;
+        wanted && !config.params.local_id.is_unspecified()
     }
 
     /// Interfaces or addresses changed: update sources, router id and shared
@@ -451,12 +469,6 @@ impl Core {
             self.apply_peers();
         }
     }
-}
-
-/// Whether a session may come up: it is not shut down, and we have a router ID
-/// to open it with (peers refuse 0.0.0.0, RFC 6286).
-fn may_run(settings: &EffectivePeer, config: &SessionConfig) -> bool {
-    matches!(settings.shutdown, Shutdown::Off) && !config.params.local_id.is_unspecified()
 }
 
 /// Why a session has to be built anew for these settings.
@@ -624,7 +636,8 @@ impl Core {
         let on_link = |peer: &&Peer| {
             let address = peer.settings.address;
             let mut subnets = interface.addresses.iter().map(|a| a.subnet());
-            may_run(&peer.settings, &peer.config) && subnets.any(|subnet| subnet.contains(&address))
+            self.may_run(&peer.settings, &peer.config)
+                && subnets.any(|subnet| subnet.contains(&address))
         };
         for peer in self.peers.values().filter(on_link) {
             peer.session.tell(Command::Event(Event::AutomaticStart));
@@ -648,7 +661,7 @@ impl Core {
                 local,
                 data,
             } => {
-                let link = self.link(&self.host.view(), local, address);
+                let link = self.link(&self.view(), local, address);
                 let up = Up {
                     generation,
                     since: Instant::now(),

@@ -1,13 +1,14 @@
 //! What the speaker asks the core. Answers that can be long come in pages, so
 //! that no question holds the core up.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bgp_wire::Family;
 use holdfast_api::v1;
+use holdfast_config::InstanceName;
 use holdfast_config::model::Config;
 use holdfast_rib::{AdvertisedRoute, Page, PathSource, PeerId, PrefixView, ReceivedRoute};
 use ipnet::IpNet;
@@ -16,8 +17,10 @@ use tokio::sync::oneshot;
 use super::SpeakerError;
 use super::convert::{self, Shown};
 use super::core::{Answer, Core};
+use super::leak::{Link, Taker};
 use super::nexthops::KnownNextHop;
 use super::peers::Peer;
+use super::realm::Realm;
 
 /// Prefixes in one page.
 const PAGE: usize = 512;
@@ -36,6 +39,10 @@ pub(super) enum Request {
     NextHops(Option<IpAddr>, oneshot::Sender<Vec<KnownNextHop>>),
     /// Validated already, with the instance's own part as `bgp`.
     Apply(Box<Config>, oneshot::Sender<()>),
+    /// The instances whose routes are taken over, and no others.
+    Import(BTreeMap<InstanceName, Link>, oneshot::Sender<()>),
+    /// Those who take routes over, and no others.
+    Export(Vec<Taker>, oneshot::Sender<()>),
     Clear(v1::ClearRequest, Answer<u32>),
     Stop {
         graceful: bool,
@@ -125,6 +132,14 @@ impl Core {
                 self.configure(*config);
                 let _ = answer.send(());
             }
+            Request::Import(links, answer) => {
+                self.set_givers(links);
+                let _ = answer.send(());
+            }
+            Request::Export(takers, answer) => {
+                self.set_takers(takers);
+                let _ = answer.send(());
+            }
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
             Request::Stop { .. } => {}
         }
@@ -156,6 +171,13 @@ impl Core {
             peer_groups: bgp
                 .map(|b| b.peer_groups.keys().cloned().collect())
                 .unwrap_or_default(),
+            vrf_id: self.realm.vrf_id(),
+            table: self
+                .realm
+                .table(&self.options)
+                .filter(|_| self.options.kernel)
+                .unwrap_or(0),
+            vrf_unknown: self.realm == Realm::Nowhere,
             confederation_identifier: bgp.and_then(|b| b.confederation_identifier).unwrap_or(0),
         }
     }
@@ -260,9 +282,13 @@ impl Core {
         for path in views.iter().flat_map(|view| &view.paths) {
             if let PathSource::Peer(id) = path.source
                 && let Entry::Vacant(place) = shown.entry(id)
-                && let Some(peer) = self.peer_by_id(id)
             {
-                place.insert(Shown::of(peer));
+                let peer = || self.peer_by_id(id).map(Shown::of);
+                let source = self.leaks.sources.get(&id);
+                let source = source.map(|source| source.shown.clone());
+                if let Some(shown) = source.or_else(peer) {
+                    place.insert(shown);
+                }
             }
         }
         shown

@@ -62,11 +62,9 @@ impl Core {
         let Some(restart) = self.restart else { return };
         let why = if restart.deadline <= Instant::now() {
             "time is up"
-        } else if !self.peers.is_empty()
-            && self.peers.values().all(said_everything)
-            // What was learned last may wait for its next hop.
-            && self.in_flight.is_none()
-            && self.unanswered.is_empty()
+        } else if (!self.peers.is_empty() || self.leaks.are_taken())
+            && self.has_learned()
+            && self.leaks.are_complete()
         {
             "every peer said everything"
         } else {
@@ -78,6 +76,17 @@ impl Core {
         self.more = true;
         // Sessions from now on are not those of a restarting router.
         self.apply_peers();
+    }
+
+    /// Whether we know again what our own neighbors told before.
+    pub(super) fn has_learned(&self) -> bool {
+        let learned = || {
+            self.peers.values().all(said_everything)
+                // What was learned last may wait for its next hop.
+                && self.in_flight.is_none()
+                && self.unanswered.is_empty()
+        };
+        self.restart.is_none() || learned()
     }
 
     /// The kernel has all that we know: the rest of its routes are those of

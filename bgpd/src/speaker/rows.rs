@@ -29,11 +29,11 @@ pub(super) enum Row {
 
 impl Row {
     /// The routes of a protocol, or of all, by prefix. Of one prefix the
-    /// selected one comes first.
+    /// selected one comes first. Routes of others are there `with_others` only.
     pub(super) async fn gather(
         speaker: &Speaker,
         family: fib::Family,
-        protocol: &str,
+        (protocol, with_others): (&str, bool),
     ) -> Result<Vec<Row>, SpeakerError> {
         let of = |name: &str| match protocol {
             "" => name == "bgp",
@@ -56,7 +56,9 @@ impl Row {
             selected: false,
         }));
         // There may be a full table of these: only where it matters.
-        if !protocol.is_empty() || rows.iter().any(|row| matches!(row, Row::Static { .. })) {
+        let wanted =
+            !protocol.is_empty() || rows.iter().any(|row| matches!(row, Row::Static { .. }));
+        if wanted && with_others {
             let others = speaker.fib.others(family).await?;
             rows.extend(others.into_iter().map(|route| Row::Other {
                 route: Box::new(route),

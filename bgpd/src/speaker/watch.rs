@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bgp_wire::NextHop;
 use holdfast_api::v1;
 use holdfast_api::v1::watch_event::Event;
-use holdfast_rib::{PathView, PrefixView};
+use holdfast_rib::{PathView, PrefixView, Watcher};
 use ipnet::IpNet;
 use tokio::sync::broadcast;
 
@@ -141,7 +141,7 @@ impl Core {
         if wanted != self.watchers.watching {
             self.watchers.watching = wanted;
             self.watchers.again = None;
-            self.rib.set_watching(wanted);
+            self.rib.set_watching(Watcher::Onlooker, wanted);
         }
         let of_fib = self.watchers.interest.fib.load(Ordering::SeqCst) > 0;
         // At a full table the answers are as many as the routes.
@@ -160,7 +160,7 @@ impl Core {
             return false;
         }
         self.watchers.again = None;
-        let changed = self.rib.take_watched(BUDGET);
+        let changed = self.rib.take_watched(Watcher::Onlooker, BUDGET);
         for prefix in &changed {
             self.watch_route(*prefix);
         }

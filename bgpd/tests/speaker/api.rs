@@ -237,6 +237,7 @@ async fn clients_that_leave_or_stand_still_hold_nobody_up() {
     assert_eq!(count, 20_000);
     let mut count = 0;
     let request = v1::ListFibRequest {
+        instance: String::new(),
         family: v1::Family::Ipv4Unicast.into(),
         prefix: String::new(),
         protocol: String::new(),

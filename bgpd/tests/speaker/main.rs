@@ -14,4 +14,5 @@ mod routes;
 mod sessions;
 mod timers;
 mod views;
+mod vrfs;
 mod watching;

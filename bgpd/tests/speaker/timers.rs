@@ -33,6 +33,7 @@ fn config(net: Net, host: u8) -> SessionConfig {
             password: None,
             hops: Some(1),
             ifindex: 0,
+            device: None,
         },
     }
 }

@@ -9,11 +9,11 @@ use crate::peer::{Hello, Peer, attributes, passive, said};
 use crate::rig::{Net, Router, eventually, loc_rib, parse, soon};
 
 /// Instances, each with the hosts and AS numbers of its neighbors.
-type Instances<'a> = &'a [(&'a str, &'a [(u8, u32)])];
+pub(crate) type Instances<'a> = &'a [(&'a str, &'a [(u8, u32)])];
 
 /// A router with the default instance and two views, and the neighbors of
 /// each.
-async fn router(instances: Instances<'_>) -> Router {
+pub(crate) async fn router(instances: Instances<'_>) -> Router {
     router_at(Net::new(), instances).await
 }
 
@@ -27,7 +27,7 @@ async fn router_at(net: Net, instances: Instances<'_>) -> Router {
     router
 }
 
-fn text(router: &Router, instances: Instances<'_>) -> String {
+pub(crate) fn text(router: &Router, instances: Instances<'_>) -> String {
     let mut text = String::new();
     for (name, neighbors) in instances {
         text += &format!(
@@ -58,14 +58,14 @@ async fn paths(router: &Router, instance: &str) -> Vec<String> {
     best.collect()
 }
 
-async fn has(router: &Router, instance: &str, expected: &[&str]) {
+pub(crate) async fn has(router: &Router, instance: &str, expected: &[&str]) {
     eventually(&format!("{instance}: {expected:?}"), || async {
         (paths(router, instance).await == expected).then_some(())
     })
     .await;
 }
 
-async fn is_up(router: &Router, instance: &str, host: u8) -> bool {
+pub(crate) async fn is_up(router: &Router, instance: &str, host: u8) -> bool {
     let address = Some(router.net.host(host));
     let peers = router.speaker.instance(instance).peers(address).await;
     let up = v1::SessionState::Established;

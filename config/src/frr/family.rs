@@ -9,8 +9,10 @@ use crate::model::{
 use crate::peer::DEFAULT_ALLOW_AS_IN;
 
 use super::membership::members;
+use crate::validate::no_import;
+
 use super::row::{AfFlag, Apply, Args, Done, Print, Rejection, Row, Said, flag_said};
-use super::session::target;
+use super::session::{Outcome, Session, target};
 
 macro_rules! peer {
     ($rest:literal) => {
@@ -30,6 +32,7 @@ pub(super) fn rows<P: Prefix>() -> Vec<Row> {
     rows.push(redistribution::<P>());
     rows.extend(peers::<P>());
     rows.extend(maximum_paths::<P>());
+    rows.push(import::<P>());
     rows
 }
 
@@ -271,6 +274,34 @@ fn resilient_line(resilient: &ResilientPaths) -> String {
         timer("idle-timer", idle, usual.idle_timer_secs),
         timer("unbalanced-timer", unbalanced, usual.unbalanced_timer_secs),
     )
+}
+
+/// FRR prints it after all else.
+fn import<P: Prefix>() -> Row {
+    Row::new(
+        "import vrf VIEWVRFNAME$vrf",
+        "no import vrf VIEWVRFNAME$vrf",
+        Apply::Session(import_vrf::<P>),
+        Print::Bgp(|bgp, _| {
+            let names = P::af(bgp).import_vrfs.iter();
+            names.map(|name| format!("import vrf {name}")).collect()
+        }),
+    )
+}
+
+fn import_vrf<P: Prefix>(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
+    let name = args.text("vrf").unwrap_or_default();
+    let refused = no_import(&session.instance, &name).filter(|_| args.on);
+    if let Some(message) = refused {
+        return Err(Rejection::at("vrf", message));
+    }
+    let imports = &mut P::af_mut(session.bgp()?).import_vrfs;
+    if args.on {
+        imports.insert(name);
+    } else {
+        imports.remove(&name);
+    }
+    Ok(Outcome::Applied)
 }
 
 fn paths(args: &Args<'_>) -> u16 {

@@ -50,6 +50,12 @@ impl Reader<'_> {
             Ok(_) => {
                 let instance = &self.session.instance;
                 note_places(&words, (mode, instance), number, &mut parsed.places);
+                if mode == Mode::Config && self.session.mode == Mode::Vrf {
+                    let vrf = InstanceName::Vrf(self.session.vrf.clone());
+                    parsed
+                        .places
+                        .note(&vrf, Subject::Vrf, (number, first.column));
+                }
             }
             Err(error) => {
                 let rejected = matches!(error.kind, LineErrorKind::Rejected(_));
@@ -75,10 +81,10 @@ impl Reader<'_> {
             return true;
         }
         self.skip = None;
-        let closes = first == "exit" || first == "exit-address-family";
+        let closes = ["exit", "exit-address-family", "exit-vrf"].contains(&first);
         let entered = match self.session.mode {
             Mode::Config => false,
-            Mode::RouterBgp | Mode::LineVty => first == "exit" && column < 2,
+            Mode::RouterBgp | Mode::Vrf | Mode::LineVty => first.starts_with("exit") && column < 2,
             Mode::AddressFamily(_) => true,
         };
         column == block && closes && !entered

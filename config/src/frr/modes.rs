@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::grammar::{Builder, Grammar};
-use crate::instances::InstanceName;
+use crate::instances::{InstanceName, can_be_table, taken};
 use crate::model::{Bgp, Family};
+use crate::validate::{no_name, no_table, table_taken};
 
 use super::glossary::GLOSSARY;
 use super::row::{Apply, Args, Command, Print, Rejection, Row};
@@ -21,7 +22,7 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
                 .iter()
                 .chain(statics::ROWS)
                 .chain(&ENTER_BGP)
-                .chain(&[LINE_VTY])
+                .chain(&[ENTER_VRF, LINE_VTY])
                 .chain(&LEAVE)
                 .copied(),
         )
@@ -39,12 +40,15 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
         LazyLock::new(|| build(family::rows::<Ipv4Net>().into_iter().chain(LEAVE_FAMILY)));
     static IPV6: LazyLock<Grammar<Command>> =
         LazyLock::new(|| build(family::rows::<Ipv6Net>().into_iter().chain(LEAVE_FAMILY)));
+    static VRF: LazyLock<Grammar<Command>> =
+        LazyLock::new(|| build([VRF_TABLE].into_iter().chain(LEAVE_VRF)));
     static LINE: LazyLock<Grammar<Command>> = LazyLock::new(|| build(LEAVE.into_iter()));
     match mode {
         Mode::Config => &CONFIG,
         Mode::RouterBgp => &ROUTER_BGP,
         Mode::AddressFamily(Family::Ipv4Unicast) => &IPV4,
         Mode::AddressFamily(Family::Ipv6Unicast) => &IPV6,
+        Mode::Vrf => &VRF,
         Mode::LineVty => &LINE,
     }
 }
@@ -84,11 +88,33 @@ const ENTER_BGP: [Row; 2] = [
         Print::Nothing,
     ),
     Row::new(
-        "router bgp (1-4294967295)$asn view VIEWVRFNAME$view",
-        "no router bgp (1-4294967295)$asn view VIEWVRFNAME$view",
+        "router bgp (1-4294967295)$asn <view|vrf>$kind VIEWVRFNAME$name",
+        "no router bgp (1-4294967295)$asn <view|vrf>$kind VIEWVRFNAME$name",
         Apply::Session(router_bgp),
         Print::Nothing,
     ),
+];
+
+/// FRR's block, which has no `table` there.
+const ENTER_VRF: Row = Row::new(
+    "vrf VRFNAME$vrf",
+    "no vrf VRFNAME$vrf",
+    Apply::Session(vrf),
+    Print::Nothing,
+);
+
+const VRF_TABLE: Row = Row::new(
+    "table (1-4294967295)$table",
+    "no table [(1-4294967295)]",
+    Apply::Session(vrf_table),
+    Print::Nothing,
+);
+
+const LEAVE_VRF: [Row; 4] = [
+    moving("exit-vrf", exit),
+    moving("exit", exit),
+    moving("quit", exit),
+    moving("end", end),
 ];
 
 const LINE_VTY: Row = moving("line vty", |session, _| {
@@ -134,16 +160,83 @@ fn end(session: &mut Session, _: &Args<'_>) -> Result<Outcome, Rejection> {
     Ok(Outcome::Left)
 }
 
+/// Which instance a `router bgp` line is about.
+fn instance_name(session: &Session, args: &Args<'_>) -> Result<InstanceName, Rejection> {
+    let Some(name) = args.text("name") else {
+        return Ok(InstanceName::Default);
+    };
+    if args.on && !InstanceName::can_be_named(&name) {
+        return Err(Rejection::at("name", no_name(&name)));
+    }
+    let (own, other) = match args.found.text("kind") {
+        Some("vrf") => (InstanceName::Vrf(name.clone()), InstanceName::View(name)),
+        _ => (InstanceName::View(name.clone()), InstanceName::Vrf(name)),
+    };
+    if args.on && session.config.instance(&other).is_some() {
+        let message = format!("there is a BGP instance of that name: {other}");
+        return Err(Rejection::at("name", message));
+    }
+    Ok(own)
+}
+
+fn vrf(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
+    let name = args.text("vrf").unwrap_or_default();
+    if args.on {
+        if !InstanceName::can_be_named(&name) {
+            return Err(Rejection::at("vrf", no_name(&name)));
+        }
+        session.config.vrfs.entry(name.clone()).or_default();
+        session.vrf = name;
+        session.mode = Mode::Vrf;
+        return Ok(Outcome::Entered(session.mode));
+    }
+    let vrfs = &mut session.config.vrfs;
+    match vrfs.get_mut(&name) {
+        None => {
+            let message = format!("VRF {name} does not exist");
+            return Err(Rejection::at("vrf", message));
+        }
+        Some(vrf) if vrf.bgp.is_some() => vrf.table = None,
+        Some(_) => drop(vrfs.remove(&name)),
+    }
+    Ok(Outcome::Applied)
+}
+
+fn vrf_table(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
+    let table = args.when_on(args.number::<u32>("table"));
+    if let Some(table) = table {
+        if !can_be_table(table) {
+            return Err(Rejection::at("table", no_table(table)));
+        }
+        let others = session.config.vrfs.iter();
+        let mut others = others.filter(|(name, _)| **name != session.vrf);
+        if let Some((owner, _)) = others.find(|(_, vrf)| vrf.table == Some(table)) {
+            return Err(Rejection::at("table", table_taken(table, owner)));
+        }
+    }
+    let vrf = session.config.vrfs.entry(session.vrf.clone()).or_default();
+    let before = std::mem::replace(&mut vrf.table, table);
+    // Its neighbors are the host's then, as those of others.
+    let name = InstanceName::Vrf(session.vrf.clone());
+    let config = &session.config;
+    let neighbors = config.instance(&name).map(|bgp| &bgp.neighbors);
+    let mut neighbors = neighbors.into_iter().flat_map(|all| all.keys());
+    let conflict = neighbors.find_map(|address| {
+        let owner = config.other_owner(&name, *address)?;
+        Some(taken(*address, &owner))
+    });
+    if let Some(message) = conflict {
+        if let Some(vrf) = session.config.vrfs.get_mut(&session.vrf) {
+            vrf.table = before;
+        }
+        return Err(Rejection::at("table", message));
+    }
+    Ok(Outcome::Applied)
+}
+
 fn router_bgp(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
     let asn = args.number::<u32>("asn");
-    let name = match args.text("view") {
-        Some(name) if args.on && !InstanceName::can_be_view(&name) => {
-            let message = format!("\"{name}\" cannot name a view");
-            return Err(Rejection::at("view", message));
-        }
-        Some(name) => InstanceName::View(name),
-        None => InstanceName::Default,
-    };
+    let name = instance_name(session, args)?;
     let running = session.config.instance(&name).map(|bgp| bgp.asn);
     match (asn, running) {
         (Some(asn), Some(running)) if asn != running && args.on => {
@@ -155,7 +248,7 @@ fn router_bgp(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejecti
         }
         (None, None) if args.on => return Err(Rejection::new("Please specify ASN and VRF")),
         (_, None) if !args.on => return Err(Rejection::new("Can't find BGP instance")),
-        (None, Some(_)) if !args.on && !session.config.views.is_empty() => {
+        (None, Some(_)) if !args.on && session.config.instances().nth(1).is_some() => {
             return Err(Rejection::new("Please specify ASN and VRF"));
         }
         (Some(asn), None) => {

@@ -22,6 +22,14 @@ pub fn to_frr(config: &Config) -> String {
         }
     }
     text.push_str("!\n");
+    for (name, vrf) in &config.vrfs {
+        if vrf.table.is_some() || vrf.bgp.is_none() {
+            push(&mut text, "", [format!("vrf {name}")]);
+            let table = vrf.table.map(|table| format!("table {table}"));
+            push(&mut text, " ", table);
+            push(&mut text, "", ["exit-vrf".to_owned(), "!".to_owned()]);
+        }
+    }
     let static_routes = statics::lines(config);
     if !static_routes.is_empty() {
         push(&mut text, "", static_routes);

@@ -20,6 +20,8 @@ pub enum Mode {
     RouterBgp,
     /// `(config-router-af)#`
     AddressFamily(Family),
+    /// `(config-vrf)#`
+    Vrf,
     /// `(config-line)#`: accepted, and nothing in it matters here.
     LineVty,
 }
@@ -29,7 +31,7 @@ impl Mode {
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::Config => None,
-            Self::RouterBgp | Self::LineVty => Some(Self::Config),
+            Self::RouterBgp | Self::Vrf | Self::LineVty => Some(Self::Config),
             Self::AddressFamily(_) => Some(Self::RouterBgp),
         }
     }
@@ -40,6 +42,7 @@ impl Mode {
             Self::Config => "(config)",
             Self::RouterBgp => "(config-router)",
             Self::AddressFamily(_) => "(config-router-af)",
+            Self::Vrf => "(config-vrf)",
             Self::LineVty => "(config-line)",
         }
     }
@@ -115,6 +118,8 @@ pub struct Session {
     /// The instance that the lines of [`Mode::RouterBgp`] and
     /// [`Mode::AddressFamily`] are about.
     pub instance: InstanceName,
+    /// The VRF that the lines of [`Mode::Vrf`] are about.
+    pub vrf: String,
 }
 
 impl Session {
@@ -124,6 +129,7 @@ impl Session {
             config,
             mode: Mode::Config,
             instance: InstanceName::Default,
+            vrf: String::new(),
         }
     }
 
@@ -202,7 +208,7 @@ impl Session {
         self.config.instance(&self.instance)
     }
 
-    fn bgp(&mut self) -> Result<&mut Bgp, Rejection> {
+    pub(super) fn bgp(&mut self) -> Result<&mut Bgp, Rejection> {
         self.config
             .instance_mut(&self.instance)
             .ok_or_else(|| Rejection::new("No BGP process is configured"))

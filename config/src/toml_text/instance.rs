@@ -6,7 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
     AfConfig, BestpathBandwidth, Bgp, GracefulRestart, MAX_RESILIENT_TIMER_SECS, Prefix,
-    Redistribute, RedistributeSource, ResilientPaths, Timers,
+    Redistribute, RedistributeSource, ResilientPaths, Timers, Vrf,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
@@ -195,6 +195,14 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         write: |_| None,
     },
 ];
+
+pub(super) const VRF: &[Key<Vrf>] = &[Key {
+    name: "table",
+    doc: "The kernel's table, 1 to 4294967295 without 253 to 255. Unset takes that of the VRF \
+          device of this name.",
+    read: |vrf, item| vrf.table = item.number(1..=u32::MAX),
+    write: |vrf| vrf.table.map(|table| table.to_string()),
+}];
 
 pub(super) const GRACEFUL_RESTART: &[Key<GracefulRestart>] = &[
     Key {
@@ -392,6 +400,19 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                       `resilient`.",
                 read: |af, item| af.resilient = read_resilient(item),
                 write: |af| inline(RESILIENT, &ResilientDraft::of(af.resilient?)),
+            },
+            Key {
+                name: "import-vrf",
+                doc: "Instances whose best paths are taken over: a list of names of VRFs, or \
+                      \"default\".",
+                read: |af, item| {
+                    let mut names = BTreeSet::new();
+                    for value in item.list() {
+                        names.extend(item.other(value).text());
+                    }
+                    af.import_vrfs = names;
+                },
+                write: |af| Some(list(af.import_vrfs.iter().map(quoted))),
             },
         ]
     }

@@ -26,7 +26,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::instances::InstanceName;
 use crate::load::{Leniency, Parsed};
-use crate::model::{Bgp, Config, Neighbor, PeerSettings};
+use crate::model::{Bgp, Config, Neighbor, PeerSettings, Vrf};
 use crate::validate::Subject;
 
 use keys::read_keys;
@@ -52,17 +52,31 @@ pub(crate) fn parse(name: &str, text: &str, leniency: Leniency) -> Parsed {
 
 /// The tables that are not read by rows, because they depend on others.
 const BGP: &str = "bgp";
+const VRF: &str = "vrf";
 const VIEW: &str = "view";
 const PEER_GROUP: &str = "peer-group";
 const NEIGHBOR: &str = "neighbor";
 const ASN: &str = "asn";
 
 fn read_config(config: &mut Config, table: &DeTable<'_>, sink: &mut Sink<'_>) {
-    read_keys(global::KEYS, &[BGP, VIEW], config, table, sink);
+    read_keys(global::KEYS, &[BGP, VRF, VIEW], config, table, sink);
     if let Some((key, value)) = entry(table, BGP)
         && let Some(table) = (Item { value, sink }).table()
     {
         config.bgp = read_instance(InstanceName::Default, key.span(), table, config, sink);
+    }
+    for (name, span, table) in named_tables(table, VRF, sink) {
+        let vrf = InstanceName::Vrf(name.clone());
+        sink.instance = vrf.clone();
+        sink.place(Subject::Vrf, span);
+        let mut read = Vrf::default();
+        read_keys(instance::VRF, &[BGP], &mut read, table, sink);
+        if let Some((key, value)) = entry(table, BGP)
+            && let Some(table) = (Item { value, sink }).table()
+        {
+            read.bgp = read_instance(vrf, key.span(), table, config, sink);
+        }
+        config.vrfs.insert(name, read);
     }
     for (name, span, table) in named_tables(table, VIEW, sink) {
         let view = InstanceName::View(name);
@@ -81,6 +95,7 @@ fn read_instance(
 ) -> Option<Bgp> {
     let title = match &name {
         InstanceName::Default => BGP.to_owned(),
+        InstanceName::Vrf(name) => format!("{VRF}.{name}.{BGP}"),
         InstanceName::View(name) => format!("{VIEW}.{name}"),
     };
     sink.instance = name;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::instances::InstanceName;
-use crate::model::{AfConfig, Bgp, Config, Defaults, Family, PeerSettings, Prefix};
+use crate::model::{AfConfig, Bgp, Config, Defaults, Family, PeerSettings, Prefix, Vrf};
 
 use super::keys::{Key, quoted};
 use super::{global, instance, peer, statics};
@@ -56,9 +56,16 @@ impl Writer {
         } else {
             self.keys(global::KEYS.iter(), config, &fresh);
         }
+        for (name, vrf) in &config.vrfs {
+            if vrf.table.is_some() || vrf.bgp.is_none() || self.defaults {
+                self.header(&format!("vrf.{}", key_text(name)));
+                self.keys(instance::VRF.iter(), vrf, &Vrf::default());
+            }
+        }
         for (name, bgp) in config.instances() {
             let path = match &name {
                 InstanceName::Default => "bgp".to_owned(),
+                InstanceName::Vrf(name) => format!("vrf.{}.bgp", key_text(name)),
                 InstanceName::View(name) => format!("view.{}", key_text(name)),
             };
             self.bgp(&path, bgp, &config.defaults());
@@ -185,7 +192,8 @@ pub fn reference() -> String {
     section(&mut text, "log", global::LOG);
     section(&mut text, "log.file", global::LOG_FILE);
     section(&mut text, "api", global::API);
-    section(&mut text, "bgp, view.NAME", instance::KEYS);
+    section(&mut text, "bgp, vrf.NAME.bgp, view.NAME", instance::KEYS);
+    section(&mut text, "vrf.NAME", instance::VRF);
     section(
         &mut text,
         "bgp.timers, bgp.neighbor.X.timers",

@@ -8,12 +8,16 @@ use holdfast_config::{
     AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
     LogFile, LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs, ResilientPaths,
-    Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, validate,
+    Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
+    validate,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
+
+/// Not the name of any instance that is made here.
+const IMPORTS: [&str; 2] = ["elsewhere", "v-1.x_y"];
 
 const GROUPS: [&str; 3] = ["CILIUM", "spines", "g-1.x_y"];
 
@@ -184,15 +188,17 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         1_u16..=256,
         any::<bool>(),
         option::of(resilient()),
+        btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
     )
         .prop_map(
-            |(networks, redistribute, ebgp, ibgp, equal, resilient)| AfConfig {
+            |(networks, redistribute, ebgp, ibgp, equal, resilient, imports)| AfConfig {
                 networks,
                 redistribute,
                 maximum_paths: ebgp,
                 maximum_paths_ibgp: ibgp,
                 equal_cluster_length: equal,
                 resilient,
+                import_vrfs: imports.into_iter().map(str::to_owned).collect(),
             },
         )
 }
@@ -422,9 +428,16 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         2 => Just(BTreeMap::new()),
         1 => btree_map("[A-Z]{1,6}", bgp(), 1..3),
     ];
-    let instances = (option::weighted(0.9, bgp()), views);
+    let vrf = (option::of(1_u32..=252), option::of(bgp()));
+    let vrf = vrf.prop_map(|(table, bgp)| Vrf { table, bgp });
+    let vrfs = prop_oneof![
+        2 => Just(BTreeMap::new()),
+        1 => btree_map("v[A-Z]{1,6}", vrf, 1..3),
+    ];
+    let instances = (option::weighted(0.9, bgp()), vrfs, views);
     let instances = (instances, static_routes());
-    (names, flags, log(), instances).prop_map(|(names, flags, log, ((bgp, views), statics))| {
+    (names, flags, log(), instances).prop_map(|(names, flags, log, (instances, statics))| {
+        let (bgp, vrfs, views) = instances;
         let mut config = Config {
             frr_version: names.0.map(str::to_owned),
             frr_defaults: if flags.0 {
@@ -448,14 +461,25 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 group: names.3,
             },
             bgp,
+            vrfs,
             views,
         };
-        // An address is a neighbor of one instance only.
-        let mut taken = BTreeSet::new();
-        for bgp in config.bgp.iter_mut().chain(config.views.values_mut()) {
-            bgp.neighbors.retain(|address, _| taken.insert(*address));
-            fit(bgp);
+        // An address is a neighbor of one instance only, unless it is behind a device.
+        let (mut taken, mut tables) = (BTreeSet::new(), BTreeSet::new());
+        for vrf in config.vrfs.values_mut() {
+            vrf.table = vrf.table.filter(|table| tables.insert(*table));
         }
+        let vrfs = config.vrfs.values_mut().filter(|vrf| vrf.table.is_some());
+        let vrfs = vrfs.filter_map(|vrf| vrf.bgp.as_mut());
+        let host = config.bgp.iter_mut().chain(vrfs);
+        for bgp in host.chain(config.views.values_mut()) {
+            bgp.neighbors.retain(|address, _| taken.insert(*address));
+        }
+        for bgp in config.views.values_mut() {
+            bgp.ipv4_unicast.import_vrfs.clear();
+            bgp.ipv6_unicast.import_vrfs.clear();
+        }
+        config.instances_mut().for_each(fit);
         config.normalize();
         assert_eq!(validate(&config), [], "{config:#?}");
         config

@@ -1,5 +1,6 @@
 //! The mirror of links, addresses and foreign routes, and resolving through it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -29,6 +30,7 @@ pub(super) fn link(ifindex: u32, flags: u32) -> Notice {
             flags,
             mtu: 1500,
             master: None,
+            vrf_table: None,
         },
         gone: false,
     }
@@ -109,7 +111,9 @@ pub(super) fn tell_route(mirror: &mut Mirror, notice: RouteNotice) {
 }
 
 fn gateways(mirror: &Mirror, address: &str) -> Option<Vec<(Option<IpAddr>, u32)>> {
+    let elsewhere = BTreeMap::new();
     let resolver = ByMirror {
+        elsewhere: &elsewhere,
         mirror,
         via_default: ViaDefault::default(),
         max_weight: WIDE_WEIGHT,
@@ -227,7 +231,9 @@ fn an_unreachable_route_ends_the_search() {
 #[test]
 fn own_addresses_and_lonely_link_locals_do_not_resolve() {
     let mirror = mirror();
+    let elsewhere = BTreeMap::new();
     let resolver = ByMirror {
+        elsewhere: &elsewhere,
         mirror: &mirror,
         via_default: ViaDefault {
             v4: true,
@@ -356,5 +362,6 @@ fn gone_link(ifindex: u32) -> Link {
         flags: 0,
         mtu: 0,
         master: None,
+        vrf_table: None,
     }
 }

@@ -6,5 +6,6 @@ mod nexthop;
 mod reconcile;
 mod resilience;
 mod statics;
+mod vrf;
 mod ways;
 mod weights;

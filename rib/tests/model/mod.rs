@@ -528,6 +528,7 @@ impl Model {
                 .zip(weights)
                 .filter_map(|(((next_hop, _), (peer, _)), weight)| {
                     Some(FibNextHop {
+                        elsewhere: None,
                         next_hop,
                         peer,
                         weight: weight?,

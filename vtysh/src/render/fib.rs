@@ -27,10 +27,26 @@ const CODES_V6: &str = "Codes: K - kernel route, C - connected, S - static, R - 
 /// The distance of routes learned by eBGP.
 const EXTERNAL_DISTANCE: u32 = 20;
 
+/// A routing table, by its name and FRR's number of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Vrf {
+    pub(crate) name: String,
+    pub(crate) id: i32,
+}
+
+/// What stands above a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FibHead {
+    pub(crate) family: Family,
+    /// The table's name as well.
+    pub(crate) named: bool,
+}
+
 /// A FIB that is written while its chunks arrive.
 pub(crate) struct FibTable {
     clock: Clock,
-    family: Family,
+    vrf: Vrf,
+    head: FibHead,
     json: bool,
     shown: u64,
     /// The routes of the prefix that came last: one entry of a document.
@@ -38,10 +54,11 @@ pub(crate) struct FibTable {
 }
 
 impl FibTable {
-    pub(crate) fn new(clock: Clock, family: Family, json: bool) -> Self {
+    pub(crate) fn new(clock: Clock, vrf: Vrf, head: FibHead, json: bool) -> Self {
         Self {
             clock,
-            family,
+            vrf,
+            head,
             json,
             shown: 0,
             pending: Vec::new(),
@@ -63,12 +80,15 @@ impl FibTable {
                 continue;
             } else {
                 if self.shown == 0 {
-                    let codes = if self.family == Family::V4 {
+                    let codes = if self.head.family == Family::V4 {
                         CODES_V4
                     } else {
                         CODES_V6
                     };
                     out.write_all(codes.as_bytes())?;
+                    if self.head.named {
+                        writeln!(out, "VRF {}:", self.vrf.name)?;
+                    }
                 }
                 self.row(out, route)?;
             }
@@ -97,7 +117,9 @@ impl FibTable {
         let prefix = routes.first().map_or("", |route| route.prefix.as_str());
         string(out, prefix, Slashes::Plain)?;
         write!(out, ":")?;
-        let list = routes.iter().map(|route| route_json(self.clock, route));
+        let list = routes
+            .iter()
+            .map(|route| route_json(self.clock, &self.vrf, route));
         self.shown += 1;
         pretty(out, &Value::Array(list.collect()), 1, Slashes::Plain)
     }
@@ -265,7 +287,7 @@ fn expanded(route: &v1::FibRoute) -> Vec<Hop<'_>> {
     hops
 }
 
-fn route_json(clock: Clock, route: &v1::FibRoute) -> Value {
+fn route_json(clock: Clock, vrf: &Vrf, route: &v1::FibRoute) -> Value {
     let hops = expanded(route);
     let active = hops.iter().filter(|hop| hop.hop.active).count();
     let (_, length) = super::table::split_prefix(&route.prefix);
@@ -274,8 +296,8 @@ fn route_json(clock: Clock, route: &v1::FibRoute) -> Value {
     put("prefix", json!(route.prefix));
     put("prefixLen", json!(length));
     put("protocol", json!(protocol(route)));
-    put("vrfId", json!(0));
-    put("vrfName", json!("default"));
+    put("vrfId", json!(vrf.id));
+    put("vrfName", json!(vrf.name));
     if route.selected {
         put("selected", json!(true));
         put("destSelected", json!(true));
@@ -389,9 +411,18 @@ fn hop_json(route: &v1::FibRoute, hop: &Hop<'_>) -> Value {
 }
 
 /// `show ip route PREFIX`: one route in full.
-pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute) -> io::Result<()> {
+pub(crate) fn fib_entry(
+    out: &mut dyn Write,
+    clock: Clock,
+    vrf: &Vrf,
+    route: &v1::FibRoute,
+) -> io::Result<()> {
     writeln!(out, "Routing entry for {}", route.prefix)?;
     let best = if route.selected { ", best" } else { "" };
+    let of = match vrf.name.as_str() {
+        "default" => String::new(),
+        name => format!(", vrf {name}"),
+    };
     let tag = match route.tag {
         0 => String::new(),
         tag => format!(", tag {tag}"),
@@ -402,7 +433,7 @@ pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute)
     };
     writeln!(
         out,
-        "  Known via \"{}\", distance {}, metric {}{tag}{best}\n  Last update {} ago",
+        "  Known via \"{}\", distance {}, metric {}{tag}{of}{best}\n  Last update {} ago",
         protocol(route),
         route.distance,
         route.metric,
@@ -442,13 +473,14 @@ pub(crate) fn fib_entry(out: &mut dyn Write, clock: Clock, route: &v1::FibRoute)
 pub(crate) fn fib_entry_json(
     out: &mut dyn Write,
     clock: Clock,
+    vrf: &Vrf,
     routes: &[v1::FibRoute],
 ) -> io::Result<()> {
     let Some(first) = routes.first() else {
         return writeln!(out, "{{}}");
     };
     let mut document = Map::new();
-    let list = routes.iter().map(|route| route_json(clock, route));
+    let list = routes.iter().map(|route| route_json(clock, vrf, route));
     document.insert(first.prefix.clone(), Value::Array(list.collect()));
     super::json::document(out, &Value::Object(document))
 }
@@ -480,7 +512,12 @@ impl FibCounts {
 }
 
 /// `show ip route summary`.
-pub(crate) fn fib_summary(out: &mut dyn Write, counts: FibCounts, as_json: bool) -> io::Result<()> {
+pub(crate) fn fib_summary(
+    out: &mut dyn Write,
+    counts: FibCounts,
+    vrf: &str,
+    as_json: bool,
+) -> io::Result<()> {
     let all = [
         ("kernel", counts.kernel),
         ("connected", counts.connected),
@@ -505,7 +542,7 @@ pub(crate) fn fib_summary(out: &mut dyn Write, counts: FibCounts, as_json: bool)
     }
     writeln!(
         out,
-        "{:20} {:20} FIB  (vrf default)",
+        "{:20} {:20} FIB  (vrf {vrf})",
         "Route Source", "Routes"
     )?;
     for (kind, (rib, fib)) in kinds {

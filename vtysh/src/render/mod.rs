@@ -15,7 +15,7 @@ mod table;
 mod time;
 mod update_group;
 
-pub(crate) use fib::{FibCounts, FibTable, fib_entry, fib_entry_json, fib_summary};
+pub(crate) use fib::{FibCounts, FibHead, FibTable, Vrf, fib_entry, fib_entry_json, fib_summary};
 pub(crate) use json::{document, entries};
 pub(crate) use neighbor::neighbor;
 pub(crate) use neighbor_json::neighbor_json;
@@ -57,7 +57,11 @@ impl View<'_> {
 
     /// The table of a prefix: `table default`, `vrf RED`.
     pub(crate) fn table(&self) -> String {
-        let kind = if self.is_view() { "vrf" } else { "table" };
+        let kind = if self.global.instance.is_empty() || self.name() == "default" {
+            "table"
+        } else {
+            "vrf"
+        };
         format!("{kind} {}", self.name())
     }
 

@@ -6,7 +6,7 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::json::document;
-use super::{Family, View, is_established, peer_family, state_name};
+use super::{Family, is_established, peer_family, state_name};
 
 fn members<'a>(peers: &'a [v1::Peer], group: &str) -> Vec<&'a v1::Peer> {
     peers
@@ -118,22 +118,20 @@ pub(crate) fn peer_groups_json(
     document(out, &Value::Object(all))
 }
 
-/// Writes the one routing table there is, the default one.
+/// `show bgp vrfs`: the default instance and those of VRFs, each with its peers.
 pub(crate) fn vrfs(
     out: &mut dyn Write,
-    view: View<'_>,
-    peers: &[v1::Peer],
+    instances: &[(v1::Global, Vec<v1::Peer>)],
     as_json: bool,
 ) -> io::Result<()> {
-    let up = peers.iter().filter(|peer| is_established(peer)).count();
-    let (id, configured) = (&view.global.router_id, peers.len());
     if as_json {
-        let entry = json!({
-            "type": "DFLT", "vrfId": 0, "routerId": id, "numConfiguredPeers": configured,
-            "numEstablishedPeers": up, "l3vni": 0, "rmac": "00:00:00:00:00:00",
-            "interface": "unknown",
+        let entries = instances.iter().map(|(global, peers)| {
+            let name = global.instance.clone();
+            (name, vrf_json(global, peers))
         });
-        return document(out, &json!({"vrfs": {"default": entry}, "totalVrfs": 1}));
+        let entries: serde_json::Map<_, _> = entries.collect();
+        let total = entries.len();
+        return document(out, &json!({"vrfs": entries, "totalVrfs": total}));
     }
     writeln!(
         out,
@@ -145,15 +143,46 @@ pub(crate) fn vrfs(
         "{:11}  {:16}  {:21}  {:6}",
         " ", "L3-VNI", "RouterMAC", "Interface"
     )?;
-    writeln!(
-        out,
-        "{:4}  {:<5}  {id:16}  {configured:<9}  {up:<10}  {:37}",
-        "DFLT", 0, "default"
-    )?;
-    writeln!(
-        out,
-        "{:11}  {:<16}  {:21}  {:20}",
-        " ", 0, "00:00:00:00:00:00", "unknown"
-    )?;
-    writeln!(out, "\nTotal number of VRFs (including default): 1")
+    for (global, peers) in instances {
+        let up = peers.iter().filter(|peer| is_established(peer)).count();
+        let (id, router, configured) = (global.vrf_id, &global.router_id, peers.len());
+        writeln!(
+            out,
+            "{:>4}  {id:<5}  {router:16}  {configured:<9}  {up:<10}  {:37}",
+            vrf_type(global),
+            global.instance
+        )?;
+        writeln!(
+            out,
+            "{:11}  {:<16}  {:21}  {:20}",
+            " ", 0, "00:00:00:00:00:00", "unknown"
+        )?;
+        if global.vrf_unknown {
+            writeln!(out, "{:11}  No VRF device and no table: sessions wait", " ")?;
+        }
+    }
+    let total = instances.len();
+    writeln!(out, "\nTotal number of VRFs (including default): {total}")
+}
+
+fn vrf_type(global: &v1::Global) -> &'static str {
+    match global.kind() {
+        v1::InstanceKind::InstanceDefault => "DFLT",
+        _ => "VRF",
+    }
+}
+
+fn vrf_json(global: &v1::Global, peers: &[v1::Peer]) -> serde_json::Value {
+    let up = peers.iter().filter(|peer| is_established(peer)).count();
+    let mut entry = json!({
+        "type": vrf_type(global), "vrfId": global.vrf_id, "routerId": global.router_id,
+        "numConfiguredPeers": peers.len(), "numEstablishedPeers": up, "l3vni": 0,
+        "rmac": "00:00:00:00:00:00", "interface": "unknown",
+    });
+    if global.vrf_unknown
+        && let Some(entry) = entry.as_object_mut()
+    {
+        entry.insert("waiting".to_owned(), json!(true));
+    }
+    entry
 }

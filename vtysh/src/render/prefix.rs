@@ -110,6 +110,9 @@ fn path(out: &mut dyn Write, view: View<'_>, path: &v1::Path, client: bool) -> i
         write!(out, ", (Received from a RR-client)")?;
     }
     writeln!(out)?;
+    if !path.imported_from.is_empty() {
+        writeln!(out, "    Imported from VRF {}", path.imported_from)?;
+    }
     source(out, view, path, attributes)?;
     writeln!(out, "      {}", qualities(view, path, attributes))?;
     lists(out, attributes)?;
@@ -143,6 +146,10 @@ fn source(
     attributes: &v1::Attributes,
 ) -> io::Result<()> {
     write!(out, "    {}", attributes.next_hop)?;
+    if !path.imported_from.is_empty() {
+        let (name, id) = (&path.imported_from, path.imported_vrf_id);
+        write!(out, " vrf {name}({id}) announce-nh-self")?;
+    }
     if !path.accessible {
         write!(out, " (inaccessible)")?;
     } else if path.igp_metric != 0 {
@@ -359,6 +366,7 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
             (path.rib_failure, "ribFailure"),
         ],
     );
+    super::table::imported(&mut put, path);
     put("nexthops", next_hops(view, path, attributes, true));
     put("peer", peer_json(view, path, attributes));
     Value::Object(entry)

@@ -134,8 +134,8 @@ impl<'a> Summary<'a> {
         let global = self.view.global;
         writeln!(
             out,
-            "BGP router identifier {}, local AS number {} vrf-id 0",
-            global.router_id, global.asn
+            "BGP router identifier {}, local AS number {} vrf-id {}",
+            global.router_id, global.asn, global.vrf_id
         )?;
         if !layout.terse {
             self.sizes(out)?;
@@ -274,7 +274,7 @@ impl<'a> Summary<'a> {
         let mut document = json!({
             "routerId": global.router_id,
             "as": global.asn,
-            "vrfId": 0,
+            "vrfId": self.view.global.vrf_id,
             "vrfName": self.view.name(),
             "tableVersion": table.version,
             "ribCount": table.prefixes,

@@ -111,8 +111,9 @@ impl<'a> RouteTable<'a> {
             (false, _) => self.text_head(out, chunk),
             (true, false) => write!(
                 out,
-                "{{\n \"vrfId\": 0,\n \"vrfName\": {},\n \"tableVersion\": {},\n \
+                "{{\n \"vrfId\": {},\n \"vrfName\": {},\n \"tableVersion\": {},\n \
                  \"routerId\": \"{}\",\n \"defaultLocPrf\": {},\n \"localAS\": {},\n \"routes\": {{ ",
+                self.view.global.vrf_id,
                 json!(self.view.name()),
                 chunk.table_version,
                 chunk.router_id,
@@ -126,9 +127,13 @@ impl<'a> RouteTable<'a> {
     fn text_head(&self, out: &mut dyn Write, chunk: &v1::RouteChunk) -> io::Result<()> {
         writeln!(
             out,
-            "BGP table version is {}, local router ID is {}, vrf id 0\n\
+            "BGP table version is {}, local router ID is {}, vrf id {}\n\
              Default local pref {}, local AS {}",
-            chunk.table_version, chunk.router_id, chunk.default_local_pref, chunk.local_as
+            chunk.table_version,
+            chunk.router_id,
+            self.view.global.vrf_id,
+            chunk.default_local_pref,
+            chunk.local_as
         )?;
         out.write_all(
             b"Status codes:  s suppressed, d damped, h history, * valid, > best, = multipath,\n\
@@ -181,7 +186,11 @@ impl<'a> RouteTable<'a> {
     fn columns(&self, out: &mut dyn Write, path: &v1::Path) -> io::Result<()> {
         let attributes = attributes(path);
         let (_, width) = self.widths();
-        let next_hop = self.next_hop(attributes);
+        let mut next_hop = self.next_hop(attributes).to_owned();
+        if !path.imported_from.is_empty() {
+            // Where it means something, and that others are told our own.
+            next_hop.push_str(&format!("@{}<", path.imported_vrf_id));
+        }
         if next_hop.len() < width {
             write!(out, "{next_hop:width$}")?;
         } else {
@@ -281,6 +290,7 @@ impl<'a> RouteTable<'a> {
         );
         put("path", json!(attributes.as_path_text));
         put("origin", json!(origin_name(attributes)));
+        imported(&mut put, path);
         put("nexthops", next_hops(self.view, path, attributes, false));
         Value::Object(entry)
     }
@@ -409,6 +419,15 @@ pub(super) fn origin_name(attributes: &v1::Attributes) -> &'static str {
 }
 
 /// The next hops of a path. `resolved` adds whether and how far away they are.
+/// What programs are told of a path that was taken over from another instance.
+pub(super) fn imported(put: &mut dyn FnMut(&str, Value) -> Option<Value>, path: &v1::Path) {
+    if !path.imported_from.is_empty() {
+        put("announceNexthopSelf", json!(true));
+        put("nhVrfName", json!(path.imported_from));
+        put("nhVrfId", json!(path.imported_vrf_id));
+    }
+}
+
 pub(super) fn next_hops(
     view: View<'_>,
     path: &v1::Path,
