@@ -157,12 +157,12 @@ pub struct FamilyDiff<P> {
     pub maximum_paths_ibgp: Option<u16>,
     /// `equal-cluster-length`, if it changed.
     pub equal_cluster_length: Option<bool>,
+    /// `maximum-paths resilient`, if it changed.
+    pub resilient: Option<Option<ResilientPaths>>,
     /// Instances whose routes are taken over from now on.
     pub imports_added: Vec<String>,
     /// Instances whose routes are taken over no more.
     pub imports_removed: Vec<String>,
-    /// `maximum-paths resilient`, if it changed.
-    pub resilient: Option<Option<ResilientPaths>>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -175,9 +175,9 @@ impl<P> Default for FamilyDiff<P> {
             maximum_paths: None,
             maximum_paths_ibgp: None,
             equal_cluster_length: None,
+            resilient: None,
             imports_added: Vec::new(),
             imports_removed: Vec::new(),
-            resilient: None,
         }
     }
 }
@@ -646,8 +646,8 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths,
         maximum_paths_ibgp,
         equal_cluster_length,
-        import_vrfs,
         resilient,
+        import_vrfs,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
@@ -668,9 +668,9 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         maximum_paths_ibgp: changed(*maximum_paths_ibgp, new.maximum_paths_ibgp),
         equal_cluster_length: (*equal_cluster_length != new.equal_cluster_length)
             .then_some(new.equal_cluster_length),
+        resilient: (*resilient != new.resilient).then_some(new.resilient),
         imports_added: new.import_vrfs.difference(import_vrfs).cloned().collect(),
         imports_removed: import_vrfs.difference(&new.import_vrfs).cloned().collect(),
-        resilient: (*resilient != new.resilient).then_some(new.resilient),
     }
 }
 
@@ -812,18 +812,18 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
     if let Some(on) = diff.equal_cluster_length {
         writeln!(f, "{family}: equal-cluster-length is {on}")?;
     }
-    for name in &diff.imports_added {
-        writeln!(f, "{family}: routes of {name} are taken over")?;
-    }
-    for name in &diff.imports_removed {
-        writeln!(f, "{family}: routes of {name} are left")?;
-    }
     if let Some(resilient) = diff.resilient {
         let kind = match resilient {
             Some(_) => "resilient groups as configured now",
             None => "plain groups",
         };
         writeln!(f, "{family}: routes are written with {kind}")?;
+    }
+    for name in &diff.imports_added {
+        writeln!(f, "{family}: routes of {name} are taken over")?;
+    }
+    for name in &diff.imports_removed {
+        writeln!(f, "{family}: routes of {name} are left")?;
     }
     Ok(())
 }

@@ -517,11 +517,11 @@ pub struct AfConfig<P: Ord> {
     /// Internal paths share the load where their cluster lists are equally
     /// long.
     pub equal_cluster_length: bool,
+    /// Flows stay with a next hop when others of the same routes come and go.
+    pub resilient: Option<ResilientPaths>,
     /// The instances whose best paths are taken over: names of VRFs, or
     /// `default`.
     pub import_vrfs: BTreeSet<String>,
-    /// Flows stay with a next hop when others of the same routes come and go.
-    pub resilient: Option<ResilientPaths>,
 }
 
 /// How flows are shared so that they stay where they are: they are hashed to buckets, and next
@@ -556,8 +556,8 @@ impl<P: Ord> Default for AfConfig<P> {
             maximum_paths: DEFAULT_MAXIMUM_PATHS,
             maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
             equal_cluster_length: false,
-            import_vrfs: BTreeSet::new(),
             resilient: None,
+            import_vrfs: BTreeSet::new(),
         }
     }
 }

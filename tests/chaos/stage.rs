@@ -178,10 +178,12 @@ impl Stage {
         if session.handshake(&speech::open(speaker)).is_err() {
             return;
         }
-        for (prefix, said) in &self.world.speakers[speaker].table {
-            session.send(&speech::announce(speaker, *prefix, said));
-        }
-        session.send(&speech::end_of_rib());
+        let table = self.world.speakers[speaker].table.iter();
+        let mut octets: Vec<u8> = table
+            .flat_map(|(prefix, said)| speech::announce(speaker, *prefix, said))
+            .collect();
+        octets.extend(speech::end_of_rib());
+        session.send(&octets);
         self.sessions[speaker] = Some(session);
         self.world.speakers[speaker].up = true;
     }
@@ -343,12 +345,13 @@ impl Stage {
         if !self.can_say(speaker) {
             return false;
         }
+        let mut octets = Vec::new();
         for (prefix, said) in said {
-            self.say(speaker, &speech::announce(speaker, *prefix, said));
-            self.world.speakers[speaker]
-                .table
-                .insert(*prefix, said.clone());
+            octets.extend(speech::announce(speaker, *prefix, said));
+            let table = &mut self.world.speakers[speaker].table;
+            table.insert(*prefix, said.clone());
         }
+        self.say(speaker, &octets);
         true
     }
 
@@ -356,8 +359,9 @@ impl Stage {
         if !self.can_say(speaker) {
             return false;
         }
+        let octets: Vec<u8> = prefixes.iter().flat_map(|p| speech::withdraw(*p)).collect();
+        self.say(speaker, &octets);
         for prefix in prefixes {
-            self.say(speaker, &speech::withdraw(*prefix));
             self.world.speakers[speaker].table.remove(prefix);
         }
         true

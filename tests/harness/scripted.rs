@@ -95,6 +95,10 @@ impl Scripted {
     /// Takes over a connection that was made elsewhere.
     pub(crate) fn on(stream: TcpStream) -> Self {
         stream.set_nonblocking(false).expect("a socket that blocks");
+        // What a test says is on its way before the test goes on.
+        stream
+            .set_nodelay(true)
+            .expect("a socket that waits for nothing");
         let (sender, received) = channel();
         let reader = stream.try_clone().expect("a second handle of the socket");
         std::thread::spawn(move || read_messages(reader, &sender));

@@ -250,6 +250,32 @@ fn maximum_paths<P: Prefix>() -> [Row; 3] {
     ]
 }
 
+fn resilient(args: &Args<'_>) -> Option<ResilientPaths> {
+    let usual = ResilientPaths::new(args.number("buckets")?);
+    Some(ResilientPaths {
+        idle_timer_secs: args.number("idle").unwrap_or(usual.idle_timer_secs),
+        unbalanced_timer_secs: args
+            .number("unbalanced")
+            .unwrap_or(usual.unbalanced_timer_secs),
+        ..usual
+    })
+}
+
+fn resilient_line(resilient: &ResilientPaths) -> String {
+    let usual = ResilientPaths::new(resilient.buckets);
+    let timer = |name, secs: u32, usual: u32| match secs == usual {
+        true => String::new(),
+        false => format!(" {name} {secs}"),
+    };
+    let (idle, unbalanced) = (resilient.idle_timer_secs, resilient.unbalanced_timer_secs);
+    format!(
+        "maximum-paths resilient buckets {}{}{}",
+        resilient.buckets,
+        timer("idle-timer", idle, usual.idle_timer_secs),
+        timer("unbalanced-timer", unbalanced, usual.unbalanced_timer_secs),
+    )
+}
+
 /// FRR prints it after all else.
 fn import<P: Prefix>() -> Row {
     Row::new(
@@ -276,32 +302,6 @@ fn import_vrf<P: Prefix>(session: &mut Session, args: &Args<'_>) -> Result<Outco
         imports.remove(&name);
     }
     Ok(Outcome::Applied)
-}
-
-fn resilient(args: &Args<'_>) -> Option<ResilientPaths> {
-    let usual = ResilientPaths::new(args.number("buckets")?);
-    Some(ResilientPaths {
-        idle_timer_secs: args.number("idle").unwrap_or(usual.idle_timer_secs),
-        unbalanced_timer_secs: args
-            .number("unbalanced")
-            .unwrap_or(usual.unbalanced_timer_secs),
-        ..usual
-    })
-}
-
-fn resilient_line(resilient: &ResilientPaths) -> String {
-    let usual = ResilientPaths::new(resilient.buckets);
-    let timer = |name, secs: u32, usual: u32| match secs == usual {
-        true => String::new(),
-        false => format!(" {name} {secs}"),
-    };
-    let (idle, unbalanced) = (resilient.idle_timer_secs, resilient.unbalanced_timer_secs);
-    format!(
-        "maximum-paths resilient buckets {}{}{}",
-        resilient.buckets,
-        timer("idle-timer", idle, usual.idle_timer_secs),
-        timer("unbalanced-timer", unbalanced, usual.unbalanced_timer_secs),
-    )
 }
 
 fn paths(args: &Args<'_>) -> u16 {

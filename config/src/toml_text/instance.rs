@@ -395,6 +395,13 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                 write: |af| Some(af.equal_cluster_length.to_string()),
             },
             Key {
+                name: "resilient",
+                doc: "Flows stay with a next hop when others come and go: a table, see \
+                      `resilient`.",
+                read: |af, item| af.resilient = read_resilient(item),
+                write: |af| inline(RESILIENT, &ResilientDraft::of(af.resilient?)),
+            },
+            Key {
                 name: "import-vrf",
                 doc: "Instances whose best paths are taken over: a list of names of VRFs, or \
                       \"default\".",
@@ -406,13 +413,6 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                     af.import_vrfs = names;
                 },
                 write: |af| Some(list(af.import_vrfs.iter().map(quoted))),
-            },
-            Key {
-                name: "resilient",
-                doc: "Flows stay with a next hop when others come and go: a table, see \
-                      `resilient`.",
-                read: |af, item| af.resilient = read_resilient(item),
-                write: |af| inline(RESILIENT, &ResilientDraft::of(af.resilient?)),
             },
         ]
     }

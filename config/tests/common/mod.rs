@@ -187,20 +187,18 @@ fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfCo
         1_u16..=256,
         1_u16..=256,
         any::<bool>(),
-        (
-            option::of(resilient()),
-            btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
-        ),
+        option::of(resilient()),
+        btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
     )
         .prop_map(
-            |(networks, redistribute, ebgp, ibgp, equal, (resilient, imports))| AfConfig {
+            |(networks, redistribute, ebgp, ibgp, equal, resilient, imports)| AfConfig {
                 networks,
                 redistribute,
                 maximum_paths: ebgp,
                 maximum_paths_ibgp: ibgp,
                 equal_cluster_length: equal,
-                import_vrfs: imports.into_iter().map(str::to_owned).collect(),
                 resilient,
+                import_vrfs: imports.into_iter().map(str::to_owned).collect(),
             },
         )
 }
