@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bgp_wire::{
@@ -9,6 +10,7 @@ use bgp_wire::{
 };
 use common::*;
 use holdfast_rib::{ExportBatch, LocalRoute, LocalSource, PeerId, PeerInfo, Rib, RibConfig};
+use ipnet::IpNet;
 
 const PREFIX: &str = "203.0.113.0/24";
 
@@ -648,4 +650,53 @@ fn a_member_that_announces_itself_hears_what_new_rules_take_away() {
     let withdrawn: Vec<_> = told[0].iter().flat_map(withdrawn_nets).collect();
     assert_eq!(withdrawn, [net(PREFIX)]);
     assert_eq!(rib.counters(PeerId(2), V4).sent, 0);
+}
+
+/// Every order of a withdrawal, new addresses of ours, and portions taken.
+#[test]
+fn a_withdrawal_is_told_whatever_else_changes() {
+    let prefix = "2001:db8:b::/48";
+    let peer = |number: u32, link_local: Option<&str>| {
+        let mut info = external(65000 + number, &format!("2001:db8:{number}::2"));
+        info.local_link_local = link_local.map(|address| address.parse().unwrap());
+        info
+    };
+    let steps_of = |order: u32| (0..4).map(move |at| order / 3_u32.pow(at) % 3);
+    for order in 0..81 {
+        let mut rib = Rib::new(config());
+        for number in [1, 2] {
+            rib.peer_up(PeerId(number), peer(number, None), accept());
+        }
+        announce(&mut rib, 2, prefix, attributes(&[65002], "2001:db8:2::2"));
+        resolve(&mut rib);
+        let mut told: BTreeSet<IpNet> = BTreeSet::new();
+        let mut take = |rib: &mut Rib| {
+            let batch = drain(rib, 1);
+            told.extend(announced_nets(&batch));
+            let gone = withdrawn_nets(&batch);
+            told.retain(|net| !gone.contains(net));
+            told.len()
+        };
+        assert_eq!(take(&mut rib), 1);
+        let mut go = |rib: &mut Rib, own: [Option<&str>; 2]| {
+            for step in steps_of(order) {
+                match step {
+                    0 => rib.set_peer(PeerId(1), peer(1, own[0])),
+                    1 => rib.set_peer(PeerId(2), peer(2, own[1])),
+                    _ => {
+                        take(rib);
+                    }
+                }
+            }
+        };
+        go(&mut rib, [Some("fe80::1"), Some("fe80::2")]);
+        withdraw(&mut rib, 2, prefix);
+        go(&mut rib, [None, None]);
+        assert_eq!(
+            take(&mut rib),
+            0,
+            "{:?}",
+            steps_of(order).collect::<Vec<_>>()
+        );
+    }
 }
