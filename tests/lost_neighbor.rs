@@ -41,21 +41,8 @@ protocol bgp upstream {{
     )
 }
 
-/// How many routes of BGP there are, if all have `next_hops`.
-fn routes(router: &Namespace, next_hops: &[&str]) -> Option<usize> {
-    let routes = router.routes(harness::Family::V4);
-    let ours = routes.iter().filter(|route| route.protocol == "bgp");
-    let ours: Vec<_> = ours.collect();
-    let same = |route: &&&harness::KernelRoute| {
-        let mut gateways = route.gateways();
-        gateways.sort_unstable();
-        gateways == next_hops
-    };
-    (ours.iter().filter(same).count() == ours.len()).then_some(ours.len())
-}
-
-/// Next hops of the routes inside of a prefix, where all of them have the same;
-/// and how many routes they are.
+/// The next hops of BGP's routes, where all of them have the same, and how many
+/// routes there are.
 fn ways(router: &Namespace, family: harness::Family) -> Option<(Vec<String>, usize)> {
     let routes = router.routes(family);
     let ours = routes.iter().filter(|route| route.protocol == "bgp");
@@ -74,6 +61,12 @@ fn ways(router: &Namespace, family: harness::Family) -> Option<(Vec<String>, usi
         }
     }
     Some((first, count))
+}
+
+/// How many routes of BGP there are, if all have `next_hops`.
+fn routes(router: &Namespace, next_hops: &[&str]) -> Option<usize> {
+    let (found, count) = ways(router, harness::Family::V4)?;
+    (found == next_hops).then_some(count)
 }
 
 /// One of two neighbors is killed while somebody listens to the kernel.
