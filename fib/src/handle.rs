@@ -336,6 +336,8 @@ pub(crate) enum Command {
 #[derive(Debug, Clone)]
 pub struct FibHandle {
     commands: mpsc::Sender<Command>,
+    /// What goes before commands. As long as there are next hops, not as long as there are routes.
+    urgent: mpsc::UnboundedSender<Command>,
     suspended: watch::Sender<BTreeSet<TrackKey>>,
     view: watch::Receiver<Arc<KernelView>>,
     max_weight: u16,
@@ -348,6 +350,10 @@ impl FibHandle {
             .send(command)
             .await
             .map_err(|_| FibError::Closed)
+    }
+
+    fn send_urgent(&self, command: Command) -> Result<(), FibError> {
+        self.urgent.send(command).map_err(|_| FibError::Closed)
     }
 
     async fn ask<T>(
@@ -370,22 +376,22 @@ impl FibHandle {
         self.send(Command::Apply(changes)).await
     }
 
-    /// Follows next hops: answers each with [`Event::NextHopChanged`] at once, and again
-    /// whenever it changes. Tracking counts: a next hop tracked twice is dropped after two
-    /// [`untrack`](Self::untrack).
+    /// Follows next hops: answers each with [`Event::NextHopChanged`] at once, before what waits
+    /// in the queue, and again whenever it changes. Tracking counts: a next hop tracked twice is
+    /// dropped after two [`untrack`](Self::untrack).
     ///
     /// # Errors
     /// [`FibError::Closed`].
-    pub async fn track(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
-        self.send(Command::Track(next_hops)).await
+    pub fn track(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
+        self.send_urgent(Command::Track(next_hops))
     }
 
     /// Stops following next hops.
     ///
     /// # Errors
     /// [`FibError::Closed`].
-    pub async fn untrack(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
-        self.send(Command::Untrack(next_hops)).await
+    pub fn untrack(&self, next_hops: Vec<TrackKey>) -> Result<(), FibError> {
+        self.send_urgent(Command::Untrack(next_hops))
     }
 
     /// How each of these next hops is reached now, tracked or not; `None` where it is not.
@@ -546,6 +552,7 @@ impl FibHandle {
 /// The task's ends of the channels.
 pub(crate) struct Channels {
     pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) urgent: mpsc::UnboundedReceiver<Command>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) view: watch::Sender<Arc<KernelView>>,
     /// Next hops that are suspended. Read here, and shortened on [`Command::Resume`].
@@ -563,6 +570,7 @@ pub(crate) struct Channels {
 /// [`FibError::Dump`] when the kernel does not answer.
 pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Event>), FibError> {
     let (command_tx, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (urgent_tx, urgent) = mpsc::unbounded_channel();
     let (events, event_rx) = mpsc::channel(EVENT_QUEUE);
     let (view, view_rx) = watch::channel(Arc::new(KernelView::default()));
     let suspended = watch::Sender::new(BTreeSet::new());
@@ -571,6 +579,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
         options,
         Channels {
             commands,
+            urgent,
             events,
             view,
             suspended: suspended.clone(),
@@ -581,6 +590,7 @@ pub async fn spawn(options: FibOptions) -> Result<(FibHandle, mpsc::Receiver<Eve
     Ok((
         FibHandle {
             commands: command_tx,
+            urgent: urgent_tx,
             suspended,
             view: view_rx,
             max_weight,

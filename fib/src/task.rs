@@ -80,6 +80,7 @@ struct Task {
     state: State,
     io: Option<Io>,
     commands: mpsc::Receiver<Command>,
+    urgent: mpsc::UnboundedReceiver<Command>,
     outbox: Outbox,
     view: watch::Sender<Arc<KernelView>>,
     /// Next hops not to be used, as the handles say; and whether they said more since.
@@ -203,6 +204,7 @@ impl Task {
             state: State::new(options, tables, max_weight),
             io,
             commands: channels.commands,
+            urgent: channels.urgent,
             outbox: Outbox::new(channels.events),
             view: channels.view,
             suspensions: channels.suspended.subscribe(),
@@ -265,6 +267,7 @@ impl Task {
         let due = self.timers.next();
         let Self {
             commands,
+            urgent,
             outbox,
             io,
             suspensions,
@@ -275,6 +278,10 @@ impl Task {
             biased;
             Ok(()) = suspensions.changed() => {
                 self.suspend();
+            }
+            Some(command) = urgent.recv() => {
+                inbox.push(command);
+                inbox.extend(std::iter::from_fn(|| urgent.try_recv().ok()));
             }
             count = commands.recv_many(inbox, COMMANDS) => {
                 if count == 0 {

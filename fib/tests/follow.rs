@@ -232,7 +232,7 @@ async fn next_hops_are_followed() {
     };
     let (fib, mut events) = ns.fib().await;
     let keys = ["10.0.1.2", "10.50.0.1", "10.0.1.1"].map(|a| TrackKey::from(ip(a)));
-    fib.track(keys.to_vec()).await.unwrap();
+    fib.track(keys.to_vec()).unwrap();
     let connected = resolution(&mut events, "10.0.1.2").await.unwrap();
     assert_eq!(
         (
@@ -293,7 +293,7 @@ async fn next_hops_are_followed() {
         resolution(&mut events, "10.50.0.1").await.unwrap().via,
         Some(net("0.0.0.0/0"))
     );
-    fib.untrack(keys.to_vec()).await.unwrap();
+    fib.untrack(keys.to_vec()).unwrap();
 }
 
 #[tokio::test]
@@ -436,7 +436,7 @@ async fn lost_notifications_end_in_the_right_state() {
     };
     // The smallest buffer there is: a handful of notifications.
     let (fib, mut events) = ns.fib_with(|o| o.monitor_buffer = 1).await;
-    fib.track(vec![ip("10.60.0.1").into()]).await.unwrap();
+    fib.track(vec![ip("10.60.0.1").into()]).unwrap();
     let route = via(&["10.0.1.2", "10.0.2.2"]);
     let prefix = |n: u32| format!("100.{}.{}.0/24", 64 + (n >> 8), n & 255);
     let changes = (0..2000)
@@ -524,7 +524,7 @@ async fn without_a_kernel_everything_resolves() {
         ..Default::default()
     };
     let (fib, mut events) = spawn(options).await.unwrap();
-    fib.track(vec![ip("192.0.2.1").into()]).await.unwrap();
+    fib.track(vec![ip("192.0.2.1").into()]).unwrap();
     let found = resolution(&mut events, "192.0.2.1").await.unwrap();
     assert_eq!((found.connected, found.metric, found.ifindex), (true, 0, 0));
     fib.apply(set(&[

@@ -291,7 +291,7 @@ async fn others_routes_by_nexthop_objects_resolve_next_hops() {
     ns.ip("route add 192.0.2.0/24 nhid 9 proto static");
     let (fib, mut events) = ns.fib().await;
     let key = TrackKey::from(ip("192.0.2.1"));
-    fib.track(vec![key]).await.unwrap();
+    fib.track(vec![key]).unwrap();
     let reached = |count: usize| {
         move |e| match e {
             holdfast_fib::Event::NextHopChanged { resolution, .. } => resolution

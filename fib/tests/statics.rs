@@ -248,7 +248,7 @@ async fn bgp_resolves_through_static_routes() {
         return;
     };
     let (fib, mut events) = ns.fib().await;
-    fib.track(vec![ip("192.0.2.77").into()]).await.unwrap();
+    fib.track(vec![ip("192.0.2.77").into()]).unwrap();
     let resolved = |e| match e {
         Event::NextHopChanged { resolution, .. } => Some(resolution),
         _ => None,

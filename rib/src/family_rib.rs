@@ -47,7 +47,12 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) groups: Groups,
     /// Prefixes whose forwarding may have changed.
     pub(crate) fib_dirty: SlotSet,
-    /// Of these, those that are reported though nothing about them changed.
+    /// Where the walk through these goes on: who changes all the time must not
+    /// keep others waiting.
+    pub(crate) fib_cursor: u32,
+    /// What was reported in this round.
+    pub(crate) fib_given: SlotSet,
+    /// Of those to look at, those that are reported though nothing about them changed.
     pub(crate) fib_repeat: SlotSet,
     /// Prefixes that the kernel has a route of another origin for, in place of
     /// ours.
@@ -110,6 +115,8 @@ impl<F: RibFamily> FamilyRib<F> {
             ins: Vec::new(),
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
+            fib_cursor: 0,
+            fib_given: SlotSet::default(),
             fib_repeat: SlotSet::default(),
             refused: SlotSet::default(),
             gate: None,
@@ -277,6 +284,7 @@ impl<F: RibFamily> FamilyRib<F> {
                 return;
             };
             let before = rib.before(shared, slot);
+            let mut changed = false;
             for place in rib.places(slot, source) {
                 let Some(old) = rib.table.path_mut(slot, place).map(|path| *path) else {
                     continue;
@@ -292,9 +300,11 @@ impl<F: RibFamily> FamilyRib<F> {
                 let imported = importer.import(shared, prefix.into(), &Attributes::of(&set));
                 let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
                 path.set_stale(old.stale());
-                rib.replace(shared, slot, place, path);
+                changed |= rib.replace(shared, slot, place, path);
             }
-            rib.decide(shared, slot, before);
+            if changed {
+                rib.decide(shared, slot, before);
+            }
         });
     }
 

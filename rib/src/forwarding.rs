@@ -25,11 +25,14 @@ impl<F: RibFamily> FamilyRib<F> {
         let mut last: Last = None;
         let batch = shared.fib_batch + 1;
         while changes.len() < budget {
-            let Some(slot) = self.fib_dirty.next_from(0) else {
+            let next = self.fib_dirty.next_from(self.fib_cursor);
+            let Some(slot) = next.or_else(|| self.fib_dirty.next_from(0)) else {
                 self.fib_dirty = crate::slots::SlotSet::default();
                 self.fib_repeat = crate::slots::SlotSet::default();
+                self.fib_cursor = 0;
                 break;
             };
+            self.fib_cursor = slot.saturating_add(1);
             self.fib_dirty.remove(slot);
             let repeat = self.fib_repeat.remove(slot);
             let route = self.fib_route(shared, slot, &mut last);
@@ -46,6 +49,9 @@ impl<F: RibFamily> FamilyRib<F> {
             } else {
                 if let Some(old) = core::mem::replace(&mut entry.fib, route) {
                     shared.fib_routes.release(old);
+                }
+                if !self.fib_given.insert(slot) {
+                    shared.fib_again += 1;
                 }
                 changes.push(FibChange {
                     prefix: entry.prefix.into(),

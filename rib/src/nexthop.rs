@@ -83,6 +83,8 @@ struct Node {
     state: Option<NextHopState>,
     /// How many paths of each user; users without a path are taken out.
     users: Vec<(User, u32)>,
+    /// How often the caller asked for it, paths or not.
+    foreseen: u32,
     /// The caller knows that the address is in use.
     told: bool,
     /// The node is in the list of those to look at.
@@ -90,6 +92,10 @@ struct Node {
 }
 
 impl Node {
+    fn is_needed(&self) -> bool {
+        !self.users.is_empty() || self.foreseen > 0
+    }
+
     fn view(&self) -> TrackedNextHop {
         let mut users: std::collections::BTreeMap<PeerId, usize> = Default::default();
         for ((_, peer), count) in &self.users {
@@ -132,6 +138,7 @@ impl Tracker {
             addr,
             state: None,
             users: Vec::new(),
+            foreseen: 0,
             told: false,
             queued: false,
         };
@@ -187,6 +194,26 @@ impl Tracker {
         }
     }
 
+    /// Tracks an address before a path has it, until as many calls of
+    /// [`dismiss`](Self::dismiss).
+    pub(crate) fn foresee(&mut self, addr: IpAddr) {
+        let id = self.id(addr);
+        if let Some(node) = self.nodes.get_mut(id as usize) {
+            node.foreseen += 1;
+            self.enqueue(id);
+        }
+    }
+
+    pub(crate) fn dismiss(&mut self, addr: IpAddr) {
+        let Some(id) = self.by_addr.get(&addr).copied() else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(id as usize) {
+            node.foreseen = node.foreseen.saturating_sub(1);
+            self.enqueue(id);
+        }
+    }
+
     pub(crate) fn state(&self, id: u32) -> Option<NextHopState> {
         self.nodes.get(id as usize)?.state
     }
@@ -225,7 +252,7 @@ impl Tracker {
                 continue;
             };
             node.queued = false;
-            if !node.users.is_empty() {
+            if node.is_needed() {
                 if !node.told {
                     node.told = true;
                     events.push(TrackEvent::Track(node.addr));

@@ -155,6 +155,31 @@ impl PeerInfo {
         }
     }
 
+    /// Whether nothing differs but what our side of the link is.
+    pub(crate) fn differs_on_our_side_only(&self, other: &PeerInfo) -> bool {
+        let alike = PeerInfo {
+            local_v4: other.local_v4,
+            local_v6: other.local_v6,
+            local_link_local: other.local_link_local,
+            shared_subnets: other.shared_subnets.clone(),
+            ..self.clone()
+        };
+        alike == *other
+    }
+
+    /// Our addresses of which the peer may name one as next hop in a family.
+    pub(crate) fn own_addresses(
+        &self,
+        family: Family,
+    ) -> (
+        Option<Ipv4Addr>,
+        Option<(Option<Ipv6Addr>, Option<Ipv6Addr>)>,
+    ) {
+        let v6 = family == Family::Ipv6Unicast || self.extended_next_hop.contains(family);
+        let v6 = v6.then_some((self.local_v6, self.local_link_local));
+        (self.local_v4, v6)
+    }
+
     /// What is said about the peer for a family.
     pub const fn family(&self, family: Family) -> &PeerFamily {
         match family {

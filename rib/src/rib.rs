@@ -19,6 +19,7 @@ use crate::peer::{PeerId, PeerInfo};
 use crate::policy::Policy;
 use crate::query::Range;
 use crate::shared::{Peer, Rules, Shared};
+use crate::transform::own_next_hop;
 use crate::view::{
     AdvertisedRoute, Page, PeerCounters, PrefixView, ReceivedRoute, Rejection, TableSummary,
 };
@@ -299,10 +300,38 @@ impl Rib {
         if state.info == info {
             return;
         }
-        state.info = info;
+        let old = std::mem::replace(&mut state.info, info.clone());
+        if old.differs_on_our_side_only(&info) {
+            self.our_side_changed(peer, (&old, &info), &before);
+            return;
+        }
         self.peer_rules_change(peer, &before);
         self.refresh_in(peer);
         self.source_changed(peer, &before);
+    }
+
+    /// The addresses of our side of the link came or went: others are told the
+    /// same of the peer's routes as before.
+    fn our_side_changed(
+        &mut self,
+        peer: PeerId,
+        (old, new): (&PeerInfo, &PeerInfo),
+        before: &Arc<Rules>,
+    ) {
+        let subnets = old.shared_subnets != new.shared_subnets;
+        for family in Family::ALL {
+            let told = own_next_hop(old, family) != own_next_hop(new, family);
+            let taken = old.own_addresses(family) != new.own_addresses(family);
+            with_family!(self, family, rib => {
+                if told || subnets {
+                    rib.peer_rules_change(&mut self.shared, peer, before);
+                }
+                if taken {
+                    rib.reimport(&mut self.shared, peer);
+                }
+            });
+        }
+        self.sweep();
     }
 
     /// Replaces a peer's policy and applies it in both directions.
@@ -477,6 +506,18 @@ impl Rib {
         });
     }
 
+    /// Has an address tracked before a path has it as next hop: what is known
+    /// of it when the paths come need not be told to each of them later. Counts;
+    /// [`dismiss_next_hop`](Self::dismiss_next_hop) takes one call back.
+    pub fn foresee_next_hop(&mut self, addr: IpAddr) {
+        self.shared.tracker.foresee(addr);
+    }
+
+    /// Takes [`foresee_next_hop`](Self::foresee_next_hop) back.
+    pub fn dismiss_next_hop(&mut self, addr: IpAddr) {
+        self.shared.tracker.dismiss(addr);
+    }
+
     /// A tracked next hop's state; none where it cannot be reached. Addresses
     /// that are not tracked are ignored.
     pub fn next_hop_changed(&mut self, addr: IpAddr, state: Option<NextHopState>) {
@@ -512,6 +553,7 @@ impl Rib {
     /// shorter than `budget` means that nothing is left.
     pub fn take_fib_changes(&mut self, budget: usize) -> Vec<FibChange> {
         let mut changes = Vec::new();
+        self.shared.fib_again = 0;
         for family in Family::ALL {
             with_family!(self, family, rib => {
                 rib.take_fib_changes(&mut self.shared, budget, &mut changes);
@@ -520,6 +562,19 @@ impl Rib {
         self.shared.fib_batch += u64::from(!changes.is_empty());
         self.sweep();
         changes
+    }
+
+    /// How many prefixes of the last changes had been among those before, since
+    /// [`end_fib_round`](Self::end_fib_round): what was made of them then was
+    /// in vain.
+    pub fn fib_again(&self) -> usize {
+        self.shared.fib_again
+    }
+
+    /// Begins to count [`fib_again`](Self::fib_again) anew.
+    pub fn end_fib_round(&mut self) {
+        self.v4.fib_given = Default::default();
+        self.v6.fib_given = Default::default();
     }
 
     /// Next hops of a peer's paths that are forwarded by, each once. Of peers

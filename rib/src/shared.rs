@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) forwarding: bool,
     /// Number of the last batch of changes of the forwarding table.
     pub(crate) fib_batch: u64,
+    /// How many of the last changes had been reported in this round before.
+    pub(crate) fib_again: usize,
     /// Whether peers share update groups.
     pub(crate) grouping: bool,
 }
@@ -66,6 +68,7 @@ impl Shared {
             fib_routes: FibInterner::default(),
             forwarding: true,
             fib_batch: 0,
+            fib_again: 0,
             grouping: true,
         }
     }

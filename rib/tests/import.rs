@@ -247,6 +247,46 @@ fn a_single_hop_peers_next_hop_has_to_be_connected() {
 }
 
 #[test]
+fn a_next_hop_that_was_foreseen_is_known_when_the_first_path_comes() {
+    let mut rib = rib(internal("10.0.0.1"));
+    let hop = ip("10.0.0.77");
+    rib.foresee_next_hop(hop);
+    rib.foresee_next_hop(hop);
+    assert_eq!(rib.take_tracking(), [TrackEvent::Track(hop)]);
+    rib.next_hop_changed(hop, state(5, false));
+    assert_eq!(rib.next_hops(), [], "no path has it");
+    let route = attributes(&[65010], "10.0.0.77");
+    rib.update(PeerId(1), announcement(&[(net(PREFIX), 0)], route), 0);
+    assert_eq!(rib.take_tracking(), []);
+    assert_eq!(fib(&mut rib).len(), 1);
+    rib.dismiss_next_hop(hop);
+    rib.dismiss_next_hop(hop);
+    assert_eq!(rib.take_tracking(), [], "a path has it");
+    withdraw(&mut rib, 1, PREFIX);
+    assert_eq!(rib.take_tracking(), [TrackEvent::Untrack(hop)]);
+}
+
+#[test]
+fn our_own_link_local_address_costs_ipv4_routes_nothing() {
+    let mut rib = rib(from_external());
+    announce(&mut rib, 1, PREFIX, good());
+    rib.next_hop_changed(ip("192.0.2.1"), state(0, true));
+    fib(&mut rib);
+    while rib.pending(PeerId(1)) {
+        rib.export(PeerId(1), 10);
+    }
+    let version = rib.summary(V4).version;
+    let info = PeerInfo {
+        local_link_local: Some("fe80::100".parse().unwrap()),
+        ..from_external()
+    };
+    rib.set_peer(PeerId(1), info);
+    assert!(!rib.pending(PeerId(1)));
+    assert_eq!(rib.summary(V4).version, version);
+    assert_eq!(fib(&mut rib), []);
+}
+
+#[test]
 fn next_hops_are_tracked_as_long_as_a_path_uses_them() {
     let mut rib = rib(from_external());
     let tracked = |rib: &mut Rib| rib.take_tracking();

@@ -99,6 +99,7 @@ impl Harness {
             | Event::Down(..)
             | Event::SetPolicy(..)
             | Event::SetPeer(..)
+            | Event::OurSide(..)
             | Event::MarkStale(..)
             | Event::Sweep(..)
             | Event::EndOfRib(..)
@@ -152,6 +153,12 @@ impl Harness {
                 if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
                     let families = peer.info.families;
                     peer.info = holdfast_rib::PeerInfo { families, ..info };
+                }
+            }
+            Event::OurSide(peer, bits) => {
+                if let Some(state) = model.peers.get_mut(&PeerId(peer)) {
+                    state.info = world::our_side(state.info.clone(), bits);
+                    rib.set_peer(PeerId(peer), state.info.clone());
                 }
             }
             Event::MarkStale(peer, family) => {

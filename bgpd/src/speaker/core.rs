@@ -28,6 +28,7 @@ use super::configure::resilient;
 use super::exports::Exports;
 use super::leak::{Leak, Leaks};
 use super::originate::{KernelTables, Origination};
+use super::pace::Pace;
 use super::peers::{Peer, Policies};
 use super::realm::Realm;
 use super::request::Request;
@@ -46,9 +47,6 @@ const BATCH: usize = 256;
 const BATCH_OCTETS: usize = 128 * 1024;
 /// Routes handed to the FIB at a time.
 const FIB_BUDGET: usize = 8_192;
-/// While more news waits to be taken in, the FIB hears of what came of the last no sooner than
-/// this: a prefix that several peers announce is better written once, with all of its next hops.
-const FIB_LAG: Duration = Duration::from_millis(50);
 /// How long the end waits for what is on its way to the FIB.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Administrative distance of external and internal routes, as FRR's.
@@ -131,10 +129,8 @@ pub(super) struct Core {
     /// The FIB's task has ended.
     fib_gone: bool,
     pub(super) more: bool,
-    /// More news waits to be taken in.
-    backlog: bool,
-    /// When the FIB was last told all there was.
-    fib_told: Instant,
+    /// When the FIB is told, while more news waits to be taken in.
+    pace: Pace,
     /// When to give back what questions about routes needed.
     pub(super) rest_at: Option<Instant>,
 }
@@ -243,8 +239,7 @@ impl Core {
             suspended: Vec::new(),
             fib_gone: false,
             more: false,
-            backlog: false,
-            fib_told: Instant::now(),
+            pace: Pace::new(Instant::now()),
             rest_at: None,
         }
     }
@@ -294,7 +289,9 @@ impl Core {
                 // The lane does not end while we hold a sender.
                 Woken::Report(None) | Woken::Pump => {}
             }
-            self.backlog = !lanes.reports.is_empty();
+            if !lanes.reports.is_empty() {
+                self.pace.backlog(Instant::now());
+            }
             self.pump();
             // A busy core lets the other tasks of a single-threaded runtime run.
             tokio::task::yield_now().await;
@@ -391,6 +388,7 @@ impl Core {
     /// Hands on what came of the last events.
     pub(super) fn pump(&mut self) {
         self.more = false;
+        self.pump_tracking();
         self.pump_fib();
         self.check_restart();
         if self.restart.is_none() {
@@ -400,34 +398,12 @@ impl Core {
         self.pump_leaks();
     }
 
-    fn pump_fib(&mut self) {
-        if self.in_flight.is_some() || self.fib_gone {
-            return;
-        }
+    /// Asks about next hops as soon as there are any: paths that come later find the answer.
+    fn pump_tracking(&mut self) {
         let tracking = self.rib.take_tracking();
-        let lags = self.backlog && self.fib_told.elapsed() < FIB_LAG;
-        let changes = match lags || self.restart.is_some() {
-            true => Vec::new(),
-            false => self.rib.take_fib_changes(FIB_BUDGET),
-        };
-        let all = changes.len() < FIB_BUDGET && !lags;
-        let resume = match all {
-            true => std::mem::take(&mut self.suspended),
-            false => Vec::new(),
-        };
-        if all {
-            self.fib_told = Instant::now();
-        }
-        let via_default = self.via_default.take();
-        let use_objects = self.use_objects.take();
-        let tables = std::mem::take(&mut self.kernel_tables);
-        let idle = tracking.is_empty() && changes.is_empty() && resume.is_empty();
-        let set_up = via_default.is_none() && use_objects.is_none() && tables.is_empty();
-        if idle && set_up {
-            self.pump_sweep();
+        if tracking.is_empty() {
             return;
         }
-        let changes = self.fib_routes(changes);
         let (mut track, mut untrack) = (Vec::new(), Vec::new());
         for event in tracking {
             match event {
@@ -444,6 +420,50 @@ impl Core {
                 }
             }
         }
+        let told = match track.is_empty() {
+            true => Ok(()),
+            false => self.fib.track(track),
+        };
+        let told = told.and_then(|()| match untrack.is_empty() {
+            true => Ok(()),
+            false => self.fib.untrack(untrack),
+        });
+        if told.is_err() {
+            self.fib_ended();
+        }
+    }
+
+    fn pump_fib(&mut self) {
+        if self.in_flight.is_some() || self.fib_gone {
+            return;
+        }
+        let now = Instant::now();
+        let allowed = self.pace.allows(now);
+        let changes = match allowed && self.restart.is_none() {
+            true => self.rib.take_fib_changes(FIB_BUDGET),
+            false => Vec::new(),
+        };
+        let all = changes.len() < FIB_BUDGET && allowed;
+        let resume = match all {
+            true => std::mem::take(&mut self.suspended),
+            false => Vec::new(),
+        };
+        if allowed {
+            let count = (changes.len(), self.rib.fib_again());
+            if self.pace.told(now, count, all) {
+                self.rib.end_fib_round();
+            }
+        }
+        let via_default = self.via_default.take();
+        let use_objects = self.use_objects.take();
+        let tables = std::mem::take(&mut self.kernel_tables);
+        let idle = changes.is_empty() && resume.is_empty();
+        let set_up = via_default.is_none() && use_objects.is_none() && tables.is_empty();
+        if idle && set_up {
+            self.pump_sweep();
+            return;
+        }
+        let changes = self.fib_routes(changes);
         let fib = self.fib.clone();
         self.in_flight = Some(Box::pin(async move {
             if let Some(which) = via_default {
@@ -457,12 +477,6 @@ impl Core {
             }
             if let Some(followed) = tables.followed {
                 fib.follow_tables(followed).await?;
-            }
-            if !track.is_empty() {
-                fib.track(track).await?;
-            }
-            if !untrack.is_empty() {
-                fib.untrack(untrack).await?;
             }
             if !changes.is_empty() {
                 fib.apply(changes).await?;
@@ -554,6 +568,7 @@ impl Core {
             .chain(self.empty_until)
             .chain(self.watchers.again)
             .chain(self.exports.deadline())
+            .chain(self.pace.due)
             .chain(self.rest_at)
             .min()
     }

@@ -27,6 +27,7 @@ mod leak;
 mod listener;
 mod nexthops;
 mod originate;
+mod pace;
 mod peers;
 mod realm;
 mod request;

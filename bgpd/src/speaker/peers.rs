@@ -728,6 +728,8 @@ impl Core {
         }
         let info = peer_info(&peer.settings, &up);
         self.rib.peer_up(peer.id, info, policy);
+        // Of most peers it is the next hop of what they will send.
+        self.rib.foresee_next_hop(address);
         let stale = std::mem::replace(&mut peer.stale, FamilySet::EMPTY);
         let kept = preserved(up.negotiated.graceful_restart.as_ref());
         peer.up = Some(up);
@@ -748,6 +750,7 @@ impl Core {
             return;
         };
         let Some(up) = peer.up.take() else { return };
+        self.rib.dismiss_next_hop(address);
         let id = peer.id;
         let restart = up.negotiated.graceful_restart.as_ref();
         let keep = if keep_routes {

@@ -70,6 +70,8 @@ pub enum Event {
     Own(bool),
     SetPolicy(u32, u8),
     SetPeer(u32, u8),
+    /// Addresses of ours towards a peer come and go.
+    OurSide(u32, u8),
     MarkStale(u32, Family),
     Sweep(u32, Family),
     EndOfRib(u32, Family),
@@ -132,6 +134,7 @@ impl Event {
             | Event::Sweep(peer, _)
             | Event::EndOfRib(peer, _)
             | Event::RefreshIn(peer)
+            | Event::OurSide(peer, _)
             | Event::RefreshOut(peer, ..)
             | Event::Export(peer, _)
             | Event::Isolate(peer, _) => (Some(peer), None, None),
@@ -224,6 +227,21 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.route_server_client = both();
     }
     info
+}
+
+/// The peer with other addresses on our side; `bits` say which there are.
+pub fn our_side(info: PeerInfo, bits: u8) -> PeerInfo {
+    let has = |bit: u8| bits & 1 << bit != 0;
+    PeerInfo {
+        local_v4: has(0).then(|| v4("192.0.2.100")),
+        local_v6: has(1).then(|| "2001:db8::100".parse().unwrap()),
+        local_link_local: has(2).then(|| "fe80::1".parse().unwrap()),
+        shared_subnets: match has(3) {
+            true => vec![net("192.0.2.0/24"), net("2001:db8::/64")],
+            false => Vec::new(),
+        },
+        ..info
+    }
 }
 
 pub fn policy(number: u8) -> TestPolicy {
@@ -430,6 +448,7 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Own),
         3 => (0..PEERS, any::<u8>()).prop_map(|(p, k)| Event::SetPolicy(p, k)),
         2 => (0..PEERS, any::<u8>()).prop_map(|(p, v)| Event::SetPeer(p, v)),
+        3 => (0..PEERS, any::<u8>()).prop_map(|(p, b)| Event::OurSide(p, b)),
         1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::MarkStale(p, f)),
         1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::Sweep(p, f)),
         1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::EndOfRib(p, f)),
