@@ -7,6 +7,7 @@ use bgp_wire::update::Nlri;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::attrs::AttrRef;
 use crate::bandwidth::best_route;
@@ -88,15 +89,15 @@ fn news(
     if simple && names_alike(told, wanted) {
         return None;
     }
-    let form = |plan: &Plan, peer: PeerId| plan.forms.get(plan.form_of(peer)?).cloned();
-    let mut forms: Vec<(Form, Vec<PeerId>)> = Vec::new();
+    let mut forms: Vec<(usize, Vec<PeerId>)> = Vec::new();
+    let mut known: SmallVec<[((usize, usize), bool); 2]> = SmallVec::new();
     let mut all = true;
     for member in members {
-        let Some(new) = form(wanted, member.peer) else {
+        let Some(new) = wanted.form_of(member.peer) else {
             continue;
         };
-        let old = form(told, member.peer);
-        if old.is_some_and(|old| said_the_same(&old, &new, member)) {
+        let old = told.form_of(member.peer);
+        if old.is_some_and(|old| said_again((told, old), (wanted, new), member, &mut known)) {
             all = false;
             continue;
         }
@@ -105,8 +106,32 @@ fn news(
             None => forms.push((new, vec![member.peer])),
         }
     }
-    let only = |(form, list)| (form, Audience::Only(list));
-    (!all).then(|| forms.into_iter().map(only).collect())
+    if all {
+        return None;
+    }
+    let only =
+        |(form, list): (usize, _)| Some((wanted.forms.get(form)?.clone(), Audience::Only(list)));
+    Some(forms.into_iter().filter_map(only).collect())
+}
+
+/// [`said_the_same`], with what is known of two forms whoever is told.
+fn said_again(
+    (told, old): (&Plan, usize),
+    (wanted, new): (&Plan, usize),
+    member: &GroupMember,
+    known: &mut SmallVec<[((usize, usize), bool); 2]>,
+) -> bool {
+    if let Some((_, same)) = known.iter().find(|(pair, _)| *pair == (old, new)) {
+        return *same;
+    }
+    let (Some(from), Some(to)) = (told.forms.get(old), wanted.forms.get(new)) else {
+        return false;
+    };
+    let same = said_the_same(from, to, member);
+    if from.own_next_hop == to.own_next_hop {
+        known.push(((old, new), same));
+    }
+    same
 }
 
 /// Whether both plans name the members their own next hop, or neither does.

@@ -52,6 +52,10 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) fib_cursor: u32,
     /// What was reported in this round.
     pub(crate) fib_given: SlotSet,
+    /// What got another best path in this round, how often in all, and how
+    /// often again.
+    best_changed: SlotSet,
+    churn: (usize, usize),
     /// Of those to look at, those that are reported though nothing about them changed.
     pub(crate) fib_repeat: SlotSet,
     /// Prefixes that the kernel has a route of another origin for, in place of
@@ -117,6 +121,8 @@ impl<F: RibFamily> FamilyRib<F> {
             fib_dirty: SlotSet::default(),
             fib_cursor: 0,
             fib_given: SlotSet::default(),
+            best_changed: SlotSet::default(),
+            churn: (0, 0),
             fib_repeat: SlotSet::default(),
             refused: SlotSet::default(),
             gate: None,
@@ -776,6 +782,8 @@ impl<F: RibFamily> FamilyRib<F> {
         let best = best.map(|best| Identity::of(shared, best, carried));
         let new_best = best != before.best;
         if new_best {
+            self.churn.0 += 1;
+            self.churn.1 += usize::from(!self.best_changed.insert(slot));
             self.summary.version += 1;
             // The low half: `version` puts the high one back.
             entry.version = self.summary.version as u32;
@@ -798,6 +806,15 @@ impl<F: RibFamily> FamilyRib<F> {
             self.watched.note(slot);
         }
         self.release_if_idle(slot);
+    }
+
+    pub(crate) fn take_churn(&mut self) -> (usize, usize) {
+        core::mem::take(&mut self.churn)
+    }
+
+    pub(crate) fn end_round(&mut self) {
+        self.fib_given = SlotSet::default();
+        self.best_changed = SlotSet::default();
     }
 
     /// The table version at which an entry's best path changed, from its low

@@ -168,16 +168,14 @@ impl PeerInfo {
     }
 
     /// Our addresses of which the peer may name one as next hop in a family.
-    pub(crate) fn own_addresses(
-        &self,
-        family: Family,
-    ) -> (
-        Option<Ipv4Addr>,
-        Option<(Option<Ipv6Addr>, Option<Ipv6Addr>)>,
-    ) {
+    pub(crate) fn own_addresses(&self, family: Family) -> [Option<IpAddr>; 3] {
         let v6 = family == Family::Ipv6Unicast || self.extended_next_hop.contains(family);
-        let v6 = v6.then_some((self.local_v6, self.local_link_local));
-        (self.local_v4, v6)
+        let of_v6 = |address: Option<Ipv6Addr>| address.filter(|_| v6).map(IpAddr::V6);
+        [
+            self.local_v4.map(IpAddr::V4),
+            of_v6(self.local_v6),
+            of_v6(self.local_link_local),
+        ]
     }
 
     /// What is said about the peer for a family.

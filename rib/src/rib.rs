@@ -565,16 +565,23 @@ impl Rib {
     }
 
     /// How many prefixes of the last changes had been among those before, since
-    /// [`end_fib_round`](Self::end_fib_round): what was made of them then was
-    /// in vain.
+    /// [`end_round`](Self::end_round): what was made of them then was in vain.
     pub fn fib_again(&self) -> usize {
         self.shared.fib_again
     }
 
-    /// Begins to count [`fib_again`](Self::fib_again) anew.
-    pub fn end_fib_round(&mut self) {
-        self.v4.fib_given = Default::default();
-        self.v6.fib_given = Default::default();
+    /// How often best paths changed since the last call, and how often those of
+    /// prefixes whose best path had changed since [`end_round`](Self::end_round):
+    /// who was told of it before was told in vain.
+    pub fn take_churn(&mut self) -> (usize, usize) {
+        let (v4, v6) = (self.v4.take_churn(), self.v6.take_churn());
+        (v4.0 + v6.0, v4.1 + v6.1)
+    }
+
+    /// What changes from now on does not change again.
+    pub fn end_round(&mut self) {
+        self.v4.end_round();
+        self.v6.end_round();
     }
 
     /// Next hops of a peer's paths that are forwarded by, each once. Of peers

@@ -130,7 +130,9 @@ pub(super) struct Core {
     fib_gone: bool,
     pub(super) more: bool,
     /// When the FIB is told, while more news waits to be taken in.
-    pace: Pace,
+    fib_pace: Pace,
+    /// When peers are.
+    pub(super) export_pace: Pace,
     /// When to give back what questions about routes needed.
     pub(super) rest_at: Option<Instant>,
 }
@@ -239,7 +241,8 @@ impl Core {
             suspended: Vec::new(),
             fib_gone: false,
             more: false,
-            pace: Pace::new(Instant::now()),
+            fib_pace: Pace::new(Instant::now()),
+            export_pace: Pace::new(Instant::now()),
             rest_at: None,
         }
     }
@@ -290,7 +293,9 @@ impl Core {
                 Woken::Report(None) | Woken::Pump => {}
             }
             if !lanes.reports.is_empty() {
-                self.pace.backlog(Instant::now());
+                let now = Instant::now();
+                self.fib_pace.backlog_after_lag(now);
+                self.export_pace.backlog(now);
             }
             self.pump();
             // A busy core lets the other tasks of a single-threaded runtime run.
@@ -438,7 +443,7 @@ impl Core {
             return;
         }
         let now = Instant::now();
-        let allowed = self.pace.allows(now);
+        let allowed = self.fib_pace.allows(now);
         let changes = match allowed && self.restart.is_none() {
             true => self.rib.take_fib_changes(FIB_BUDGET),
             false => Vec::new(),
@@ -450,8 +455,8 @@ impl Core {
         };
         if allowed {
             let count = (changes.len(), self.rib.fib_again());
-            if self.pace.told(now, count, all) {
-                self.rib.end_fib_round();
+            if self.fib_pace.told(now, count, all) {
+                self.rib.end_round();
             }
         }
         let via_default = self.via_default.take();
@@ -568,7 +573,8 @@ impl Core {
             .chain(self.empty_until)
             .chain(self.watchers.again)
             .chain(self.exports.deadline())
-            .chain(self.pace.due)
+            .chain(self.fib_pace.due)
+            .chain(self.export_pace.due)
             .chain(self.rest_at)
             .min()
     }

@@ -63,6 +63,19 @@ enum Lane {
 impl Core {
     /// Gives the writers what they have room for.
     pub(super) fn pump_exports(&mut self) {
+        let now = Instant::now();
+        if !self.export_pace.allows(now) {
+            return;
+        }
+        let more = self.pump_groups();
+        self.more |= more;
+        let churn = self.rib.take_churn();
+        self.export_pace.told(now, churn, !more);
+    }
+
+    /// Returns whether there may be more that there is room for.
+    fn pump_groups(&mut self) -> bool {
+        let mut more = false;
         let mut groups = self.rib.pending_groups();
         if !self.exports.waiting.is_empty() {
             self.exports.waiting.retain(|id, _| groups.contains(id));
@@ -75,11 +88,11 @@ impl Core {
         for group in groups {
             if start.elapsed() > SLICE {
                 self.exports.next = Some(group);
-                self.more = true;
-                break;
+                return true;
             }
-            self.more |= self.pump_group(group);
+            more |= self.pump_group(group);
         }
+        more
     }
 
     /// Returns whether there may be more that there is room for.
