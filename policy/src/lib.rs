@@ -12,5 +12,6 @@
 )]
 
 mod builtin;
+pub mod model;
 
 pub use builtin::{AcceptAll, Directional, EbgpRequiresPolicy};
