@@ -18,6 +18,8 @@ fn verdicts(policy: &dyn Policy, kind: PeerKind) -> (Verdict, Verdict) {
         prefix: "198.51.100.0/24".parse().unwrap(),
         attributes: &Attributes::new(attributes),
         weight: 0,
+        source: None,
+        original_next_hop: None,
     };
     (policy.import(&route), policy.export(&route))
 }

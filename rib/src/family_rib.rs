@@ -3,6 +3,8 @@
 //! (`Before`), change its paths, decide again, and tell who has to know.
 
 use bgp_wire::update::Nlri;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef};
@@ -28,6 +30,12 @@ use crate::watch::Watched;
 /// Prefixes that are looked up together, so that the processor waits for
 /// several places of memory at once.
 const TOGETHER: usize = 64;
+
+/// Decides once more on the routes of a peer that share attributes.
+type Reimporter = (Importer, Attributes<'static>);
+
+/// How many of those are kept: they have the attributes taken apart.
+const REIMPORTERS_MAX: usize = 4096;
 
 /// What a peer's paths come to.
 #[derive(Debug, Default)]
@@ -284,7 +292,8 @@ impl<F: RibFamily> FamilyRib<F> {
     /// Passes the peer's routes through import once more.
     pub(crate) fn reimport(&mut self, shared: &mut Shared, peer: PeerId) {
         let source = PathSource::Peer(peer);
-        let mut importer: Option<Importer> = None;
+        // Prefixes that share attributes are all over the table.
+        let mut importers: HashMap<AttrId, Option<Reimporter>, RandomState> = HashMap::default();
         self.for_each_slot(peer, |rib, slot| {
             let Some(prefix) = rib.table.get(slot).map(|entry| entry.prefix) else {
                 return;
@@ -295,15 +304,19 @@ impl<F: RibFamily> FamilyRib<F> {
                 let Some(old) = rib.table.path_mut(slot, place).map(|path| *path) else {
                     continue;
                 };
-                if importer.as_ref().is_none_or(|known| known.pre != old.pre) {
-                    let set = shared.interner.set(old.pre).cloned();
-                    importer = set.and_then(|set| Importer::new(shared, peer, F::FAMILY, &set));
+                if importers.len() >= REIMPORTERS_MAX {
+                    importers.clear();
                 }
-                let Some(importer) = &mut importer else {
+                let importer = importers.entry(old.pre).or_insert_with(|| {
+                    let set = shared.interner.set(old.pre).cloned()?;
+                    let importer = Importer::new(shared, peer, F::FAMILY, &set)?;
+                    let attributes = Attributes::keeping(importer.set());
+                    Some((importer, attributes))
+                });
+                let Some((importer, attributes)) = importer else {
                     continue;
                 };
-                let set = importer.set();
-                let imported = importer.import(shared, prefix.into(), &Attributes::of(&set));
+                let imported = importer.import(shared, prefix.into(), attributes);
                 let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
                 path.set_stale(old.stale());
                 changed |= rib.replace(shared, slot, place, path);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use bgp_wire::{AsPath, Community, Family, NextHop, PathAttributes, PeerKind};
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::attrs::{AttrId, AttrRef};
 use crate::bandwidth::with_floats;
 use crate::config::RibConfig;
 use crate::peer::{AllowAsIn, PeerId, PeerInfo};
-use crate::policy::{Attributes, RouteContext, Verdict};
+use crate::policy::{Attributes, Rewritten, RouteContext, Verdict};
 use crate::shared::{Peer, Shared};
 use crate::view::Rejection;
 
@@ -46,7 +47,14 @@ pub(crate) struct Importer {
     drained: bool,
     /// What becomes of a route that policy leaves as it is.
     unchanged: Option<Imported>,
+    /// What became of what policy made of others. They are kept so that their
+    /// addresses stay theirs.
+    rewritten: SmallVec<[(Arc<Rewritten>, Imported); 1]>,
 }
+
+/// A policy that makes more of one set makes something else of each prefix,
+/// and then it does not help to know.
+const REWRITTEN_MAX: usize = 8;
 
 impl Importer {
     /// None for an unknown peer.
@@ -79,6 +87,7 @@ impl Importer {
             looped,
             drained,
             unchanged: None,
+            rewritten: SmallVec::new(),
         })
     }
 
@@ -116,6 +125,8 @@ impl Importer {
             prefix,
             attributes,
             weight,
+            source: None,
+            original_next_hop: self.set.next_hop(),
         });
         match verdict {
             Verdict::Deny(reason) => Imported::rejected(Rejection::Policy(reason)),
@@ -131,15 +142,25 @@ impl Importer {
                 self.unchanged = Some(imported);
                 imported
             }
-            Verdict::AcceptWith(new) => {
-                let weight = new.weight.unwrap_or(weight);
-                let set = match is_drained(&self.peer.info, &new.attributes) {
-                    true => least_preferred(new.attributes, weight),
-                    false => AttrRef::weighted(&new.attributes, weight),
-                };
-                self.accept(shared, &set)
-            }
+            Verdict::AcceptWith(new) => self.rewrite(shared, &new, weight),
         }
+    }
+
+    fn rewrite(&mut self, shared: &mut Shared, new: &Arc<Rewritten>, weight: u32) -> Imported {
+        let mut known = self.rewritten.iter();
+        if let Some((_, imported)) = known.find(|(known, _)| Arc::ptr_eq(known, new)) {
+            return *imported;
+        }
+        let weight = new.weight.unwrap_or(weight);
+        let set = match is_drained(&self.peer.info, &new.attributes) {
+            true => least_preferred(new.attributes.clone(), weight),
+            false => AttrRef::weighted(&new.attributes, weight),
+        };
+        let imported = self.accept(shared, &set);
+        if self.rewritten.len() < REWRITTEN_MAX {
+            self.rewritten.push((Arc::clone(new), imported));
+        }
+        imported
     }
 
     fn accept(&self, shared: &mut Shared, set: &AttrRef) -> Imported {

@@ -1,27 +1,42 @@
 //! The seam to policy: what the table asks for every route that comes or goes.
 
-use core::cell::OnceCell;
+use core::any::Any;
+use core::cell::{OnceCell, RefCell};
 use core::fmt;
 use core::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use bgp_wire::{Family, PathAttributes};
+use bgp_wire::{Family, NextHop, PathAttributes};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
 use crate::edit::Edit;
+use crate::local::LocalSource;
 use crate::peer::PeerInfo;
 
 /// Attributes that are taken apart when somebody looks into them: most
 /// policies decide about most routes without.
-#[derive(Debug)]
+///
+/// The table asks about all prefixes that share attributes with one value of
+/// this, and then all that a [`RouteContext`] says but the prefix is the same
+/// too. A policy may [keep](Self::memo) here what it found out about them.
 pub struct Attributes<'a> {
     source: Source<'a>,
     decoded: OnceCell<PathAttributes>,
+    memo: RefCell<Option<(usize, Rc<dyn Any>)>>,
+}
+
+impl fmt::Debug for Attributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
 }
 
 #[derive(Debug)]
 enum Source<'a> {
     Set(&'a AttrRef),
+    Kept(AttrRef),
     /// A set as it is before export policy.
     Edited(AttrRef, Edit),
     Given,
@@ -33,6 +48,16 @@ impl<'a> Attributes<'a> {
         Attributes {
             source: Source::Set(set),
             decoded: OnceCell::new(),
+            memo: RefCell::new(None),
+        }
+    }
+
+    /// Those of a set, which is kept.
+    pub const fn keeping(set: AttrRef) -> Attributes<'static> {
+        Attributes {
+            source: Source::Kept(set),
+            decoded: OnceCell::new(),
+            memo: RefCell::new(None),
         }
     }
 
@@ -41,6 +66,7 @@ impl<'a> Attributes<'a> {
         Attributes {
             source: Source::Given,
             decoded: OnceCell::from(attributes),
+            memo: RefCell::new(None),
         }
     }
 
@@ -48,7 +74,26 @@ impl<'a> Attributes<'a> {
         Attributes {
             source: Source::Edited(set, edit),
             decoded: OnceCell::new(),
+            memo: RefCell::new(None),
         }
+    }
+
+    /// What the policy of this number, usually its address, keeps beside the
+    /// attributes; made where there is nothing yet, or something of another
+    /// policy's.
+    pub fn memo<T: 'static>(&self, policy: usize, make: impl FnOnce() -> T) -> Rc<T> {
+        let known = self.memo.borrow();
+        if let Some((of, memo)) = &*known
+            && *of == policy
+            && let Ok(memo) = Rc::clone(memo).downcast::<T>()
+        {
+            return memo;
+        }
+        drop(known);
+        let memo = Rc::new(make());
+        let kept: Rc<dyn Any> = Rc::<T>::clone(&memo);
+        self.memo.replace(Some((policy, kept)));
+        memo
     }
 }
 
@@ -58,6 +103,7 @@ impl Deref for Attributes<'_> {
     fn deref(&self) -> &PathAttributes {
         self.decoded.get_or_init(|| match &self.source {
             Source::Set(set) => set.decode(),
+            Source::Kept(set) => set.decode(),
             Source::Edited(set, edit) => edit.before_policy(set),
             Source::Given => PathAttributes::default(),
         })
@@ -80,6 +126,11 @@ pub struct RouteContext<'a> {
     pub attributes: &'a Attributes<'a>,
     /// The path's weight, which never travels.
     pub weight: u32,
+    /// Where a route of our own comes from; none for a learned one.
+    pub source: Option<LocalSource>,
+    /// The next hop as the path has it: on export the attributes have what the
+    /// receiver is to be told.
+    pub original_next_hop: Option<NextHop>,
 }
 
 /// Import and export policy of a peer. Must be pure: the same route gives the
@@ -113,14 +164,15 @@ pub enum Verdict {
     Deny(DenyReason),
     /// As it is.
     Accept,
-    /// With other attributes.
-    AcceptWith(Box<Rewritten>),
+    /// With other attributes. Many prefixes may share them, and what comes of
+    /// them is then worked out once.
+    AcceptWith(Arc<Rewritten>),
 }
 
 impl Verdict {
     /// Accept with other attributes and the weight it had.
     pub fn rewrite(attributes: PathAttributes) -> Verdict {
-        Verdict::AcceptWith(Box::new(Rewritten {
+        Verdict::AcceptWith(Arc::new(Rewritten {
             attributes,
             weight: None,
         }))

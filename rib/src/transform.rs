@@ -2,6 +2,7 @@
 //! attributes (RFC 4271 sections 5.1 and 9.2, RFC 4456, RFC 1997, RFC 5065, RFC 7311,
 //! RFC 7947).
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::bandwidth::Carried;
 use crate::config::RibConfig;
 use crate::edit::{Aigp, BandwidthEdit, Edit, Towards};
 use crate::import::is_link_local;
+use crate::local::LocalSource;
 use crate::peer::{PeerId, PeerInfo};
 use crate::plan::{Form, Plan};
 use crate::policy::{Attributes, RouteContext, Verdict};
@@ -89,6 +91,27 @@ struct Prepared {
     exceptions: Vec<(PeerId, Option<usize>)>,
     /// What is told where policy changes nothing.
     unchanged: std::cell::OnceCell<Rc<Plan>>,
+    /// What is told after other verdicts, one for each form. Those made of the
+    /// same allocation are the same.
+    told: RefCell<SmallVec<[(Verdicts, Option<Rc<Plan>>); 1]>>,
+    source: Option<LocalSource>,
+    original_next_hop: Option<NextHop>,
+}
+
+/// Export policy's answers, one for each form.
+type Verdicts = SmallVec<[Verdict; 1]>;
+
+/// Policy that makes more of one set makes something else of each prefix.
+const TOLD_MAX: usize = 8;
+
+/// Whether the verdicts are known to be the same without a look inside.
+fn same_verdicts(one: &[Verdict], other: &[Verdict]) -> bool {
+    let same = |pair: (&Verdict, &Verdict)| match pair {
+        (Verdict::AcceptWith(one), Verdict::AcceptWith(other)) => Arc::ptr_eq(one, other),
+        (Verdict::AcceptWith(_), _) | (_, Verdict::AcceptWith(_)) => false,
+        (Verdict::Accept | Verdict::Deny(_), _) => pair.0 == pair.1,
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// A route as it is told to all members, but for the next hop.
@@ -136,7 +159,7 @@ impl<'a> Exporter<'a> {
         route: Route,
     ) -> Option<Rc<Plan>> {
         let prepared = self.prepared(interner, route)?;
-        let mut verdicts = Vec::new();
+        let mut verdicts = Verdicts::new();
         let mut all_accept = true;
         for form in &prepared.forms {
             let verdict = form.to.policy.export(&RouteContext {
@@ -146,6 +169,8 @@ impl<'a> Exporter<'a> {
                 prefix,
                 attributes: &form.attributes,
                 weight: prepared.weight,
+                source: prepared.source,
+                original_next_hop: prepared.original_next_hop,
             });
             if matches!(verdict, Verdict::Accept) && all_accept {
                 continue;
@@ -162,12 +187,28 @@ impl<'a> Exporter<'a> {
         }
         // Those before the first that is no plain acceptance.
         let plain = prepared.forms.len() - verdicts.len();
-        let verdicts: Vec<Verdict> = std::iter::repeat_with(|| Verdict::Accept)
+        let verdicts: Verdicts = std::iter::repeat_with(|| Verdict::Accept)
             .take(plain)
             .chain(verdicts)
             .collect();
-        let plan = Self::finished(&prepared, &verdicts);
-        (!plan.is_nothing(self.members.len())).then(|| self.share(plan))
+        self.after(&prepared, verdicts)
+    }
+
+    /// The plan after verdicts that are not all to accept.
+    fn after(&mut self, prepared: &Prepared, verdicts: Verdicts) -> Option<Rc<Plan>> {
+        let told = prepared.told.borrow();
+        let known = told.iter().find(|(known, _)| same_verdicts(known, &verdicts));
+        if let Some((_, plan)) = known {
+            return plan.clone();
+        }
+        let is_room = told.len() < TOLD_MAX;
+        drop(told);
+        let plan = Self::finished(prepared, &verdicts);
+        let plan = (!plan.is_nothing(self.members.len())).then(|| self.share(plan));
+        if is_room {
+            prepared.told.borrow_mut().push((verdicts, plan.clone()));
+        }
+        plan
     }
 
     /// Equal plans are one, so that prefixes with equal plans are sent
@@ -274,6 +315,12 @@ impl<'a> Exporter<'a> {
             rest: None,
             exceptions: Vec::new(),
             unchanged: std::cell::OnceCell::new(),
+            told: RefCell::default(),
+            source: match route.source {
+                PathSource::Local(source) => Some(source),
+                PathSource::Peer(_) => None,
+            },
+            original_next_hop: set.next_hop(),
             learned_from: from.clone(),
         };
         prepared.rest = self.form(&mut prepared.forms, &base, next_hops.rest, &any);

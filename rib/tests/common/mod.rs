@@ -277,7 +277,7 @@ impl TestPolicy {
                 let mut attributes = PathAttributes::clone(route.attributes);
                 attributes.local_pref = Some(local_pref);
                 attributes.med = Some(route.prefix.prefix_len().into());
-                Verdict::AcceptWith(Box::new(holdfast_rib::Rewritten {
+                Verdict::AcceptWith(std::sync::Arc::new(holdfast_rib::Rewritten {
                     attributes,
                     weight: Some(weight),
                 }))

@@ -257,12 +257,14 @@ impl Model {
             prefix,
             attributes: &Attributes::new(said.clone()),
             weight: knobs.weight,
+            source: None,
+            original_next_hop: said.next_hop,
         });
         let (mut attributes, weight) = match verdict {
             Verdict::Deny(_) => return None,
             Verdict::Accept => (said.clone(), knobs.weight),
             Verdict::AcceptWith(new) => {
-                let Rewritten { attributes, weight } = *new;
+                let Rewritten { attributes, weight } = (*new).clone();
                 (attributes, weight.unwrap_or(knobs.weight))
             }
         };
@@ -638,11 +640,13 @@ impl Model {
             prefix,
             attributes: &Attributes::new(told.clone()),
             weight: path.weight,
+            source: None,
+            original_next_hop: None,
         });
         match verdict {
             Verdict::Deny(_) => return None,
             Verdict::Accept => {}
-            Verdict::AcceptWith(new) => told = new.attributes,
+            Verdict::AcceptWith(new) => told = new.attributes.clone(),
         }
         if !to.is_internal() {
             told.originator_id = None;
