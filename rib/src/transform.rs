@@ -197,7 +197,9 @@ impl<'a> Exporter<'a> {
     /// The plan after verdicts that are not all to accept.
     fn after(&mut self, prepared: &Prepared, verdicts: Verdicts) -> Option<Rc<Plan>> {
         let told = prepared.told.borrow();
-        let known = told.iter().find(|(known, _)| same_verdicts(known, &verdicts));
+        let known = told
+            .iter()
+            .find(|(known, _)| same_verdicts(known, &verdicts));
         if let Some((_, plan)) = known {
             return plan.clone();
         }

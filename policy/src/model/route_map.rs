@@ -114,7 +114,7 @@ pub enum Match {
     SourceVrf(String),
     /// `match rpki` (RFC 6811).
     Rpki(RpkiState),
-    /// `match probability N`: so many percent of routes.
+    /// `match probability N`: so many percent of prefixes, always the same ones.
     Probability(u8),
 }
 
@@ -233,9 +233,10 @@ pub enum Set {
     LargeCommunity(CommunityChange<LargeCommunity>),
     /// `set large-comm-list NAME delete`.
     LargeCommListDelete(String),
-    /// `set extcommunity rt ...`: in place of the route targets that there are.
+    /// `set extcommunity rt ...`: beside the extended communities that there
+    /// are.
     ExtCommunityRt(#[serde(with = "text::many")] Vec<ExtendedCommunity>),
-    /// `set extcommunity soo ...`: the same for the site of origin.
+    /// `set extcommunity soo ...`: likewise.
     ExtCommunitySoo(#[serde(with = "text::many")] Vec<ExtendedCommunity>),
     /// `set extcommunity bandwidth ...`.
     ExtCommunityBandwidth {

@@ -4,6 +4,8 @@
 pub mod kernel;
 pub mod world;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -12,8 +14,8 @@ use bgp_wire::{
     AsPath, Community, Family, FamilySet, NextHop, Origin, PathAttributes, PeerKind, Update,
 };
 use holdfast_rib::{
-    Confederation, DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy, Rib,
-    RibConfig, RouteContext, TrackEvent, Verdict,
+    Confederation, DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy,
+    Rewritten, Rib, RibConfig, RouteContext, TrackEvent, Verdict,
 };
 use ipnet::IpNet;
 
@@ -274,13 +276,21 @@ impl TestPolicy {
                 Verdict::Deny(DenyReason::Filtered)
             }
             TestPolicy::Rewrite { local_pref, weight } => {
-                let mut attributes = PathAttributes::clone(route.attributes);
-                attributes.local_pref = Some(local_pref);
-                attributes.med = Some(route.prefix.prefix_len().into());
-                Verdict::AcceptWith(std::sync::Arc::new(holdfast_rib::Rewritten {
-                    attributes,
-                    weight: Some(weight),
-                }))
+                // One for all prefixes that are to get the same.
+                let known = route.attributes.memo(
+                    std::ptr::from_ref(self).addr(),
+                    RefCell::<HashMap<u8, Arc<Rewritten>>>::default,
+                );
+                let len = route.prefix.prefix_len();
+                let mut known = known.borrow_mut();
+                let new = known.entry(len).or_insert_with(|| {
+                    let mut attributes = PathAttributes::clone(route.attributes);
+                    attributes.local_pref = Some(local_pref);
+                    attributes.med = Some(len.into());
+                    let weight = Some(weight);
+                    Arc::new(Rewritten { attributes, weight })
+                });
+                Verdict::AcceptWith(Arc::clone(new))
             }
             TestPolicy::DenyCommunity(community) => {
                 if route.attributes.communities.contains(&community) {

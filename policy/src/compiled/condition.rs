@@ -1,0 +1,292 @@
+//! `match` lines, compiled.
+
+use core::hash::Hasher as _;
+use std::net::IpAddr;
+use std::sync::{Arc, RwLock};
+
+use bgp_wire::{Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::as_path_list::AsPathList;
+use super::community_list::CommunityList;
+use super::prefix_list::{AccessList, PrefixList};
+use super::roa::RoaTable;
+use super::route::Seen;
+use crate::model::{CommunityCompare, Match, PeerMatch, RpkiState, SourceProtocol};
+
+/// ROAs that somebody keeps up to date while policies look into them. Routes
+/// that they concern have to be asked about again.
+pub type SharedRoas = Arc<RwLock<RoaTable>>;
+
+/// A `match` line.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub(crate) source: Match,
+    pub(crate) test: Test,
+    /// Where its outcome is kept; none where it depends on the prefix.
+    pub(crate) place: Option<u32>,
+}
+
+/// A list for addresses. One that does not exist is none, and matches nothing.
+#[derive(Debug, Clone)]
+pub(crate) enum AddressList {
+    Access(Family, Arc<AccessList>),
+    V4(Arc<PrefixList<Ipv4Net>>),
+    V6(Arc<PrefixList<Ipv6Net>>),
+    Missing,
+}
+
+impl AddressList {
+    #[inline]
+    fn permits(&self, prefix: IpNet) -> bool {
+        match (self, prefix) {
+            (AddressList::V4(list), IpNet::V4(net)) => list.verdict(net).permits(),
+            (AddressList::V6(list), IpNet::V6(net)) => list.verdict(net).permits(),
+            (AddressList::Access(Family::Ipv4Unicast, list), IpNet::V4(_))
+            | (AddressList::Access(Family::Ipv6Unicast, list), IpNet::V6(_)) => {
+                list.verdict(prefix).permits()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a line asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Test {
+    Address(AddressList),
+    PrefixLen(Family, u8),
+    NextHopList(AddressList),
+    NextHopAddress(IpAddr),
+    NextHopPrefixLen(Family, u8),
+    Blackhole(Family),
+    RouteSource(AddressList),
+    AsPath(Arc<AsPathList>),
+    Community(Arc<CommunityList<Community>>, CommunityCompare),
+    LargeCommunity(Arc<CommunityList<LargeCommunity>>, CommunityCompare),
+    ExtCommunity(Arc<CommunityList<ExtendedCommunity>>),
+    Alias(Vec<Community>, Vec<LargeCommunity>),
+    LocalPreference(u32),
+    Metric(u32),
+    Origin(Origin),
+    Peer(PeerMatch),
+    Interface(String),
+    Tag(u32),
+    SourceProtocol(SourceProtocol),
+    SourceInstance(u8),
+    SourceVrf(String),
+    Rpki(RpkiState, SharedRoas),
+    /// So many percent, and what the choice is mixed with.
+    Probability(u8, u64),
+    /// A list that does not exist.
+    Never,
+}
+
+impl Test {
+    /// Whether it asks for the prefix.
+    pub(crate) const fn is_of_prefix(&self) -> bool {
+        matches!(
+            self,
+            Test::Address(_) | Test::PrefixLen(..) | Test::Rpki(..) | Test::Probability(..)
+        )
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, route: Seen<'_>) -> bool {
+        match self {
+            Test::Address(list) => list.permits(route.view.prefix),
+            Test::PrefixLen(family, len) => {
+                let prefix = route.view.prefix;
+                route.view.family() == *family && prefix.prefix_len() == *len
+            }
+            Test::Rpki(state, roas) => rpki(roas, route) == *state,
+            Test::Probability(percent, seed) => chosen(route.view.prefix, *percent, *seed),
+            _ => self.holds_for_attributes(route),
+        }
+    }
+
+    fn holds_for_attributes(&self, route: Seen<'_>) -> bool {
+        let attributes = || route.attributes();
+        match self {
+            Test::NextHopList(list) => {
+                next_hop(route).is_some_and(|addr| list.permits(IpNet::from(addr)))
+            }
+            Test::NextHopAddress(addr) => next_hop(route) == Some(*addr),
+            Test::NextHopPrefixLen(family, len) => {
+                let of_family = route.view.family() == *family;
+                of_family && route.view.next_hop_prefix_len == Some(*len)
+            }
+            Test::Blackhole(family) => route.view.family() == *family && is_blackhole(route),
+            Test::RouteSource(list) => {
+                let from = route.view.learned_from;
+                from.is_some_and(|peer| list.permits(IpNet::from(peer.address)))
+            }
+            Test::AsPath(list) => list.verdict(&attributes().as_path).permits(),
+            Test::Community(list, compare) => {
+                list.verdict(&attributes().communities, *compare).permits()
+            }
+            Test::LargeCommunity(list, compare) => {
+                let communities = &attributes().large_communities;
+                list.verdict(communities, *compare).permits()
+            }
+            Test::ExtCommunity(list) => {
+                let communities = &attributes().extended_communities;
+                list.verdict(communities, CommunityCompare::All).permits()
+            }
+            Test::Alias(plain, large) => {
+                let attributes = attributes();
+                plain.iter().any(|c| attributes.communities.contains(c))
+                    || large
+                        .iter()
+                        .any(|c| attributes.large_communities.contains(c))
+            }
+            Test::LocalPreference(value) => attributes().local_pref.unwrap_or(0) == *value,
+            Test::Metric(value) => attributes().med.unwrap_or(0) == *value,
+            Test::Origin(origin) => attributes().origin == *origin,
+            Test::Peer(peer) => is_peer(peer, route),
+            Test::Interface(name) => route.view.interface == Some(name.as_str()),
+            Test::Tag(tag) => route.tag() == *tag,
+            Test::SourceProtocol(protocol) => route.view.source_protocol == Some(*protocol),
+            Test::SourceInstance(instance) => route.view.source_instance == *instance,
+            Test::SourceVrf(name) => route.view.source_vrf == Some(name.as_str()),
+            Test::Never
+            | Test::Address(_)
+            | Test::PrefixLen(..)
+            | Test::Rpki(..)
+            | Test::Probability(..) => false,
+        }
+    }
+}
+
+/// The global address of the next hop.
+fn next_hop(route: Seen<'_>) -> Option<IpAddr> {
+    route.attributes().next_hop.map(NextHop::addr)
+}
+
+/// A route without a next hop goes nowhere, unless an interface is known.
+fn is_blackhole(route: Seen<'_>) -> bool {
+    let hop = next_hop(route);
+    route.view.interface.is_none() && hop.is_none_or(|addr| addr.is_unspecified())
+}
+
+fn is_peer(wanted: &PeerMatch, route: Seen<'_>) -> bool {
+    match wanted {
+        PeerMatch::Address(address) => route.view.peer.is_some_and(|peer| peer.address == *address),
+        PeerMatch::Interface(name) => route.view.peer_interface == Some(name.as_str()),
+        PeerMatch::Local => route.view.learned_from.is_none(),
+    }
+}
+
+fn rpki(roas: &SharedRoas, route: Seen<'_>) -> RpkiState {
+    let view = route.view;
+    let path = &route.attributes().as_path;
+    let origin = match view.peer {
+        // What we originate has an empty path, and so has what a peer in our
+        // AS does (RFC 6811 section 2).
+        Some(peer) if path.without_confederation().is_empty() => Some(peer.local_as),
+        _ => path.origin_as(),
+    };
+    match roas.read() {
+        Ok(roas) => roas.validate(view.prefix, origin),
+        Err(_) => RpkiState::NotFound,
+    }
+}
+
+/// Whether the prefix is among so many percent. The same prefix always is, or
+/// never: an answer that changed by itself would be a route that flaps.
+fn chosen(prefix: IpNet, percent: u8, seed: u64) -> bool {
+    let mut hasher = Fnv(seed ^ Fnv::BASIS);
+    match prefix.network() {
+        IpAddr::V4(addr) => hasher.write(&addr.octets()),
+        IpAddr::V6(addr) => hasher.write(&addr.octets()),
+    }
+    hasher.write(&[prefix.prefix_len()]);
+    hasher.finish() % 100 < u64::from(percent)
+}
+
+/// A seed of a name and a number.
+pub(crate) fn seed_of(name: &str, number: u32) -> u64 {
+    let mut hasher = Fnv(Fnv::BASIS);
+    hasher.write(name.as_bytes());
+    hasher.write(&number.to_be_bytes());
+    hasher.finish()
+}
+
+/// A hash that is the same everywhere and forever: choices outlive a restart.
+struct Fnv(u64);
+
+impl Fnv {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+}
+
+impl core::hash::Hasher for Fnv {
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.0 = (self.0 ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Its lower bits alone say too little of the last octets.
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ self.0 >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^ mixed >> 33
+    }
+}
+
+// ===== for people =====
+
+impl Condition {
+    /// What the route has where the line asks for something.
+    pub(crate) fn actual(&self, route: Seen<'_>) -> String {
+        let view = route.view;
+        let number = |value: Option<u32>| value.map_or_else(none, |value| value.to_string());
+        match &self.source {
+            Match::Address(..) | Match::PrefixLen(..) | Match::Probability(_) => {
+                view.prefix.to_string()
+            }
+            Match::NextHop(..) => next_hop(route).map_or_else(none, |addr| addr.to_string()),
+            Match::RouteSource(_) => {
+                let from = view.learned_from;
+                from.map_or_else(|| "local".to_owned(), |peer| peer.address.to_string())
+            }
+            Match::AsPath(_) => route.attributes().as_path.to_string(),
+            Match::Community(..) => list_of(&route.attributes().communities),
+            Match::LargeCommunity(..) => list_of(&route.attributes().large_communities),
+            Match::ExtCommunity(_) => list_of(&route.attributes().extended_communities),
+            Match::Alias(_) => {
+                let plain = list_of(&route.attributes().communities);
+                let large = list_of(&route.attributes().large_communities);
+                format!("{plain} {large}")
+            }
+            Match::LocalPreference(_) => number(route.attributes().local_pref),
+            Match::Metric(_) => number(route.attributes().med),
+            Match::Origin(_) => format!("{:?}", route.attributes().origin).to_lowercase(),
+            Match::Peer(_) => match (view.peer_interface, view.peer) {
+                (Some(name), _) => name.to_owned(),
+                (None, Some(peer)) => peer.address.to_string(),
+                (None, None) => "local".to_owned(),
+            },
+            Match::Interface(_) => view.interface.map_or_else(none, str::to_owned),
+            Match::Tag(_) => route.tag().to_string(),
+            Match::SourceProtocol(_) => match view.source_protocol {
+                Some(protocol) => format!("{protocol:?}").to_lowercase(),
+                None => none(),
+            },
+            Match::SourceInstance(_) => view.source_instance.to_string(),
+            Match::SourceVrf(_) => view.source_vrf.map_or_else(none, str::to_owned),
+            Match::Rpki(_) => match &self.test {
+                Test::Rpki(_, roas) => format!("{:?}", rpki(roas, route)).to_lowercase(),
+                _ => none(),
+            },
+        }
+    }
+}
+
+fn none() -> String {
+    "none".to_owned()
+}
+
+fn list_of<C: ToString>(communities: &[C]) -> String {
+    let texts: Vec<String> = communities.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}

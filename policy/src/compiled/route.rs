@@ -1,0 +1,155 @@
+//! What a policy is told of a route, and what it makes of it.
+
+use std::net::IpAddr;
+
+use bgp_wire::{Family, NextHop, PathAttributes};
+use holdfast_rib::{Attributes, PeerInfo};
+use ipnet::IpNet;
+
+use crate::model::SourceProtocol;
+
+/// Which way a route goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the peer to us.
+    In,
+    /// From us to the peer.
+    Out,
+}
+
+/// A route as a route map sees it. What is not known has a value that no
+/// `match` asks for, or none.
+///
+/// All but the prefix has to be the same for all routes that are asked about
+/// with one value of [`Attributes`]: what depends on it is found out once.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteView<'a> {
+    /// Prefix.
+    pub prefix: IpNet,
+    /// Attributes.
+    pub attributes: &'a Attributes<'a>,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The peer that it comes from or goes to.
+    pub peer: Option<&'a PeerInfo>,
+    /// The interface that names the peer, where one does (unnumbered).
+    pub peer_interface: Option<&'a str>,
+    /// The peer that it was learned from; none where it is our own.
+    pub learned_from: Option<&'a PeerInfo>,
+    /// Weight, which never travels.
+    pub weight: u32,
+    /// Tag, as the kernel's routes have it; 0 is none.
+    pub tag: u32,
+    /// Where the next hop is.
+    pub interface: Option<&'a str>,
+    /// Where it is from, where it was redistributed or goes to the kernel.
+    pub source_protocol: Option<SourceProtocol>,
+    /// Which of several of that protocol.
+    pub source_instance: u8,
+    /// The table that it is from.
+    pub source_vrf: Option<&'a str>,
+    /// Round trip time to the peer, in milliseconds.
+    pub rtt_ms: u32,
+    /// Metric to the next hop.
+    pub igp_metric: u32,
+    /// How many paths are used together.
+    pub num_multipaths: u32,
+    /// What they carry together, in octets per second; 0 is not known.
+    pub cumulative_bandwidth: u64,
+    /// Length of the prefix that resolves the next hop.
+    pub next_hop_prefix_len: Option<u8>,
+    /// The next hop before it was made the one to send.
+    pub original_next_hop: Option<NextHop>,
+}
+
+impl<'a> RouteView<'a> {
+    /// A route of our own of which no more is known, on its way in.
+    pub const fn new(prefix: IpNet, attributes: &'a Attributes<'a>) -> RouteView<'a> {
+        RouteView {
+            prefix,
+            attributes,
+            direction: Direction::In,
+            peer: None,
+            peer_interface: None,
+            learned_from: None,
+            weight: 0,
+            tag: 0,
+            interface: None,
+            source_protocol: None,
+            source_instance: 0,
+            source_vrf: None,
+            rtt_ms: 0,
+            igp_metric: 0,
+            num_multipaths: 1,
+            cumulative_bandwidth: 0,
+            next_hop_prefix_len: None,
+            original_next_hop: None,
+        }
+    }
+
+    /// The family of the prefix.
+    pub const fn family(&self) -> Family {
+        match self.prefix {
+            IpNet::V4(_) => Family::Ipv4Unicast,
+            IpNet::V6(_) => Family::Ipv6Unicast,
+        }
+    }
+}
+
+/// What `set` lines made of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The attributes, whole.
+    pub attributes: PathAttributes,
+    /// Weight.
+    pub weight: u32,
+    /// Tag; 0 is none.
+    pub tag: u32,
+    /// Administrative distance, where it was set.
+    pub distance: Option<u8>,
+    /// The kernel's table, where it was set.
+    pub table: Option<u32>,
+    /// The source address of this host's packets, where it was set.
+    pub src: Option<IpAddr>,
+}
+
+impl Changed {
+    /// A route before anything was set.
+    pub fn before(view: &RouteView<'_>) -> Changed {
+        Changed {
+            attributes: PathAttributes::clone(view.attributes),
+            weight: view.weight,
+            tag: view.tag,
+            distance: None,
+            table: None,
+            src: None,
+        }
+    }
+
+    /// Whether anything is set in the end.
+    pub fn differs(&self, view: &RouteView<'_>) -> bool {
+        let rest = (self.weight, self.tag, self.distance, self.table, self.src);
+        rest != (view.weight, view.tag, None, None, None) || self.attributes != **view.attributes
+    }
+}
+
+/// A route as it is in the middle of a route map.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) view: &'a RouteView<'a>,
+    /// What was set so far.
+    pub(crate) changed: Option<&'a Changed>,
+}
+
+impl<'a> Seen<'a> {
+    pub(crate) fn attributes(self) -> &'a PathAttributes {
+        match self.changed {
+            Some(changed) => &changed.attributes,
+            None => self.view.attributes,
+        }
+    }
+
+    pub(crate) fn tag(self) -> u32 {
+        self.changed.map_or(self.view.tag, |changed| changed.tag)
+    }
+}

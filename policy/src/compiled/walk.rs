@@ -1,0 +1,363 @@
+//! The walk of a route through a route map: the one place that knows what its
+//! lines mean together.
+//!
+//! What `set` lines make of a set of attributes depends on which entries the
+//! route went through, and on nothing else. So the walk goes from state to
+//! state, each of them attributes together with what is known of them; prefixes
+//! that share attributes share the states.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use holdfast_rib::{PeerInfo, Rewritten};
+
+use super::condition::Condition;
+use super::route::{Changed, Direction, RouteView, Seen};
+use super::route_map::{CALLS_MAX, CompiledRouteMap, Entry, Then};
+use crate::model::Action;
+
+/// The state in which attributes are as they came.
+const BEGIN: usize = 0;
+/// With more states than that, it is begun anew.
+const STATES_MAX: usize = 64;
+
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Denied,
+    /// In this state.
+    Permitted(usize),
+}
+
+/// Hears of what happens on the way.
+pub(crate) trait Visitor {
+    /// A map begins.
+    fn map(&mut self, _name: &str) {}
+    /// An entry's turn.
+    fn entry(&mut self, _seq: u16, _action: Action) {}
+    /// What a `match` line said.
+    fn condition(&mut self, _condition: &Condition, _holds: bool, _route: Seen<'_>) {}
+    /// An entry matched, and these lines were applied.
+    fn matched(&mut self, _entry: &Entry) {}
+    /// A map is called, if it is there.
+    fn call(&mut self, _name: &str, _is_there: bool) {}
+    /// Where it goes on after an entry that permits.
+    fn then(&mut self, _next: Option<u16>) {}
+    /// A map ends.
+    fn end(&mut self, _name: &str, _permitted: bool) {}
+}
+
+/// Nobody listens.
+pub(crate) struct NoVisitor;
+
+impl Visitor for NoVisitor {}
+
+/// Attributes at some point of a walk.
+#[derive(Debug)]
+struct State {
+    /// None as they came.
+    changed: Option<Changed>,
+    /// What is known of the conditions, by their places.
+    known: Box<[Known]>,
+    /// The states after an entry.
+    next: Vec<(u32, usize)>,
+    rewritten: Option<Option<Arc<Rewritten>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    No,
+    Holds,
+    Fails,
+}
+
+/// What is known about one set of attributes.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    states: Vec<State>,
+    /// What all routes have in common that it is about.
+    context: Option<Context>,
+    /// What else the policy wants to keep: the word of its AS-path list.
+    pub(crate) filter: Option<bool>,
+    hits: Option<Hits>,
+}
+
+/// A check that the caller keeps its promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Context {
+    direction: Direction,
+    peer: Option<usize>,
+    learned_from: Option<usize>,
+    weight: u32,
+    tag: u32,
+    rtt_ms: u32,
+    igp_metric: u32,
+}
+
+/// Counts that are added to the map's in the end: an atomic for every entry of
+/// every route costs more than the entries.
+#[derive(Debug)]
+struct Hits {
+    map: Arc<CompiledRouteMap>,
+    maps: Vec<u32>,
+    entries: Vec<[u32; 2]>,
+}
+
+impl Drop for Hits {
+    fn drop(&mut self) {
+        for (map, invoked) in self.map.maps.iter().zip(&self.maps) {
+            if *invoked == 0 {
+                continue;
+            }
+            map.counters.add_invoked(u64::from(*invoked));
+            for (at, entry) in map.entries.iter().enumerate() {
+                if let Some([invoked, matched]) = self.entries.get(entry.number as usize) {
+                    map.counters
+                        .add(at, u64::from(*invoked), u64::from(*matched));
+                }
+            }
+        }
+    }
+}
+
+impl Context {
+    fn of(route: &RouteView<'_>) -> Context {
+        let address = |peer: &PeerInfo| core::ptr::from_ref(peer).addr();
+        Context {
+            direction: route.direction,
+            peer: route.peer.map(address),
+            learned_from: route.learned_from.map(address),
+            weight: route.weight,
+            tag: route.tag,
+            rtt_ms: route.rtt_ms,
+            igp_metric: route.igp_metric,
+        }
+    }
+}
+
+// ===== impl Memo =====
+
+impl Memo {
+    /// For routes that count.
+    pub(crate) fn shared(map: &Arc<CompiledRouteMap>) -> RefCell<Memo> {
+        RefCell::new(Memo::new(Some(map)))
+    }
+
+    /// With counts for a map, if there is one.
+    pub(crate) fn new(map: Option<&Arc<CompiledRouteMap>>) -> Memo {
+        Memo {
+            states: Vec::new(),
+            context: None,
+            filter: None,
+            hits: map.map(|map| Hits {
+                map: Arc::clone(map),
+                maps: vec![0; map.maps.len()],
+                entries: vec![[0; 2]; map.entries],
+            }),
+        }
+    }
+
+    /// What was set up to a state.
+    pub(crate) fn changed(&self, state: usize) -> Option<&Changed> {
+        self.states.get(state)?.changed.as_ref()
+    }
+
+    /// What the table gets in a state: none where nothing is new. The same
+    /// allocation for every route that comes to it.
+    pub(crate) fn rewritten(
+        &mut self,
+        state: usize,
+        route: &RouteView<'_>,
+    ) -> Option<Arc<Rewritten>> {
+        let state = self.states.get_mut(state)?;
+        let changed = state.changed.as_ref()?;
+        let rewritten = state.rewritten.get_or_insert_with(|| {
+            let weight = (changed.weight != route.weight).then_some(changed.weight);
+            let is_new = weight.is_some() || changed.attributes != **route.attributes;
+            is_new.then(|| {
+                Arc::new(Rewritten {
+                    attributes: changed.attributes.clone(),
+                    weight,
+                })
+            })
+        });
+        rewritten.clone()
+    }
+
+    /// Takes a route through a map.
+    pub(crate) fn walk<V: Visitor>(
+        &mut self,
+        map: &CompiledRouteMap,
+        route: &RouteView<'_>,
+        visitor: &mut V,
+    ) -> Outcome {
+        let context = Some(Context::of(route));
+        if self.context != context || self.states.len() > STATES_MAX || self.states.is_empty() {
+            self.context = context;
+            self.states.clear();
+            self.states.push(State::new(map, None));
+        }
+        let mut walk = Walk {
+            map,
+            memo: self,
+            route,
+            visitor,
+            state: BEGIN,
+        };
+        let permitted = walk.through(0, 0);
+        let state = walk.state;
+        match permitted {
+            true => Outcome::Permitted(state),
+            false => Outcome::Denied,
+        }
+    }
+}
+
+impl State {
+    fn new(map: &CompiledRouteMap, changed: Option<Changed>) -> State {
+        State {
+            changed,
+            known: vec![Known::No; map.places as usize].into_boxed_slice(),
+            next: Vec::new(),
+            rewritten: None,
+        }
+    }
+}
+
+// ===== the walk =====
+
+struct Walk<'w, V> {
+    map: &'w CompiledRouteMap,
+    memo: &'w mut Memo,
+    route: &'w RouteView<'w>,
+    visitor: &'w mut V,
+    state: usize,
+}
+
+impl<V: Visitor> Walk<'_, V> {
+    /// Takes the route through one of the maps; whether it is permitted.
+    fn through(&mut self, number: usize, depth: usize) -> bool {
+        let all = self.map;
+        let Some(map) = all.maps.get(number).filter(|_| depth <= CALLS_MAX) else {
+            return false;
+        };
+        self.visitor.map(&map.name);
+        if let Some(hits) = &mut self.memo.hits
+            && let Some(invoked) = hits.maps.get_mut(number)
+        {
+            *invoked += 1;
+        }
+        let mut permitted = false;
+        let mut at = 0;
+        while let Some(entry) = map.entries.get(at) {
+            self.visitor.entry(entry.seq, entry.action);
+            let matches = self.matches(entry);
+            self.count(entry, matches);
+            if !matches {
+                // What an earlier entry permitted is permitted no more.
+                permitted = false;
+                at += 1;
+                continue;
+            }
+            self.visitor.matched(entry);
+            permitted = entry.action.permits();
+            if !permitted {
+                break;
+            }
+            self.change(entry);
+            if !self.call(entry, depth) {
+                permitted = false;
+                break;
+            }
+            let Then::At(next) = entry.then else {
+                self.visitor.then(None);
+                break;
+            };
+            self.visitor
+                .then(map.entries.get(next).map(|entry| entry.seq));
+            at = next;
+        }
+        self.visitor.end(&map.name, permitted);
+        permitted
+    }
+
+    fn count(&mut self, entry: &Entry, matches: bool) {
+        let hits = self.memo.hits.as_mut();
+        let counts = hits.and_then(|hits| hits.entries.get_mut(entry.number as usize));
+        if let Some([invoked, matched]) = counts {
+            *invoked = invoked.saturating_add(1);
+            *matched = matched.saturating_add(u32::from(matches));
+        }
+    }
+
+    fn matches(&mut self, entry: &Entry) -> bool {
+        let of_set = entry.per_set.iter().all(|condition| self.holds(condition));
+        of_set
+            && entry
+                .per_prefix
+                .iter()
+                .all(|condition| self.holds(condition))
+    }
+
+    fn holds(&mut self, condition: &Condition) -> bool {
+        let Some(state) = self.memo.states.get_mut(self.state) else {
+            return false;
+        };
+        let State { changed, known, .. } = state;
+        let route = Seen {
+            view: self.route,
+            changed: changed.as_ref(),
+        };
+        let place = condition
+            .place
+            .and_then(|place| known.get_mut(place as usize));
+        let holds = match place {
+            None => condition.test.holds(route),
+            Some(Known::Holds) => true,
+            Some(Known::Fails) => false,
+            Some(known) => {
+                let holds = condition.test.holds(route);
+                *known = if holds { Known::Holds } else { Known::Fails };
+                holds
+            }
+        };
+        self.visitor.condition(condition, holds, route);
+        holds
+    }
+
+    /// Goes to the state after the entry's `set` lines.
+    fn change(&mut self, entry: &Entry) {
+        let Some(state) = self.memo.states.get(self.state) else {
+            return;
+        };
+        if entry.changes.is_empty() {
+            return;
+        }
+        let mut known = state.next.iter();
+        if let Some((_, next)) = known.find(|(after, _)| *after == entry.number) {
+            self.state = *next;
+            return;
+        }
+        let before = || Changed::before(self.route);
+        let mut changed = state.changed.clone().unwrap_or_else(before);
+        for change in &entry.changes {
+            change.apply(&mut changed, self.route, self.map.router);
+        }
+        let next = self.memo.states.len();
+        let from = self.state;
+        self.memo.states.push(State::new(self.map, Some(changed)));
+        if let Some(state) = self.memo.states.get_mut(from) {
+            state.next.push((entry.number, next));
+        }
+        self.state = next;
+    }
+
+    /// Lets the entry's other map have its say. One that is not there has none.
+    fn call(&mut self, entry: &Entry, depth: usize) -> bool {
+        let Some((name, map)) = &entry.call else {
+            return true;
+        };
+        self.visitor.call(name, map.is_some());
+        map.is_none_or(|map| self.through(map, depth + 1))
+    }
+}

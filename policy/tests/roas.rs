@@ -1,0 +1,62 @@
+//! Origin validation (RFC 6811).
+
+use holdfast_policy::RoaTable;
+use holdfast_policy::model::RpkiState::{Invalid, NotFound, Valid};
+use ipnet::IpNet;
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_route_is_valid_where_any_payload_agrees() {
+    let mut roas = RoaTable::new();
+    assert!(roas.is_empty());
+    assert!(roas.insert(net("10.0.0.0/16"), 20, 1));
+    assert!(roas.insert(net("10.0.0.0/16"), 24, 2));
+    assert!(roas.insert(net("10.0.0.0/8"), 8, 3));
+    assert!(!roas.insert(net("10.0.0.0/16"), 20, 1));
+    assert_eq!(roas.len(), 3);
+    let state = |prefix, asn| roas.validate(net(prefix), Some(asn));
+    assert_eq!(state("10.0.16.0/20", 1), Valid);
+    assert_eq!(state("10.0.16.0/21", 1), Invalid);
+    assert_eq!(state("10.0.16.0/21", 2), Valid);
+    assert_eq!(state("10.0.0.0/16", 3), Invalid);
+    assert_eq!(state("10.0.0.0/8", 3), Valid);
+    assert_eq!(state("10.1.0.0/16", 1), Invalid);
+    assert_eq!(state("11.0.0.0/8", 1), NotFound);
+    // Less specific than any payload.
+    assert_eq!(state("0.0.0.0/0", 1), NotFound);
+    assert_eq!(state("2001:db8::/32", 1), NotFound);
+}
+
+#[test]
+fn no_origin_matches_a_set_nor_as_0() {
+    let mut roas = RoaTable::new();
+    roas.insert(net("2001:db8::/32"), 48, 0);
+    roas.insert(net("2001:db8:1::/48"), 48, 7);
+    let prefix = net("2001:db8:1::/48");
+    assert_eq!(roas.validate(prefix, Some(7)), Valid);
+    assert_eq!(roas.validate(prefix, None), Invalid);
+    assert_eq!(roas.validate(net("2001:db8:2::/48"), Some(0)), Invalid);
+    assert_eq!(roas.validate(net("2001:db9::/48"), None), NotFound);
+}
+
+#[test]
+fn what_is_taken_out_says_nothing() {
+    let mut roas = RoaTable::new();
+    // Bits of hosts do not count.
+    roas.insert(net("10.0.0.1/24"), 24, 1);
+    roas.insert(net("10.0.0.0/24"), 24, 2);
+    let all: Vec<_> = roas.iter().collect();
+    assert_eq!(
+        all,
+        [(net("10.0.0.0/24"), 24, 1), (net("10.0.0.0/24"), 24, 2)]
+    );
+    assert!(!roas.remove(net("10.0.0.0/24"), 25, 1));
+    assert!(roas.remove(net("10.0.0.0/24"), 24, 1));
+    assert_eq!(roas.validate(net("10.0.0.0/24"), Some(1)), Invalid);
+    assert!(roas.remove(net("10.0.0.0/24"), 24, 2));
+    assert_eq!(roas.validate(net("10.0.0.0/24"), Some(1)), NotFound);
+    assert_eq!((roas.len(), roas.iter().count()), (0, 0));
+}
