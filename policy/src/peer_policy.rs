@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::compiled::{
     AccessList, AsPathList, CompiledRouteMap, Direction, ListVerdict, Memo, NoVisitor, Object,
-    ObjectKind, Outcome, Policies, PrefixList, RouteView, Trace,
+    ObjectKind, Outcome, Policies, PrefixList, RouteView, Trace, number,
 };
 use crate::model::{OtherProtocol, SourceProtocol};
 
@@ -113,12 +113,28 @@ impl BoundPrefixList {
 }
 
 /// The filters of one family and one direction.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 struct Chain {
+    /// By which [`Attributes`](holdfast_rib::Attributes) know it.
+    number: usize,
     distribute: Option<Bound<AccessList>>,
     prefix: Option<BoundPrefixList>,
     filter: Option<Bound<AsPathList>>,
     map: Option<Bound<CompiledRouteMap>>,
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Chain) -> bool {
+        let Chain {
+            number: _,
+            distribute,
+            prefix,
+            filter,
+            map,
+        } = self;
+        (distribute, prefix) == (&other.distribute, &other.prefix)
+            && (filter, map) == (&other.filter, &other.map)
+    }
 }
 
 impl Chain {
@@ -127,6 +143,7 @@ impl Chain {
         let prefix_list = filters.prefix_list.as_ref();
         let distribute = filters.distribute_list.as_ref();
         Chain {
+            number: number(),
             distribute: match family {
                 Family::Ipv4Unicast => Bound::new(Kind::AccessList, distribute, |name| {
                     policies.access_list(name).cloned()
@@ -215,11 +232,10 @@ impl Chain {
         if self.filter.is_none() && self.map.is_none() {
             return Verdict::Accept;
         }
-        let key = core::ptr::from_ref(self).addr();
         let counted = self.map.as_ref().and_then(|map| map.is.as_ref());
         let memo = route
             .attributes
-            .memo(key, || core::cell::RefCell::new(Memo::new(counted)));
+            .memo(self.number, || core::cell::RefCell::new(Memo::new(counted)));
         let mut memo = memo.borrow_mut();
         if let Some(list) = &self.filter {
             let ask = || {

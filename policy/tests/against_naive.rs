@@ -268,7 +268,7 @@ fn told(applied: Applied, route: &RouteView<'_>) -> Option<Changed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn compiled_is_as_naive(

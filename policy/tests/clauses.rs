@@ -23,7 +23,7 @@ fn holds_in(config: &PolicyConfig, line: Match, view: &RouteView<'_>) -> bool {
     policies.route_map("M").unwrap().apply(view) != Applied::Denied
 }
 
-fn view(attributes: &Attributes<'static>) -> RouteView<'_> {
+fn view<'a>(attributes: &'a Attributes<'static>) -> RouteView<'a> {
     RouteView::new(net("10.0.0.0/24"), attributes)
 }
 

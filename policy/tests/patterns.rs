@@ -126,7 +126,7 @@ fn as_path() -> impl Strategy<Value = AsPath> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn short_cuts_say_what_the_automaton_says(path in as_path(), asn in 1u32..30) {

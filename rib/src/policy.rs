@@ -78,9 +78,9 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// What the policy of this number, usually its address, keeps beside the
-    /// attributes; made where there is nothing yet, or something of another
-    /// policy's.
+    /// What the policy of this number, which no other one may have or have had,
+    /// keeps beside the attributes; made where there is nothing yet, or
+    /// something of another policy's.
     pub fn memo<T: 'static>(&self, policy: usize, make: impl FnOnce() -> T) -> Rc<T> {
         let known = self.memo.borrow();
         if let Some((of, memo)) = &*known

@@ -93,13 +93,16 @@ struct Prepared {
     unchanged: std::cell::OnceCell<Rc<Plan>>,
     /// What is told after other verdicts, one for each form. Those made of the
     /// same allocation are the same.
-    told: RefCell<SmallVec<[(Verdicts, Option<Rc<Plan>>); 1]>>,
+    told: RefCell<SmallVec<[Told; 1]>>,
     source: Option<LocalSource>,
     original_next_hop: Option<NextHop>,
 }
 
 /// Export policy's answers, one for each form.
 type Verdicts = SmallVec<[Verdict; 1]>;
+
+/// What is told after these answers; none if nobody is told.
+type Told = (Verdicts, Option<Rc<Plan>>);
 
 /// Policy that makes more of one set makes something else of each prefix.
 const TOLD_MAX: usize = 8;

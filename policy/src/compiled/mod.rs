@@ -28,4 +28,4 @@ pub use route::{Changed, Direction, RouteView};
 pub use route_map::{Applied, CompiledRouteMap, Counters, EntryHits};
 pub use trace::{Step, Trace};
 
-pub(crate) use walk::{Memo, NoVisitor, Outcome};
+pub(crate) use walk::{Memo, NoVisitor, Outcome, number};

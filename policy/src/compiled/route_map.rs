@@ -11,7 +11,7 @@ use super::linker::Linker;
 use super::lists::{Lists, Object, ObjectKind};
 use super::route::{Changed, RouteView};
 use super::trace::Trace;
-use super::walk::{Memo, NoVisitor, Outcome};
+use super::walk::{Memo, NoVisitor, Outcome, number};
 use crate::model::{self, Action, Match, MetricSet, NextHopSet, PeerMatch, Set};
 
 /// Maps that call each other deeper than this deny.
@@ -25,6 +25,8 @@ pub(crate) const CALLS_MAX: usize = 10;
 #[derive(Debug, Clone)]
 pub struct CompiledRouteMap {
     name: String,
+    /// By which [`Attributes`](holdfast_rib::Attributes) know it.
+    number: usize,
     /// The first is the map itself. None where it does not exist.
     pub(crate) maps: Vec<Map>,
     /// Outcomes that are kept for a set of attributes.
@@ -193,6 +195,7 @@ impl CompiledRouteMap {
         } = linker;
         let mut map = CompiledRouteMap {
             name: name.to_owned(),
+            number: number(),
             entries: maps.iter().map(|map| map.entries.len()).sum(),
             maps,
             places,
@@ -267,8 +270,7 @@ impl CompiledRouteMap {
     /// What does not depend on the prefix is found out once for one value of
     /// [`Attributes`](holdfast_rib::Attributes).
     pub fn apply(self: &Arc<Self>, route: &RouteView<'_>) -> Applied {
-        let key = Arc::as_ptr(self).addr();
-        let memo = route.attributes.memo(key, || Memo::shared(self));
+        let memo = route.attributes.memo(self.number, || Memo::shared(self));
         let mut memo = memo.borrow_mut();
         let outcome = memo.walk(self, route, &mut NoVisitor);
         outcome_to_applied(outcome, &memo, route)

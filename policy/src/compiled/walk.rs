@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use holdfast_rib::{PeerInfo, Rewritten};
 
@@ -20,6 +21,13 @@ use crate::model::Action;
 const BEGIN: usize = 0;
 /// With more states than that, it is begun anew.
 const STATES_MAX: usize = 64;
+
+/// A number that nothing else has or had that keeps a memo. An address is none:
+/// the next policy may come to lie where one was.
+pub(crate) fn number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// How a walk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! What the tests of policies share.
-#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(dead_code, unreachable_pub, reason = "not every test needs all of it")]
 
 use std::net::IpAddr;
 

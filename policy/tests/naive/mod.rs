@@ -1,5 +1,6 @@
 //! Policy as its documentation says it, read line by line from the model: slow,
 //! and with nothing in common with what it is compared with.
+#![allow(unreachable_pub, reason = "tests have no callers outside")]
 
 use bgp_wire::{AsPath, Community, Family, NextHop, PathAttributes, Segment};
 use holdfast_policy::Pattern;
@@ -210,7 +211,8 @@ impl Naive<'_> {
                 attributes.as_path = AsPath::from_sequence(all);
             }
             Set::AsPathPrepend(AsPathPrepend::LastAs(times)) => {
-                if let Some(first) = attributes.as_path.asns().next() {
+                let first = attributes.as_path.asns().next();
+                if let Some(first) = first {
                     let again = std::iter::repeat_n(first, usize::from(*times));
                     let all: Vec<u32> = again.chain(attributes.as_path.asns()).collect();
                     attributes.as_path = AsPath::from_sequence(all);
