@@ -254,7 +254,7 @@ impl Chain {
         };
         match memo.walk(map, route, &mut NoVisitor) {
             Outcome::Denied => DENIED,
-            Outcome::Permitted(state) => match memo.rewritten(state, route) {
+            Outcome::Permitted(state) => match memo.rewritten(state) {
                 None => Verdict::Accept,
                 Some(rewritten) => Verdict::AcceptWith(rewritten),
             },
@@ -284,7 +284,7 @@ impl Chain {
         let mut memo = Memo::new(None);
         match memo.walk(map, route, trace) {
             Outcome::Denied => DENIED,
-            Outcome::Permitted(state) => match memo.rewritten(state, route) {
+            Outcome::Permitted(state) => match memo.rewritten(state) {
                 None => Verdict::Accept,
                 Some(rewritten) => Verdict::AcceptWith(rewritten),
             },

@@ -1,5 +1,7 @@
 //! AS-path access lists, compiled.
 
+use core::cell::OnceCell;
+
 use bgp_wire::{AsPath, as_path::SegmentKind};
 
 use super::ListVerdict;
@@ -45,9 +47,13 @@ impl AsPathList {
 
     /// What it says of a path.
     pub fn verdict(&self, path: &AsPath) -> ListVerdict {
-        let mut text = None;
+        self.verdict_with(path, &OnceCell::new())
+    }
+
+    /// The same, with the path's text, which is made if need be.
+    pub(crate) fn verdict_with(&self, path: &AsPath, text: &OnceCell<String>) -> ListVerdict {
         let mut entries = self.entries.iter();
-        let found = entries.find(|(_, _, pattern)| pattern.matches_with(path, &mut text));
+        let found = entries.find(|(_, _, pattern)| pattern.matches_with(path, text));
         found.map_or(ListVerdict::REFUSED, |(seq, action, _)| ListVerdict {
             action: *action,
             seq: Some(*seq),
@@ -95,17 +101,14 @@ impl PathPattern {
 
     /// Whether it is found in the text of a path.
     pub fn matches(&self, path: &AsPath) -> bool {
-        self.matches_with(path, &mut None)
+        self.matches_with(path, &OnceCell::new())
     }
 
     /// The same, with the text where somebody made it before.
-    fn matches_with(&self, path: &AsPath, text: &mut Option<String>) -> bool {
+    fn matches_with(&self, path: &AsPath, text: &OnceCell<String>) -> bool {
         match self.plain {
             Some(plain) => plain.matches(path),
-            None => {
-                let text = text.get_or_insert_with(|| path.to_string());
-                self.pattern.matches(text)
-            }
+            None => self.pattern.matches(text.get_or_init(|| path.to_string())),
         }
     }
 }

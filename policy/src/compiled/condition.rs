@@ -24,7 +24,7 @@ pub(crate) struct Condition {
     pub(crate) source: Match,
     pub(crate) test: Test,
     /// Where its outcome is kept; none where it depends on the prefix.
-    pub(crate) place: Option<u32>,
+    pub(crate) place: Option<usize>,
 }
 
 /// A list for addresses. One that does not exist is none, and matches nothing.
@@ -40,8 +40,8 @@ impl AddressList {
     #[inline]
     fn permits(&self, prefix: IpNet) -> bool {
         match (self, prefix) {
-            (AddressList::V4(list), IpNet::V4(net)) => list.verdict(net).permits(),
-            (AddressList::V6(list), IpNet::V6(net)) => list.verdict(net).permits(),
+            (AddressList::V4(list), IpNet::V4(net)) => list.permits(net),
+            (AddressList::V6(list), IpNet::V6(net)) => list.permits(net),
             (AddressList::Access(Family::Ipv4Unicast, list), IpNet::V4(_))
             | (AddressList::Access(Family::Ipv6Unicast, list), IpNet::V6(_)) => {
                 list.verdict(prefix).permits()
@@ -121,7 +121,10 @@ impl Test {
                 let from = route.view.learned_from;
                 from.is_some_and(|peer| list.permits(IpNet::from(peer.address)))
             }
-            Test::AsPath(list) => list.verdict(&attributes().as_path).permits(),
+            Test::AsPath(list) => {
+                let path = &attributes().as_path;
+                list.verdict_with(path, route.path_text).permits()
+            }
             Test::Community(list, compare) => {
                 list.verdict(&attributes().communities, *compare).permits()
             }

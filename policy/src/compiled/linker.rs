@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bgp_wire::{Community, Family, LargeCommunity};
 
+use super::aspect::Aspects;
 use super::change::{Change, Lists as ChangeLists};
 use super::condition::{AddressList, Condition, SharedRoas, Test, seed_of};
 use super::lists::{Lists, Named, Object, ObjectKind};
@@ -18,8 +19,8 @@ pub(crate) struct Linker<'c> {
     roas: &'c SharedRoas,
     /// What is used.
     pub(crate) uses: BTreeSet<Object>,
-    /// Outcomes that are kept.
-    pub(crate) places: u32,
+    /// Of outcomes that are kept, what they depend on.
+    pub(crate) places: Vec<Aspects>,
     entries: u32,
     /// Where in [`maps`](Self::maps) a map is.
     known: BTreeMap<String, usize>,
@@ -37,7 +38,7 @@ impl<'c> Linker<'c> {
             sources,
             roas,
             uses: BTreeSet::new(),
-            places: 0,
+            places: Vec::new(),
             entries: 0,
             known: BTreeMap::new(),
             maps: Vec::new(),
@@ -90,6 +91,11 @@ impl<'c> Linker<'c> {
                     action: entry.action,
                     per_set,
                     per_prefix,
+                    writes: entry
+                        .sets
+                        .iter()
+                        .map(Aspects::written_by)
+                        .fold(Aspects::default(), Aspects::and),
                     changes: entry.sets.iter().map(|set| self.change(set)).collect(),
                     call: entry
                         .call
@@ -137,8 +143,10 @@ impl<'c> Linker<'c> {
 
     fn condition(&mut self, source: &Match, seed: u64) -> Condition {
         let test = self.test(source, seed).unwrap_or(Test::Never);
-        let place = (!test.is_of_prefix()).then_some(self.places);
-        self.places += u32::from(place.is_some());
+        let place = (!test.is_of_prefix()).then_some(self.places.len());
+        if place.is_some() {
+            self.places.push(Aspects::read_by(&test));
+        }
         Condition {
             source: source.clone(),
             test,

@@ -1,6 +1,7 @@
 //! Policies in a form that decides quickly.
 
 mod as_path_list;
+mod aspect;
 mod change;
 mod community_list;
 mod compiler;

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::prefix_table::{Bits, Line, Net, PrefixTable, PrefixTables};
-use crate::model::{self, AccessMatch, Action, PrefixEntry};
+use super::prefix_table::{Bits, Found, Line, Net, PrefixTable, PrefixTables};
+use crate::model::{self, AccessEntry, AccessMatch, Action, PrefixEntry};
 
 /// What a list says of something, and which of its entries said it: none where
 /// none matches.
@@ -30,11 +30,13 @@ impl ListVerdict {
     }
 
     /// By the number of the line in a table of these entries.
-    fn of(entries: &[(u32, Action)], line: Option<u32>) -> ListVerdict {
-        let entry = line.and_then(|line| entries.get(line as usize));
-        entry.map_or(ListVerdict::REFUSED, |(seq, action)| ListVerdict {
-            action: *action,
-            seq: Some(*seq),
+    fn of(seqs: &[u32], found: Option<Found>) -> ListVerdict {
+        found.map_or(ListVerdict::REFUSED, |found| ListVerdict {
+            action: match found.permits() {
+                true => Action::Permit,
+                false => Action::Deny,
+            },
+            seq: seqs.get(found.line() as usize).copied(),
         })
     }
 }
@@ -45,7 +47,7 @@ impl ListVerdict {
 #[derive(Debug, Clone)]
 pub struct PrefixList<N: PrefixNet> {
     source: model::PrefixList<N>,
-    entries: Vec<(u32, Action)>,
+    seqs: Vec<u32>,
     table: PrefixTable<N::Bits>,
 }
 
@@ -65,11 +67,11 @@ impl PrefixNet for Ipv6Net {}
 impl<N: PrefixNet> PrefixList<N> {
     /// The list, compiled.
     pub fn new(source: &model::PrefixList<N>) -> PrefixList<N> {
-        let entries = source.entries.iter();
+        let entries = source.entries.values();
         PrefixList {
             source: source.clone(),
-            entries: entries.clone().map(|(seq, e)| (*seq, e.action)).collect(),
-            table: PrefixTable::new(entries.map(|(_, entry)| line(entry))),
+            seqs: source.entries.keys().copied().collect(),
+            table: PrefixTable::new(entries.map(line)),
         }
     }
 
@@ -81,13 +83,20 @@ impl<N: PrefixNet> PrefixList<N> {
     /// What it says of a prefix. A list without entries permits.
     #[inline]
     pub fn verdict(&self, prefix: N) -> ListVerdict {
-        if self.entries.is_empty() {
+        if self.seqs.is_empty() {
             return ListVerdict {
                 action: Action::Permit,
                 seq: None,
             };
         }
-        ListVerdict::of(&self.entries, self.table.first(prefix.bits()))
+        ListVerdict::of(&self.seqs, self.table.first(prefix.bits()))
+    }
+
+    /// Whether it permits a prefix.
+    #[inline]
+    pub fn permits(&self, prefix: N) -> bool {
+        let found = self.table.first(prefix.bits());
+        found.map_or(self.seqs.is_empty(), Found::permits)
     }
 }
 
@@ -99,6 +108,7 @@ fn line<N: PrefixNet>(entry: &PrefixEntry<N>) -> Line<N::Bits> {
             len: 0,
             min: entry.ge.unwrap_or(0),
             max: entry.le.unwrap_or(whole),
+            permits: entry.action.permits(),
         };
     };
     let (bits, len) = prefix.bits();
@@ -111,6 +121,7 @@ fn line<N: PrefixNet>(entry: &PrefixEntry<N>) -> Line<N::Bits> {
         len,
         min,
         max,
+        permits: entry.action.permits(),
     }
 }
 
@@ -120,10 +131,10 @@ fn line<N: PrefixNet>(entry: &PrefixEntry<N>) -> Line<N::Bits> {
 #[derive(Debug, Clone)]
 pub struct AccessList {
     source: model::AccessList,
-    entries: Vec<(u32, Action)>,
+    seqs: Vec<u32>,
     table: PrefixTables,
     /// Lines with wildcards, which no table can have.
-    wildcards: Vec<(u32, AccessMatch)>,
+    wildcards: Vec<(u32, AccessEntry)>,
 }
 
 /// Two lists are equal where they were compiled of the same.
@@ -136,12 +147,16 @@ impl PartialEq for AccessList {
 impl AccessList {
     /// The list, compiled.
     pub fn new(source: &model::AccessList) -> AccessList {
-        let entries = source.entries.iter();
-        let lines = source.entries.values().map(|entry| match entry.matches {
-            AccessMatch::Any => (None, 0, u8::MAX),
-            AccessMatch::Prefix(net) => (Some(net), net.prefix_len(), net.max_prefix_len()),
-            AccessMatch::Exact(net) => (Some(net), net.prefix_len(), net.prefix_len()),
-            AccessMatch::Standard(_) | AccessMatch::Extended(..) => (None, 1, 0),
+        let lines = source.entries.values().map(|entry| {
+            let permits = entry.action.permits();
+            match entry.matches {
+                AccessMatch::Any => (permits, None, 0, u8::MAX),
+                AccessMatch::Prefix(net) => {
+                    (permits, Some(net), net.prefix_len(), net.max_prefix_len())
+                }
+                AccessMatch::Exact(net) => (permits, Some(net), net.prefix_len(), net.prefix_len()),
+                AccessMatch::Standard(_) | AccessMatch::Extended(..) => (permits, None, 1, 0),
+            }
         });
         let is_wild = |matches: &AccessMatch| {
             matches!(
@@ -151,12 +166,12 @@ impl AccessList {
         };
         AccessList {
             source: source.clone(),
-            entries: entries.map(|(seq, e)| (*seq, e.action)).collect(),
+            seqs: source.entries.keys().copied().collect(),
             table: PrefixTables::new(lines),
             wildcards: (0..)
                 .zip(source.entries.values())
                 .filter(|(_, entry)| is_wild(&entry.matches))
-                .map(|(line, entry)| (line, entry.matches))
+                .map(|(line, entry)| (line, *entry))
                 .collect(),
         }
     }
@@ -169,11 +184,16 @@ impl AccessList {
     /// What it says of a prefix.
     pub fn verdict(&self, prefix: IpNet) -> ListVerdict {
         let by_table = self.table.first(prefix);
-        let before = |line: u32| by_table.is_none_or(|first| line < first);
+        let before = |line: u32| by_table.is_none_or(|first| line < first.line());
         let mut wildcards = self.wildcards.iter().take_while(|(line, _)| before(*line));
-        let by_wildcard = wildcards.find(|(_, matches)| wildcard_matches(matches, prefix));
-        let line = by_wildcard.map(|(line, _)| *line).or(by_table);
-        ListVerdict::of(&self.entries, line)
+        let by_wildcard = wildcards.find(|(_, entry)| wildcard_matches(&entry.matches, prefix));
+        match by_wildcard {
+            None => ListVerdict::of(&self.seqs, by_table),
+            Some((line, entry)) => ListVerdict {
+                action: entry.action,
+                seq: self.seqs.get(*line as usize).copied(),
+            },
+        }
     }
 
     /// What it says of an address.

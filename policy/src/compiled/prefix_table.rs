@@ -89,6 +89,23 @@ pub(crate) struct Line<B> {
     pub(crate) len: u8,
     pub(crate) min: u8,
     pub(crate) max: u8,
+    pub(crate) permits: bool,
+}
+
+/// The first line that matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Found(u32);
+
+impl Found {
+    /// Its number in the table.
+    pub(crate) const fn line(self) -> u32 {
+        self.0 >> 1
+    }
+
+    /// What it says. It is here so that nobody has to look for the line.
+    pub(crate) const fn permits(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 /// Which line is the first one that matches, up to a length.
@@ -104,8 +121,12 @@ const NONE: u32 = u32::MAX;
 struct Node<B> {
     bits: B,
     len: u8,
-    /// Where its spans begin.
-    spans: u32,
+    /// The lengths that `line` is for, where there is one line; else where the
+    /// spans begin.
+    min: u8,
+    max: u8,
+    has_spans: bool,
+    line: u32,
     children: [u32; 2],
 }
 
@@ -134,19 +155,46 @@ impl<B: Bits> PrefixTable<B> {
             entrances: Box::default(),
         };
         let mut own: Vec<Vec<(Line<B>, u32)>> = vec![Vec::new()];
-        for (number, line) in (0..NONE).zip(lines) {
+        // Ascending as the lines are, whatever they say.
+        for (number, line) in (0..NONE / 2).zip(lines) {
             if line.min > line.max || line.len > B::WIDTH {
                 continue;
             }
             let node = table.node(line.bits.head(line.len), line.len);
             own.resize(table.nodes.len(), Vec::new());
             if let Some(own) = own.get_mut(node as usize) {
-                own.push((line, number));
+                own.push((line, number << 1 | u32::from(line.permits)));
             }
         }
         table.merge(&own);
+        table.arrange();
         table.open();
         table
+    }
+
+    /// Puts nodes next to those below them: what is looked at together is in
+    /// one place of memory.
+    fn arrange(&mut self) {
+        let mut order = Vec::with_capacity(self.nodes.len());
+        let mut places = vec![NONE; self.nodes.len()];
+        let mut left = vec![0];
+        while let Some(number) = left.pop() {
+            let (Some(node), Some(place)) =
+                (self.at(number).copied(), places.get_mut(number as usize))
+            else {
+                continue;
+            };
+            *place = u32::try_from(order.len()).unwrap_or(NONE);
+            order.push(node);
+            let [one, other] = node.children;
+            left.extend([other, one].into_iter().filter(|child| *child != NONE));
+        }
+        for node in &mut order {
+            node.children = node
+                .children
+                .map(|child| places.get(child as usize).copied().unwrap_or(NONE));
+        }
+        self.nodes = order;
     }
 
     fn at(&self, node: u32) -> Option<&Node<B>> {
@@ -204,16 +252,19 @@ impl<B: Bits> PrefixTable<B> {
             let Some(node) = self.nodes.get_mut(number as usize) else {
                 continue;
             };
+            for child in node.children.into_iter().filter(|child| *child != NONE) {
+                left.push((child, merged.clone()));
+            }
+            if let Some((min, max, line)) = single(&merged) {
+                (node.min, node.max, node.line) = (min, max, line);
+                continue;
+            }
             let spans = &mut self.spans;
-            node.spans = *known.entry(merged).or_insert_with_key(|merged| {
+            node.has_spans = true;
+            node.line = *known.entry(merged).or_insert_with_key(|merged| {
                 spans.extend_from_slice(merged);
                 u32::try_from(spans.len() - merged.len()).unwrap_or(NONE)
             });
-            let children = node.children;
-            let merged = merged_at(&self.spans, node.spans);
-            for child in children.into_iter().filter(|child| *child != NONE) {
-                left.push((child, merged.to_vec()));
-            }
         }
     }
 
@@ -241,17 +292,20 @@ impl<B: Bits> PrefixTable<B> {
         found
     }
 
-    /// The number of the first line that matches the prefix.
+    /// The first line that matches the prefix.
     #[inline]
-    pub(crate) fn first(&self, (bits, len): (B, u8)) -> Option<u32> {
+    pub(crate) fn first(&self, (bits, len): (B, u8)) -> Option<Found> {
         let from = match self.entrances.get(bits.top()) {
             Some(entrance) if len >= 16 => *entrance,
             _ => 0,
         };
         let node = self.at(self.descend(from, bits, len))?;
-        let spans = self.spans.get(node.spans as usize..)?;
+        if !node.has_spans {
+            return (node.min <= len && len <= node.max).then_some(Found(node.line));
+        }
+        let spans = self.spans.get(node.line as usize..)?;
         let span = spans.iter().find(|span| len <= span.to)?;
-        (span.line != NONE).then_some(span.line)
+        (span.line != NONE).then_some(Found(span.line))
     }
 }
 
@@ -260,7 +314,10 @@ impl<B: Bits> Node<B> {
         Node {
             bits,
             len,
-            spans: 0,
+            min: 1,
+            max: 0,
+            has_spans: false,
+            line: NONE,
             children: [NONE; 2],
         }
     }
@@ -281,11 +338,21 @@ impl Span {
     }
 }
 
-/// Spans end with the one to the greatest length.
-fn merged_at(spans: &[Span], from: u32) -> &[Span] {
-    let spans = spans.get(from as usize..).unwrap_or_default();
-    let end = spans.iter().position(|span| span.to == u8::MAX);
-    end.and_then(|end| spans.get(..=end)).unwrap_or_default()
+/// The lengths of the only line; no lengths where there is none. None where
+/// there are several.
+fn single(spans: &[Span]) -> Option<(u8, u8, u32)> {
+    let mut found = None;
+    let mut from = 0;
+    for span in spans {
+        if span.line != NONE {
+            if found.is_some() {
+                return None;
+            }
+            found = Some((from, span.to, span.line));
+        }
+        from = span.to.saturating_add(1);
+    }
+    Some(found.unwrap_or((1, 0, NONE)))
 }
 
 /// Spans with further lines: for each length the first line of all.
@@ -330,13 +397,14 @@ pub(crate) struct PrefixTables {
 }
 
 impl PrefixTables {
-    /// Of prefixes with lengths; no prefix is `any`, of both families.
+    /// Of what lines say, of which prefixes and of which lengths; no prefix is
+    /// `any`, of both families.
     pub(crate) fn new(
-        lines: impl Iterator<Item = (Option<IpNet>, u8, u8)> + Clone,
+        lines: impl Iterator<Item = (bool, Option<IpNet>, u8, u8)> + Clone,
     ) -> PrefixTables {
         // Lines keep their number in both tables: those of the other family
         // match no length.
-        fn line<B: Bits>(net: Option<(B, u8)>, lengths: (u8, u8)) -> Line<B> {
+        fn line<B: Bits>(permits: bool, net: Option<(B, u8)>, lengths: (u8, u8)) -> Line<B> {
             let (bits, len) = net.unwrap_or((B::ZERO, 0));
             let (min, max) = lengths;
             let max = max.min(B::WIDTH);
@@ -345,18 +413,19 @@ impl PrefixTables {
                 len,
                 min,
                 max,
+                permits,
             }
         }
         let never = (1, 0);
-        let v4 = lines.clone().map(|(net, min, max)| match net {
-            None => line(None, (min, max)),
-            Some(IpNet::V4(net)) => line(Some(net.bits()), (min, max)),
-            Some(IpNet::V6(_)) => line(None, never),
+        let v4 = lines.clone().map(|(permits, net, min, max)| match net {
+            None => line(permits, None, (min, max)),
+            Some(IpNet::V4(net)) => line(permits, Some(net.bits()), (min, max)),
+            Some(IpNet::V6(_)) => line(permits, None, never),
         });
-        let v6 = lines.map(|(net, min, max)| match net {
-            None => line(None, (min, max)),
-            Some(IpNet::V6(net)) => line(Some(net.bits()), (min, max)),
-            Some(IpNet::V4(_)) => line(None, never),
+        let v6 = lines.map(|(permits, net, min, max)| match net {
+            None => line(permits, None, (min, max)),
+            Some(IpNet::V6(net)) => line(permits, Some(net.bits()), (min, max)),
+            Some(IpNet::V4(_)) => line(permits, None, never),
         });
         PrefixTables {
             v4: PrefixTable::new(v4),
@@ -364,8 +433,8 @@ impl PrefixTables {
         }
     }
 
-    /// The number of the first line that matches the prefix.
-    pub(crate) fn first(&self, prefix: IpNet) -> Option<u32> {
+    /// The first line that matches the prefix.
+    pub(crate) fn first(&self, prefix: IpNet) -> Option<Found> {
         match prefix {
             IpNet::V4(net) => self.v4.first(net.bits()),
             IpNet::V6(net) => self.v6.first(net.bits()),

@@ -1,9 +1,11 @@
 //! What a policy is told of a route, and what it makes of it.
 
+use core::cell::OnceCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bgp_wire::{Family, NextHop, PathAttributes};
-use holdfast_rib::{Attributes, PeerInfo};
+use holdfast_rib::{Attributes, PeerInfo, Rewritten};
 use ipnet::IpNet;
 
 use crate::model::SourceProtocol;
@@ -133,23 +135,83 @@ impl Changed {
     }
 }
 
+/// What `set` lines made of a route, to be handed out many times.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// For the table.
+    pub(crate) new: Arc<Rewritten>,
+    /// Whether it is anything new to the table.
+    pub(crate) is_new: bool,
+    rest: Rest,
+}
+
+/// [`Changed`] without attributes.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    weight: u32,
+    tag: u32,
+    distance: Option<u8>,
+    table: Option<u32>,
+    src: Option<IpAddr>,
+}
+
+impl Kept {
+    pub(crate) fn new(changed: Changed, view: &RouteView<'_>) -> Kept {
+        let weight = (changed.weight != view.weight).then_some(changed.weight);
+        Kept {
+            is_new: weight.is_some() || changed.attributes != **view.attributes,
+            new: Arc::new(Rewritten {
+                attributes: changed.attributes,
+                weight,
+            }),
+            rest: Rest {
+                weight: changed.weight,
+                tag: changed.tag,
+                distance: changed.distance,
+                table: changed.table,
+                src: changed.src,
+            },
+        }
+    }
+
+    pub(crate) fn changed(&self) -> Changed {
+        let Rest {
+            weight,
+            tag,
+            distance,
+            table,
+            src,
+        } = self.rest;
+        Changed {
+            attributes: self.new.attributes.clone(),
+            weight,
+            tag,
+            distance,
+            table,
+            src,
+        }
+    }
+}
+
 /// A route as it is in the middle of a route map.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
     pub(crate) view: &'a RouteView<'a>,
     /// What was set so far.
-    pub(crate) changed: Option<&'a Changed>,
+    pub(crate) kept: Option<&'a Kept>,
+    /// The text of the AS path, once somebody wanted it.
+    pub(crate) path_text: &'a OnceCell<String>,
 }
 
 impl<'a> Seen<'a> {
     pub(crate) fn attributes(self) -> &'a PathAttributes {
-        match self.changed {
-            Some(changed) => &changed.attributes,
+        match self.kept {
+            Some(kept) => &kept.new.attributes,
             None => self.view.attributes,
         }
     }
 
     pub(crate) fn tag(self) -> u32 {
-        self.changed.map_or(self.view.tag, |changed| changed.tag)
+        self.kept.map_or(self.view.tag, |kept| kept.rest.tag)
     }
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::aspect::Aspects;
 use super::change::{Change, Router};
 use super::condition::{Condition, SharedRoas};
 use super::linker::Linker;
 use super::lists::{Lists, Object, ObjectKind};
-use super::route::{Changed, RouteView};
+use super::route::{Changed, Kept, RouteView};
 use super::trace::Trace;
 use super::walk::{Memo, NoVisitor, Outcome, number};
 use crate::model::{self, Action, Match, MetricSet, NextHopSet, PeerMatch, Set};
@@ -29,8 +30,8 @@ pub struct CompiledRouteMap {
     number: usize,
     /// The first is the map itself. None where it does not exist.
     pub(crate) maps: Vec<Map>,
-    /// Outcomes that are kept for a set of attributes.
-    pub(crate) places: u32,
+    /// Of outcomes that are kept for a set of attributes, what they depend on.
+    pub(crate) places: Vec<Aspects>,
     /// How many entries the maps have together.
     pub(crate) entries: usize,
     pub(crate) router: Router,
@@ -63,6 +64,8 @@ pub(crate) struct Entry {
     pub(crate) per_set: Vec<Condition>,
     pub(crate) per_prefix: Vec<Condition>,
     pub(crate) changes: Vec<Change>,
+    /// What the changes may change.
+    pub(crate) writes: Aspects,
     /// The map to call, and where it is.
     pub(crate) call: Option<(String, Option<usize>)>,
     pub(crate) then: Then,
@@ -344,8 +347,8 @@ impl CompiledRouteMap {
 fn outcome_to_applied(outcome: Outcome, memo: &Memo, route: &RouteView<'_>) -> Applied {
     match outcome {
         Outcome::Denied => Applied::Denied,
-        Outcome::Permitted(state) => match memo.changed(state) {
-            Some(changed) if changed.differs(route) => Applied::Changed(Box::new(changed.clone())),
+        Outcome::Permitted(state) => match memo.kept(state).map(Kept::changed) {
+            Some(changed) if changed.differs(route) => Applied::Changed(Box::new(changed)),
             _ => Applied::Unchanged,
         },
     }

@@ -6,14 +6,15 @@
 //! state, each of them attributes together with what is known of them; prefixes
 //! that share attributes share the states.
 
-use std::cell::RefCell;
+use core::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use holdfast_rib::{PeerInfo, Rewritten};
+use smallvec::SmallVec;
 
 use super::condition::Condition;
-use super::route::{Changed, Direction, RouteView, Seen};
+use super::route::{Changed, Direction, Kept, RouteView, Seen};
 use super::route_map::{CALLS_MAX, CompiledRouteMap, Entry, Then};
 use crate::model::Action;
 
@@ -64,12 +65,12 @@ impl Visitor for NoVisitor {}
 #[derive(Debug)]
 struct State {
     /// None as they came.
-    changed: Option<Changed>,
+    kept: Option<Kept>,
     /// What is known of the conditions, by their places.
-    known: Box<[Known]>,
+    known: SmallVec<[Known; 32]>,
     /// The states after an entry.
-    next: Vec<(u32, usize)>,
-    rewritten: Option<Option<Arc<Rewritten>>>,
+    next: SmallVec<[(u32, u32); 2]>,
+    path_text: OnceCell<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +108,8 @@ struct Context {
 #[derive(Debug)]
 struct Hits {
     map: Arc<CompiledRouteMap>,
-    maps: Vec<u32>,
-    entries: Vec<[u32; 2]>,
+    maps: SmallVec<[u32; 2]>,
+    entries: SmallVec<[[u32; 2]; 16]>,
 }
 
 impl Drop for Hits {
@@ -119,7 +120,9 @@ impl Drop for Hits {
             }
             map.counters.add_invoked(u64::from(*invoked));
             for (at, entry) in map.entries.iter().enumerate() {
-                if let Some([invoked, matched]) = self.entries.get(entry.number as usize) {
+                if let Some([invoked, matched]) = self.entries.get(entry.number as usize)
+                    && *invoked > 0
+                {
                     map.counters
                         .add(at, u64::from(*invoked), u64::from(*matched));
                 }
@@ -159,37 +162,22 @@ impl Memo {
             filter: None,
             hits: map.map(|map| Hits {
                 map: Arc::clone(map),
-                maps: vec![0; map.maps.len()],
-                entries: vec![[0; 2]; map.entries],
+                maps: SmallVec::from_elem(0, map.maps.len()),
+                entries: SmallVec::from_elem([0; 2], map.entries),
             }),
         }
     }
 
     /// What was set up to a state.
-    pub(crate) fn changed(&self, state: usize) -> Option<&Changed> {
-        self.states.get(state)?.changed.as_ref()
+    pub(crate) fn kept(&self, state: usize) -> Option<&Kept> {
+        self.states.get(state)?.kept.as_ref()
     }
 
     /// What the table gets in a state: none where nothing is new. The same
     /// allocation for every route that comes to it.
-    pub(crate) fn rewritten(
-        &mut self,
-        state: usize,
-        route: &RouteView<'_>,
-    ) -> Option<Arc<Rewritten>> {
-        let state = self.states.get_mut(state)?;
-        let changed = state.changed.as_ref()?;
-        let rewritten = state.rewritten.get_or_insert_with(|| {
-            let weight = (changed.weight != route.weight).then_some(changed.weight);
-            let is_new = weight.is_some() || changed.attributes != **route.attributes;
-            is_new.then(|| {
-                Arc::new(Rewritten {
-                    attributes: changed.attributes.clone(),
-                    weight,
-                })
-            })
-        });
-        rewritten.clone()
+    pub(crate) fn rewritten(&self, state: usize) -> Option<Arc<Rewritten>> {
+        let kept = self.kept(state).filter(|kept| kept.is_new);
+        kept.map(|kept| Arc::clone(&kept.new))
     }
 
     /// Takes a route through a map.
@@ -203,7 +191,7 @@ impl Memo {
         if self.context != context || self.states.len() > STATES_MAX || self.states.is_empty() {
             self.context = context;
             self.states.clear();
-            self.states.push(State::new(map, None));
+            self.states.push(State::begin(map));
         }
         let mut walk = Walk {
             map,
@@ -222,12 +210,28 @@ impl Memo {
 }
 
 impl State {
-    fn new(map: &CompiledRouteMap, changed: Option<Changed>) -> State {
+    fn begin(map: &CompiledRouteMap) -> State {
         State {
-            changed,
-            known: vec![Known::No; map.places as usize].into_boxed_slice(),
-            next: Vec::new(),
-            rewritten: None,
+            kept: None,
+            known: SmallVec::from_elem(Known::No, map.places.len()),
+            next: SmallVec::new(),
+            path_text: OnceCell::new(),
+        }
+    }
+
+    /// The state after an entry. What it did not touch is as it was known.
+    fn after(&self, entry: &Entry, map: &CompiledRouteMap, kept: Kept) -> State {
+        let known = self.known.iter().zip(&map.places);
+        State {
+            kept: Some(kept),
+            known: known
+                .map(|(known, reads)| match reads.is_apart(entry.writes) {
+                    true => *known,
+                    false => Known::No,
+                })
+                .collect(),
+            next: SmallVec::new(),
+            path_text: OnceCell::new(),
         }
     }
 }
@@ -311,14 +315,18 @@ impl<V: Visitor> Walk<'_, V> {
         let Some(state) = self.memo.states.get_mut(self.state) else {
             return false;
         };
-        let State { changed, known, .. } = state;
+        let State {
+            kept,
+            known,
+            path_text,
+            ..
+        } = state;
         let route = Seen {
             view: self.route,
-            changed: changed.as_ref(),
+            kept: kept.as_ref(),
+            path_text,
         };
-        let place = condition
-            .place
-            .and_then(|place| known.get_mut(place as usize));
+        let place = condition.place.and_then(|place| known.get_mut(place));
         let holds = match place {
             None => condition.test.holds(route),
             Some(Known::Holds) => true,
@@ -343,21 +351,23 @@ impl<V: Visitor> Walk<'_, V> {
         }
         let mut known = state.next.iter();
         if let Some((_, next)) = known.find(|(after, _)| *after == entry.number) {
-            self.state = *next;
+            self.state = *next as usize;
             return;
         }
-        let before = || Changed::before(self.route);
-        let mut changed = state.changed.clone().unwrap_or_else(before);
+        let mut changed = match &state.kept {
+            Some(kept) => kept.changed(),
+            None => Changed::before(self.route),
+        };
         for change in &entry.changes {
             change.apply(&mut changed, self.route, self.map.router);
         }
+        let after = state.after(entry, self.map, Kept::new(changed, self.route));
         let next = self.memo.states.len();
-        let from = self.state;
-        self.memo.states.push(State::new(self.map, Some(changed)));
+        let from = std::mem::replace(&mut self.state, next);
+        self.memo.states.push(after);
         if let Some(state) = self.memo.states.get_mut(from) {
-            state.next.push((entry.number, next));
+            state.next.push((entry.number, next as u32));
         }
-        self.state = next;
     }
 
     /// Lets the entry's other map have its say. One that is not there has none.
