@@ -73,8 +73,8 @@ pub use handle::{
     OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
-pub use objects::share_objects;
-pub use route::{
+pub use objects::{OBJECT_BLOCKS, object_block};
+pub use route::{Drop, 
     KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
 };
 pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};

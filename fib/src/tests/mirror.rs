@@ -319,6 +319,10 @@ fn redistributes_what_others_would() {
         route("198.51.100.0/24", 3, STATIC, &["10.0.1.9@1"]),
     );
     tell_route(&mut mirror, route("203.0.113.0/24", 0, 3, &["10.0.2.9@2"]));
+    // Of staticd, or of another FIB of this daemon.
+    tell_route(&mut mirror, route("203.0.114.0/24", 1, 196, &["10.0.2.9@2"]));
+    tell_route(&mut mirror, route("169.254.9.0/24", 0, 3, &["10.0.2.9@2"]));
+    tell(&mut mirror, address(2, "169.254.8.1/24", false));
     tell_route(&mut mirror, route("192.0.2.0/24", 0, 188, &["10.0.2.9@2"]));
     let found: Vec<(IpNet, Source)> = mirror.redistributable().into_keys().collect();
     let text: Vec<String> = found.iter().map(|(p, s)| format!("{p} {s:?}")).collect();
@@ -329,6 +333,7 @@ fn redistributes_what_others_would() {
             "10.0.2.0/24 Connected",
             "198.51.100.0/24 Static",
             "203.0.113.0/24 Kernel",
+            "203.0.114.0/24 Static",
             "fd00:1::/64 Connected",
             "fd00:2::/64 Connected",
         ]
