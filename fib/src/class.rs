@@ -192,9 +192,7 @@ impl Class {
             (RouteKind::Unreachable, _) => (Some(KernelKind::Unreachable), None),
             (RouteKind::Prohibit, _) => (Some(KernelKind::Prohibit), None),
             (RouteKind::Unicast(_), None) => (None, None),
-            (RouteKind::Unicast(_), Some(set)) => {
-                (sets.resolved(set), sets.written(set))
-            }
+            (RouteKind::Unicast(_), Some(set)) => (sets.resolved(set), sets.written(set)),
         };
         self.resolved = resolved.map(form);
         let written = match written {

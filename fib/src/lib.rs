@@ -74,8 +74,8 @@ pub use handle::{
 };
 pub use nix::errno::Errno;
 pub use objects::{OBJECT_BLOCKS, object_block};
-pub use route::{Drop, 
-    KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
+pub use route::{
+    Drop, KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
 };
 pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

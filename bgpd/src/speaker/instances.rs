@@ -291,7 +291,11 @@ impl Instances {
     /// Numbers for the nexthop objects of a table: its own ones, or the next that
     /// no other table of ours has.
     fn free_object_block(&self, table: u32) -> Option<u32> {
-        let taken: BTreeSet<u32> = self.running.values().filter_map(|r| r.object_block).collect();
+        let taken: BTreeSet<u32> = self
+            .running
+            .values()
+            .filter_map(|r| r.object_block)
+            .collect();
         let own = fib::object_block(table);
         let mut blocks = (0..fib::OBJECT_BLOCKS).map(|at| (own + at) % fib::OBJECT_BLOCKS);
         blocks.find(|block| !taken.contains(block))
