@@ -618,6 +618,34 @@ fn aggregates_that_can_hold_nothing_are_refused() {
 }
 
 #[test]
+fn options_of_aggregates_come_in_any_order() {
+    let lines = "router bgp 1
+aggregate-address 10.0.0.0/8 matching-MED-only route-map A origin igp as-set summary-only
+aggregate-address 11.0.0.0/8 summary-only
+aggregate-address 11.0.0.0/8 as-set";
+    becomes(
+        lines,
+        &[
+            "router bgp 1",
+            " address-family ipv4 unicast",
+            "  aggregate-address 10.0.0.0/8 as-set summary-only route-map A origin igp \
+             matching-MED-only",
+            "  aggregate-address 11.0.0.0/8 as-set",
+            " exit-address-family",
+            "exit",
+        ],
+    );
+    for (options, message) in [
+        ("as-set fancy", "% an aggregate has no option \"fancy\""),
+        ("as-set route-map", "% \"route-map\" needs a value"),
+        ("as-set origin x", "% \"x\" is no origin"),
+    ] {
+        let line = format!("aggregate-address 10.0.0.0/8 {options}");
+        refused("router bgp 1", &line, message);
+    }
+}
+
+#[test]
 fn what_is_outside_of_blocks_is_printed_as_frr_prints_it() {
     becomes(
         "ip protocol bgp route-map RM1

@@ -1,6 +1,8 @@
 //! Lines of an `address-family` block about what is announced as our own, and
 //! about routes that flap.
 
+use bgp_wire::Origin;
+
 use crate::grammar::Value;
 use crate::model::{
     Aggregate, Bgp, Dampening, Family, Network, Prefix, Redistribute, RedistributeSource,
@@ -12,7 +14,7 @@ use super::row::{Apply, Args, Done, Print, Rejection, Row};
 /// The rows of one family, in the order in which FRR prints them.
 pub(super) fn rows<P: Prefix>() -> Vec<Row> {
     let mut rows = networks::<P>().to_vec();
-    rows.push(aggregates::<P>());
+    rows.extend(aggregates::<P>());
     rows.push(redistribution::<P>());
     rows.push(dampening::<P>());
     rows
@@ -97,21 +99,24 @@ fn foreign_network<P: Prefix>(_: &mut Bgp, _: &Args<'_>) -> Done {
 macro_rules! aggregate {
     ($prefix:literal) => {
         (
+            // In the order in which they are printed; any other order would be
+            // thousands of commands to the tree.
             concat!(
                 "aggregate-address ",
                 $prefix,
-                "$prefix {as-set|summary-only|route-map RMAP_NAME$map|\
-                 origin <egp|igp|incomplete>$origin_word|matching-MED-only|\
-                 suppress-map RMAP_NAME$suppress}"
+                "$prefix [as-set] [summary-only] [route-map RMAP_NAME$map] \
+                 [origin <egp|igp|incomplete>$origin_word] [matching-MED-only] \
+                 [suppress-map RMAP_NAME$suppress]"
             ),
+            concat!("aggregate-address ", $prefix, "$prefix LINE...$options"),
             // Options that are said of what goes do not matter.
             concat!("no aggregate-address ", $prefix, "$prefix [LINE...]"),
         )
     };
 }
 
-fn aggregates<P: Prefix>() -> Row {
-    let (set, no) = match P::FAMILY {
+fn aggregates<P: Prefix>() -> [Row; 2] {
+    let (set, any_order, no) = match P::FAMILY {
         Family::Ipv4Unicast => aggregate!("A.B.C.D/M"),
         Family::Ipv6Unicast => aggregate!("X:X::X:X/M"),
     };
@@ -121,7 +126,52 @@ fn aggregates<P: Prefix>() -> Row {
             .map(|(prefix, options)| format!("aggregate-address {prefix}{}", options_text(options)))
             .collect()
     });
-    Row::new(set, no, Apply::Bgp(aggregate::<P>), print)
+    let apply = Apply::Bgp(aggregate::<P>);
+    [
+        Row::new(set, no, apply, print),
+        Row::new(any_order, "", apply, Print::Nothing).hidden(),
+    ]
+}
+
+/// The options of a line: as the tree read them, or in an order of their own.
+fn options_of(args: &Args<'_>) -> Result<Aggregate, Rejection> {
+    let Some(text) = args.found.text("options") else {
+        return Ok(Aggregate {
+            as_set: args.found.has("as-set"),
+            summary_only: args.found.has("summary-only"),
+            matching_med_only: args.found.has("matching-MED-only"),
+            origin: args.one_of("origin_word", &ORIGINS),
+            route_map: args.text("map"),
+            suppress_map: args.text("suppress"),
+        });
+    };
+    let mut options = Aggregate::default();
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        let mut value = || {
+            let missing = || Rejection::at("options", format!("\"{word}\" needs a value"));
+            words.next().ok_or_else(missing)
+        };
+        match word {
+            "as-set" => options.as_set = true,
+            "summary-only" => options.summary_only = true,
+            "matching-MED-only" => options.matching_med_only = true,
+            "route-map" => options.route_map = Some(value()?.to_owned()),
+            "suppress-map" => options.suppress_map = Some(value()?.to_owned()),
+            "origin" => options.origin = Some(origin_of(value()?)?),
+            _ => {
+                let message = format!("an aggregate has no option \"{word}\"");
+                return Err(Rejection::at("options", message));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn origin_of(word: &str) -> Result<Origin, Rejection> {
+    let known = ORIGINS.iter().find(|(name, _)| *name == word);
+    let unknown = || Rejection::at("options", format!("\"{word}\" is no origin"));
+    known.map(|(_, origin)| *origin).ok_or_else(unknown)
 }
 
 fn options_text(options: &Aggregate) -> String {
@@ -166,14 +216,7 @@ fn aggregate<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     if let Some(message) = no_aggregate(prefix) {
         return Err(Rejection::at("prefix", message));
     }
-    let options = Aggregate {
-        as_set: args.found.has("as-set"),
-        summary_only: args.found.has("summary-only"),
-        matching_med_only: args.found.has("matching-MED-only"),
-        origin: args.one_of("origin_word", &ORIGINS),
-        route_map: args.text("map"),
-        suppress_map: args.text("suppress"),
-    };
+    let options = options_of(args)?;
     if options.summary_only && options.suppress_map.is_some() {
         return Err(Rejection::at("suppress", BOTH_SUPPRESS));
     }
