@@ -241,8 +241,8 @@ fn resilient() -> impl Strategy<Value = ResilientPaths> {
 
 fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
     (
-        af(policy::ipv4_net().boxed()),
-        af(policy::ipv6_net().boxed()),
+        af(policy::ipv4_net().boxed()).boxed(),
+        af(policy::ipv6_net().boxed()).boxed(),
     )
 }
 
@@ -433,7 +433,7 @@ fn fit(bgp: &mut Bgp) {
 }
 
 /// A whole configuration.
-pub(crate) fn config() -> impl Strategy<Value = Config> {
+pub(crate) fn config() -> BoxedStrategy<Config> {
     let version = option::of(prop_oneof![Just("8.4.4"), Just("7.3"), Just("10.2-dev x")]);
     let names = (
         version,
@@ -462,13 +462,13 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         2 => Just(BTreeMap::new()),
         1 => btree_map("v[A-Z]{1,6}", vrf, 1..3),
     ];
-    let instances = (option::weighted(0.9, bgp()), vrfs, views);
+    let instances = (option::weighted(0.9, bgp()), vrfs.boxed(), views.boxed()).boxed();
     let map = || option::weighted(0.3, policy::name());
     let delay = option::of(0_u16..=600);
     let policy = (policy::policy(), delay, map(), map(), policy::rpki());
-    let instances = (instances, static_routes(), policy);
-    (names, flags, log(), instances).prop_map(
-        |(names, flags, log, (instances, statics, policy))| {
+    let instances = (instances, static_routes().boxed(), policy.boxed()).boxed();
+    (names, flags, log(), instances)
+        .prop_map(|(names, flags, log, (instances, statics, policy))| {
             let (bgp, vrfs, views) = instances;
             let mut config = Config {
                 frr_version: names.0.map(str::to_owned),
@@ -520,6 +520,6 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             config.normalize();
             assert_eq!(validate(&config), [], "{config:#?}");
             config
-        },
-    )
+        })
+        .boxed()
 }

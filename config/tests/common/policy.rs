@@ -367,7 +367,13 @@ fn route_map() -> impl Strategy<Value = RouteMap> {
     let clauses = (vec(matching(), 0..4), vec(set(), 0..4));
     // Longer than the name of any map, so that none calls itself.
     let call = option::weighted(0.3, "[a-z]{9}");
-    let entry = (action(), option::of(line()), clauses, call, on_match);
+    let entry = (
+        action(),
+        option::of(line()),
+        clauses.boxed(),
+        call,
+        on_match,
+    );
     let entry = entry.prop_map(
         |(action, description, clauses, call, on_match)| RouteMapEntry {
             action,
@@ -413,9 +419,14 @@ pub(crate) fn policy() -> BoxedStrategy<PolicyConfig> {
     let rest = (
         btree_map(name(), as_path_list(), 0..3),
         aliases,
-        btree_map(name(), route_map(), 0..3),
+        btree_map(name(), route_map().boxed(), 0..3),
     );
-    (prefixes, access, communities, rest)
+    (
+        prefixes.boxed(),
+        access.boxed(),
+        communities.boxed(),
+        rest.boxed(),
+    )
         .prop_map(|(prefixes, access, communities, rest)| PolicyConfig {
             ip_prefix_lists: prefixes.0,
             ipv6_prefix_lists: prefixes.1,
