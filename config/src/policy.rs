@@ -344,6 +344,14 @@ fn is_of_family<P: ListPrefix>(entry: &AccessEntry) -> bool {
     }
 }
 
+/// FRR's text about an expression over AS paths with a character that none
+/// has.
+pub(crate) fn wrong_as_path(regex: &str) -> Option<String> {
+    let known = |c: char| c.is_ascii_digit() || "_^|[,{}() ]$*+.?-\\".contains(c);
+    let wrong = !regex.chars().all(known);
+    wrong.then(|| format!("Invalid character in as-path access-list {regex}"))
+}
+
 fn check_as_paths(name: &str, list: &AsPathList, found: &mut Vec<String>) {
     if !is_word(name) {
         found.push(no_name("AS-path access list", name));
@@ -353,6 +361,8 @@ fn check_as_paths(name: &str, list: &AsPathList, found: &mut Vec<String>) {
             "bgp as-path access-list {name}: an expression must be one line"
         ));
     }
+    let regexes = list.entries.values().map(|entry| entry.regex.as_str());
+    found.extend(regexes.filter_map(wrong_as_path));
 }
 
 fn check_communities<C: Listable>(

@@ -231,6 +231,10 @@ bgp community alias 1:1 one";
             "bgp community alias 1:2 one",
             "% community (1:1) already has this alias (one)",
         ),
+        (
+            "bgp as-path access-list A permit _a_",
+            "% Invalid character in as-path access-list _a_",
+        ),
         ("bgp community alias foo xx", "% Invalid community format"),
     ] {
         refused(lists, line, message);

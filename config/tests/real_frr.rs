@@ -447,6 +447,23 @@ fn owned(config: &Config) -> Vec<(InstanceName, Bgp)> {
     instances.map(|(name, bgp)| (name, bgp.clone())).collect()
 }
 
+/// Says which line is the first that differs.
+#[track_caller]
+fn assert_same(running: &str, printed: &str) {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (running, printed) = (lines(running), lines(printed));
+    for (index, line) in running.iter().enumerate() {
+        let before = index.saturating_sub(3);
+        assert_eq!(
+            Some(line),
+            printed.get(index),
+            "after {:?}",
+            &running[before..index]
+        );
+    }
+    assert_eq!(running.len(), printed.len());
+}
+
 #[test]
 fn frr_takes_what_is_printed_and_prints_the_same() {
     if let Some(reason) = missing() {
@@ -472,7 +489,7 @@ fn frr_takes_what_is_printed_and_prints_the_same() {
             let from = text.find("router bgp").unwrap();
             text[from..].to_owned()
         };
-        assert_eq!(block(&running), block(&text));
+        assert_same(&block(&running), &block(&text));
         assert_eq!(instances(&running), owned(&config));
         assert_eq!(policy(&running), config.policy);
     }

@@ -9,7 +9,9 @@ use holdfast_policy::model::{
 
 use crate::clause::{INTERNET, community_of, community_word};
 use crate::model::Config;
-use crate::policy::{in_order, insert_new, is_aliased, normal_communities, number, remove};
+use crate::policy::{
+    in_order, insert_new, is_aliased, normal_communities, number, remove, wrong_as_path,
+};
 
 use super::lists::{action, list_name};
 use super::row::{Apply, Args, Done, Print, Rejection, Row};
@@ -134,6 +136,9 @@ fn as_path_entry(config: &mut Config, args: &Args<'_>) -> Done {
         action: action(args),
         regex: args.text("value").unwrap_or_default(),
     };
+    if let Some(message) = wrong_as_path(&entry.regex).filter(|_| args.on) {
+        return Err(Rejection::at("value", message));
+    }
     let lists = &mut config.policy.as_path_lists;
     let (name, seq) = (list_name(args), args.number("seq"));
     if args.on {

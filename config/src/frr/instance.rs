@@ -129,21 +129,6 @@ pub(super) const ROWS: &[Row] = &[
         Print::Bgp(|bgp, _| said(bgp.coalesce_time_ms, |ms| format!("coalesce-time {ms}"))),
     ),
     Row::new(
-        "bgp conditional-advertisement timer (5-240)$seconds",
-        "no bgp conditional-advertisement timer [(5-240)]",
-        Apply::Bgp(|bgp, args| {
-            let seconds = args.when_on(args.number("seconds"));
-            let usual = DEFAULT_CONDITIONAL_TIMER_SECS;
-            bgp.conditional_advertisement_secs = seconds.filter(|seconds| *seconds != usual);
-            Ok(())
-        }),
-        Print::Bgp(|bgp, _| {
-            said(bgp.conditional_advertisement_secs, |seconds| {
-                format!("bgp conditional-advertisement timer {seconds}")
-            })
-        }),
-    ),
-    Row::new(
         "bgp graceful-restart stalepath-time (1-4095)$seconds",
         "no bgp graceful-restart stalepath-time [(1-4095)]",
         Apply::Bgp(|bgp, args| {
@@ -268,6 +253,21 @@ pub(super) const ROWS: &[Row] = &[
         Print::Bgp(|bgp, defaults: &Defaults| {
             let changed = differs(bgp.connect_retry_secs, defaults.connect_retry_secs);
             said(changed, |seconds| format!("timers bgp connect {seconds}"))
+        }),
+    ),
+    Row::new(
+        "bgp conditional-advertisement timer (5-240)$seconds",
+        "no bgp conditional-advertisement timer [(5-240)]",
+        Apply::Bgp(|bgp, args| {
+            let seconds = args.when_on(args.number("seconds"));
+            let usual = DEFAULT_CONDITIONAL_TIMER_SECS;
+            bgp.conditional_advertisement_secs = seconds.filter(|seconds| *seconds != usual);
+            Ok(())
+        }),
+        Print::Bgp(|bgp, _| {
+            said(bgp.conditional_advertisement_secs, |seconds| {
+                format!("bgp conditional-advertisement timer {seconds}")
+            })
         }),
     ),
 ];

@@ -61,6 +61,10 @@ fn expression() -> impl Strategy<Value = String> {
     select(vec!["^65001_", ".*", "_65001:[0-9]+_", "^$", "_7_ _8_"]).prop_map(str::to_owned)
 }
 
+fn path_expression() -> impl Strategy<Value = String> {
+    select(vec!["^65001_", ".*", "_(65001|[0-9]+)_", "^$", "_7_ _8_"]).prop_map(str::to_owned)
+}
+
 // ===== lists =====
 
 fn prefix_list<P: std::fmt::Debug + Clone + 'static>(
@@ -170,7 +174,8 @@ fn community_lists<C: Listable + 'static>(
 }
 
 fn as_path_list() -> impl Strategy<Value = AsPathList> {
-    let entry = (action(), expression()).prop_map(|(action, regex)| AsPathEntry { action, regex });
+    let entry =
+        (action(), path_expression()).prop_map(|(action, regex)| AsPathEntry { action, regex });
     btree_map(0_u32..=60, entry, 1..4).prop_map(|entries| AsPathList { entries })
 }
 
