@@ -179,3 +179,59 @@ fn a_route_of_bgp_leads_to_next_hops_of_others_and_never_to_its_own() {
     kernel.ip("route del 172.16.0.0/12");
     wait_gateways(kernel, BEHIND, &[]);
 }
+
+/// Remotely triggered black holes (RFC 5635).
+#[test]
+fn what_goes_by_a_next_hop_behind_a_route_that_drops_packets_is_dropped() {
+    need!("gobgpd", "gobgp");
+    let lab = Lab::up();
+    let Lab { kernel, gobgp, .. } = &lab;
+    gobgp.gobgp(&format!("global rib add {BEHIND} nexthop {FAR}"));
+    let kind = |wanted: &str| {
+        wait_for(SOON, &format!("{BEHIND} as {wanted}"), || {
+            let output = kernel.exec("ip", &["-d", "route", "show", BEHIND]);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            match text.starts_with(&format!("{wanted} {BEHIND} ")) {
+                true => Ok(()),
+                false => Err(text),
+            }
+        });
+    };
+    let line = |line: &str| {
+        let answer = lab.router.shell(&["configure terminal", line]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+    };
+    line(&format!("ip route {WAY} blackhole"));
+    kind("blackhole");
+    let bgp = format!("show ip route {BEHIND}");
+    lab.wait_shown(&bgp, FAR);
+    lab.wait_shown("show ip route bgp", &format!("via {FAR} (recursive)"));
+    lab.wait_shown("show ip route bgp", "unreachable (blackhole)");
+    lab.wait_shown(&format!("show bgp nexthop {FAR}"), "valid");
+    lab.wait_shown(&format!("show ip nht {FAR}"), "resolved via static");
+
+    // A way that leads somewhere again, and one that answers.
+    kernel.ip(&format!("route add {FAR}/32 via 10.1.0.4"));
+    wait_gateways(kernel, BEHIND, &["10.1.0.4"]);
+    kind("unicast");
+    kernel.ip(&format!("route del {FAR}/32"));
+    kind("blackhole");
+    line(&format!("no ip route {WAY} blackhole"));
+    wait_gateways(kernel, BEHIND, &[]);
+    kernel.ip(&format!("route add unreachable {WAY}"));
+    kind("unreachable");
+    // That there is no default route is no way to anywhere.
+    kernel.ip(&format!("route del {WAY}"));
+    kernel.ip("route add unreachable default metric 4278198272");
+    line("ip nht resolve-via-default");
+    kernel.ip("route add default via 10.1.0.2 metric 7");
+    wait_gateways(kernel, BEHIND, &["10.1.0.2"]);
+    kernel.ip("route del default via 10.1.0.2 metric 7");
+    wait_for(SOON, "nothing", || {
+        let routes = kernel.exec("ip", &["route", "show", BEHIND]).stdout;
+        match routes.is_empty() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&routes).into_owned()),
+        }
+    });
+}

@@ -14,11 +14,12 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::process::Process;
 use harness::{Bird, Family, Frr, Holdfast, Namespace, Router, SOON, Topology, need};
 use harness::{wait_for, wait_until};
+use serde_json::Value;
 
 const SHARED: &str = "203.0.113.0/24";
 const MAIN: u32 = 254;
@@ -323,6 +324,37 @@ fn each_vrf_has_a_table_of_its_own() {
     // Each is a graceful restart's: the routes wait for it.
     lab.forwards(RED, ALONE[0].1);
     lab.forwards(MAIN, ALONE[2].1);
+}
+
+/// Numbers of nexthop objects come in blocks, of which there are 3,000.
+#[test]
+fn tables_whose_blocks_would_be_the_same_have_objects_of_their_own() {
+    need!("/usr/sbin/bird");
+    let lab = Lab::start();
+    for (table, routes) in ALONE {
+        lab.forwards(table, routes);
+    }
+    let objects = |table: u32| -> BTreeSet<u64> {
+        let table = table.to_string();
+        let words = ["-j", "route", "show", "table", &table, "proto", "bgp"];
+        let output = lab.at.exec("ip", &words);
+        let routes: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let routes = routes.as_array().into_iter().flatten();
+        routes.filter_map(|route| route["nhid"].as_u64()).collect()
+    };
+    let move_red = |table: u32| {
+        let line = format!("table {table}");
+        lab.router.shell(&["configure terminal", "vrf RED", &line]);
+        lab.forwards(table, ALONE[0].1);
+        lab.forwards(MAIN, ALONE[2].1);
+        let (red, main) = (objects(table), objects(MAIN));
+        assert!(!red.is_empty() && !main.is_empty(), "{red:?} {main:?}");
+        assert!(red.is_disjoint(&main), "{red:?} {main:?}");
+    };
+    move_red(MAIN + 3_000);
+    // From one that took the next block to one that has it.
+    move_red(MAIN + 3_001);
+    move_red(MAIN + 6_000);
 }
 
 #[test]

@@ -231,12 +231,26 @@ pub(crate) fn is_interface(name: &str) -> bool {
     let word = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
     let fits = name.len() <= MAX_INTERFACE && !name.contains('/');
     let number = name.bytes().all(|byte| byte.is_ascii_digit());
-    let taken = ["onlink", "tag", "table"].contains(&name)
+    let taken = WORDS.contains(&name)
+        || name.contains('?')
         || name.eq_ignore_ascii_case(StaticDrop::Null0.as_str())
         || StaticDrop::ALL.iter().any(|drop| drop.as_str() == name)
         || name.parse::<IpAddr>().is_ok();
     word && fits && !number && !taken
 }
+
+/// What FRR's lines for static routes may go on with, also where we do not.
+const WORDS: [&str; 9] = [
+    "onlink",
+    "tag",
+    "table",
+    "label",
+    "color",
+    "bfd",
+    "segments",
+    "vrf",
+    "nexthop-vrf",
+];
 
 /// `IFNAMSIZ` without the zero at the end.
 const MAX_INTERFACE: usize = 15;

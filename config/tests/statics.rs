@@ -192,7 +192,7 @@ fn errors_say_where_and_why() {
         (
             "ip route 10.0.0.0/8 10.0.0.2 256",
             30,
-            "\"256\" cannot be the name of an interface",
+            "256 is no interface, and distances are 1 to 255",
         ),
         (
             "ip route 10.0.0.0/8 10.0.0.2 onlink",
@@ -202,7 +202,17 @@ fn errors_say_where_and_why() {
         (
             "ip route 10.0.0.0/8 2001:db8::1",
             21,
-            "\"2001:db8::1\" cannot be the name of an interface",
+            "2001:db8::1 is no router of an IPv4 route",
+        ),
+        (
+            "ip route 10.0.0.0/8 10.0.0.2 label 16",
+            30,
+            "\"label\" cannot be the name of an interface",
+        ),
+        (
+            "ip route 10.0.0.0/8 10.0.0.2 ?",
+            30,
+            "\"?\" cannot be the name of an interface",
         ),
     ] {
         let mut session = session("ip route 192.0.12.0/24 blackhole");
@@ -306,4 +316,23 @@ fn redistribution_of_a_table_is_said_in_both_spellings() {
     );
     let read = parse_str("f.toml", &toml, Spelling::Toml, Leniency::Strict).unwrap();
     assert_eq!(read.config, session.config);
+}
+
+#[test]
+fn a_static_route_in_the_block_of_a_vrf_is_refused_and_goes_nowhere() {
+    for (block, table) in [("vrf RED\n table 100\n", "100"), ("vrf RED\n", "N")] {
+        for line in [
+            " ip route 10.0.0.0/8 10.0.0.2",
+            " no ip route 10.0.0.0/8 10.0.0.2",
+            " ipv6 route 2001:db8::/32 2001:db8::2",
+        ] {
+            let mut session = session(block);
+            let error = session.apply_line(line).unwrap_err().to_string();
+            assert!(error.starts_with("% a VRF has no static routes"), "{error}");
+            assert!(error.contains(&format!("\"table {table}\"")), "{error}");
+            assert!(session.config.static_routes.is_empty());
+            // It is still the block.
+            session.apply_line("exit-vrf").unwrap();
+        }
+    }
 }

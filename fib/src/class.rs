@@ -192,11 +192,7 @@ impl Class {
             (RouteKind::Unreachable, _) => (Some(KernelKind::Unreachable), None),
             (RouteKind::Prohibit, _) => (Some(KernelKind::Prohibit), None),
             (RouteKind::Unicast(_), None) => (None, None),
-            (RouteKind::Unicast(_), Some(set)) => {
-                let hops = sets.hops(set);
-                let unicast = hops.map(|hops| KernelKind::Unicast(hops.to_vec()));
-                (unicast, sets.written(set))
-            }
+            (RouteKind::Unicast(_), Some(set)) => (sets.resolved(set), sets.written(set)),
         };
         self.resolved = resolved.map(form);
         let written = match written {

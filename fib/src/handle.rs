@@ -79,6 +79,9 @@ pub struct FibOptions {
     /// Whether next hops are written as nexthop objects that routes share, where the kernel has
     /// them (5.3 and later). Without, each route names its own (`RTA_MULTIPATH`).
     pub objects: bool,
+    /// Which block of numbers the objects have, below [`OBJECT_BLOCKS`](crate::OBJECT_BLOCKS);
+    /// `None` is that of the table ([`object_block`](crate::object_block)).
+    pub object_block: Option<u32>,
 }
 
 impl Default for FibOptions {
@@ -94,6 +97,7 @@ impl Default for FibOptions {
             route_events: true,
             monitor_buffer: 16 << 20,
             objects: true,
+            object_block: None,
         }
     }
 }

@@ -73,9 +73,9 @@ pub use handle::{
     OtherRoute, RouteError, RouteStatus, Source, Stale, Statistics, TrackKey, ViaDefault, spawn,
 };
 pub use nix::errno::Errno;
-pub use objects::share_objects;
+pub use objects::{OBJECT_BLOCKS, object_block};
 pub use route::{
-    KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
+    Drop, KernelHop, KernelKind, KernelRoute, NextHop, Resilient, Resolution, Route, RouteKind,
 };
 pub use statics::{StaticHop, StaticKind, StaticRoute, StaticStatus};
 pub use view::{Address, Interface, KernelView};

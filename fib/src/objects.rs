@@ -20,15 +20,17 @@ use crate::route::KernelHop;
 
 /// The first number of all. Far from where zebra and the kernel begin to count.
 const FIRST_ID: u32 = 1_000_000_000;
-/// How many numbers each table has.
+/// How many numbers each block has.
 const IDS: u32 = 1_000_000;
-/// How many tables have numbers of their own, so that daemons for several can run side by side.
-const TABLES: u32 = 3_000;
+/// How many blocks of numbers for nexthop objects there are. All objects with numbers of a block
+/// belong to the one FIB that has it: blocks that several daemons use must differ.
+pub const OBJECT_BLOCKS: u32 = 3_000;
 
-/// Whether the nexthop objects for two tables have the same numbers.
+/// The block of numbers that the nexthop objects for a table have, unless
+/// [`FibOptions::object_block`](crate::FibOptions::object_block) says another one.
 #[must_use]
-pub const fn share_objects(a: u32, b: u32) -> bool {
-    a % TABLES == b % TABLES
+pub const fn object_block(table: u32) -> u32 {
+    table % OBJECT_BLOCKS
 }
 
 /// What an object is for. A next hop that is in groups has an object for that alone: deleting it
@@ -70,10 +72,10 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// For the routes of `table`. With `keep`, objects of an earlier run stay until
+    /// With numbers of a block. With `keep`, objects of an earlier run stay until
     /// [`sweep`](Self::sweep).
-    pub(crate) fn new(table: u32, keep: bool) -> Self {
-        let first = FIRST_ID + table % TABLES * IDS;
+    pub(crate) fn new(block: u32, keep: bool) -> Self {
+        let first = FIRST_ID + block % OBJECT_BLOCKS * IDS;
         Self {
             wanted: BTreeMap::new(),
             by_object: HashMap::new(),

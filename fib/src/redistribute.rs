@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::codec::PROTOCOL_STATIC as PROTOCOL_STATICD;
 use crate::handle::{Family, OtherRoute, Source};
 use crate::kernel::{Foreign, Mirror};
 use crate::route::{KernelKind, KernelRoute};
@@ -71,7 +72,7 @@ impl Mirror {
     pub(crate) fn others(&self, family: Family) -> Vec<OtherRoute> {
         let of_family = self.routes.iter().filter(|(prefix, foreign)| {
             prefix.addr().is_ipv4() == (family == Family::V4)
-                && worth_telling(*prefix)
+                && worth_showing(*prefix)
                 && !matches!(foreign.route.kind, KernelKind::Other(_))
         });
         let rows = of_family.map(|(prefix, foreign)| OtherRoute {
@@ -121,7 +122,7 @@ impl Mirror {
             return None;
         }
         match foreign.protocol {
-            PROTOCOL_STATIC => Some(Source::Static),
+            PROTOCOL_STATIC | PROTOCOL_STATICD => Some(Source::Static),
             PROTOCOL_KERNEL if self.is_subnet(prefix) => None,
             PROTOCOL_KERNEL | PROTOCOL_BOOT | PROTOCOL_RA | PROTOCOL_DHCP => Some(Source::Kernel),
             _ => None,
@@ -146,6 +147,16 @@ const fn connected(subnet: IpNet) -> ((IpNet, Source), Offer) {
 
 /// Neither host-local, nor link-local, nor multicast.
 pub(crate) fn worth_telling(prefix: IpNet) -> bool {
+    let on_link = match prefix.network() {
+        // RFC 3927 section 2.7: packets to such addresses are not forwarded.
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(_) => false,
+    };
+    worth_showing(prefix) && !on_link
+}
+
+/// The same with what IPv4 has of link-local addresses.
+fn worth_showing(prefix: IpNet) -> bool {
     let address = prefix.network();
     !(address.is_loopback() || is_link_local(address) || address.is_multicast())
 }

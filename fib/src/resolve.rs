@@ -17,7 +17,7 @@ use crate::family::Prefix;
 use crate::handle::{TrackKey, ViaDefault};
 use crate::kernel::{Foreign, ForeignTable, ForeignTables, Mirror};
 use crate::redistribute::PROTOCOL_KERNEL;
-use crate::route::{KernelHop, KernelKind, NextHop, Resolution, Route, RouteKind};
+use crate::route::{Drop, KernelHop, KernelKind, NextHop, Resolution, Route, RouteKind};
 use crate::view::is_link_local;
 use crate::ways::{Ways, ways_to};
 
@@ -30,13 +30,23 @@ pub(crate) const WIDE_WEIGHT: u16 = u16::MAX;
 /// Next hops in the kernel's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Resolved {
-    /// Sorted, without duplicates, one or more.
+    /// Sorted, without duplicates; none only where packets are dropped.
     pub(crate) hops: Vec<KernelHop>,
+    /// All next hops are behind routes that drop packets.
+    pub(crate) drops: Option<Drop>,
     /// Each next hop is itself on a link; no route of others has a say.
     pub(crate) direct: bool,
 }
 
 impl Resolved {
+    /// What routes by these next hops are in the kernel.
+    pub(crate) fn kind(&self) -> KernelKind {
+        match self.drops {
+            Some(drop) => drop.into(),
+            None => KernelKind::Unicast(self.hops.clone()),
+        }
+    }
+
     /// Alone a next hop gets all, and the kernel keeps no weight for it.
     pub(crate) fn alone(&mut self) {
         if let [only] = self.hops.as_mut_slice() {
@@ -60,11 +70,13 @@ pub(crate) trait Resolve {
     fn max_weight(&self) -> u16;
 
     /// None where none of them resolves. Of several next hops that end up at the same router the
-    /// first counts, or their weights together where they have any.
+    /// first counts, or their weights together where they have any. Next hops behind routes that
+    /// drop packets count where there are no others.
     fn kernel_hops(&self, next_hops: &[NextHop]) -> Option<Resolved> {
         let mut hops: Vec<(KernelHop, u32)> = Vec::with_capacity(next_hops.len());
         let weighted = next_hops.iter().any(|next_hop| next_hop.weight != 1);
         let mut direct = true;
+        let mut drops = None;
         for next_hop in next_hops {
             let key = TrackKey {
                 address: next_hop.gateway,
@@ -77,6 +89,10 @@ pub(crate) trait Resolve {
             let Some(found) = found else {
                 continue;
             };
+            if found.drops.is_some() {
+                drops = drops.or(found.drops);
+                continue;
+            }
             direct &= found.connected;
             for via in found.multipath {
                 // Without a router, all is on the link.
@@ -98,9 +114,14 @@ pub(crate) trait Resolve {
         }
         hops.sort_unstable();
         let hops = weighed(hops, self.max_weight());
-        let mut resolved = Resolved { hops, direct };
+        let drops = drops.filter(|_| hops.is_empty());
+        let mut resolved = Resolved {
+            direct: direct && drops.is_none(),
+            hops,
+            drops,
+        };
         resolved.alone();
-        (!resolved.hops.is_empty()).then_some(resolved)
+        (!resolved.hops.is_empty() || drops.is_some()).then_some(resolved)
     }
 }
 
@@ -304,8 +325,12 @@ impl ByMirror<'_> {
         }
         let hops = match foreign.route.kind {
             KernelKind::Unicast(_) | KernelKind::Nexthop(_) => self.mirror.hops(&foreign.route),
-            // The kernel drops such packets here and looks no further.
-            _ => return Step::End(None),
+            // The kernel drops such packets here and looks no further: so it does with what goes
+            // by the next hop (RFC 5635). That there is no default route is no such thing.
+            ref kind => {
+                let drop = Drop::of(kind).filter(|_| prefix.prefix_len() > 0);
+                return Step::End(drop.map(|drop| self.dropped(prefix, foreign, drop)));
+            }
         };
         let usable: Vec<KernelHop> = hops
             .iter()
@@ -336,12 +361,14 @@ impl ByMirror<'_> {
             ways: None,
         };
         let resolved = plain.kernel_hops(next_hops);
+        let drops = resolved.as_ref().and_then(|resolved| resolved.drops);
         let hops = resolved.map_or_else(Vec::new, |resolved| resolved.hops);
         let wanted = |hop: &KernelHop| key.ifindex.is_none_or(|wanted| wanted == hop.ifindex);
         let multipath: Vec<KernelHop> = hops.into_iter().filter(wanted).collect();
-        let Some(first) = multipath.first().copied() else {
+        let first = multipath.first().copied();
+        if first.is_none() && drops.is_none() {
             return Step::Further;
-        };
+        }
         let metrics = next_hops.iter().filter_map(|hop| {
             let key = TrackKey {
                 address: hop.gateway,
@@ -349,19 +376,17 @@ impl ByMirror<'_> {
             };
             Some(plain.resolve(key, hop.onlink)?.metric)
         });
-        let name = self
-            .mirror
-            .link(first.ifindex)
-            .map(|link| link.name.clone());
+        let link = first.and_then(|first| self.mirror.link(first.ifindex));
         Step::End(Some(Resolution {
-            gateway: first.gateway,
-            ifindex: first.ifindex,
-            ifname: name.unwrap_or_default(),
+            gateway: first.and_then(|first| first.gateway),
+            ifindex: first.map_or(0, |first| first.ifindex),
+            ifname: link.map(|link| link.name.clone()).unwrap_or_default(),
             metric: metrics.min().unwrap_or(0),
             connected: false,
             via: Some(prefix),
             protocol: PROTOCOL_BGP,
             multipath,
+            drops,
             through_own: true,
             otherwise: plain.resolve(key, false).map(Box::new),
         }))
@@ -383,18 +408,42 @@ impl ByMirror<'_> {
             gateway: first.gateway,
             ifindex: first.ifindex,
             ifname: name.unwrap_or_default(),
-            // Of a static route of ours it is a distance, and no way is longer for it.
-            metric: match connected || foreign.protocol == PROTOCOL_STATIC {
+            metric: match connected {
                 true => 0,
-                false => foreign.route.metric,
+                false => metric_of(foreign),
             },
             connected,
             via: Some(prefix),
             protocol: foreign.protocol,
             multipath,
+            drops: None,
             through_own: false,
             otherwise: None,
         }
+    }
+
+    fn dropped(&self, prefix: IpNet, foreign: &Foreign, drop: Drop) -> Resolution {
+        Resolution {
+            gateway: None,
+            ifindex: 0,
+            ifname: String::new(),
+            metric: metric_of(foreign),
+            connected: false,
+            via: Some(prefix),
+            protocol: foreign.protocol,
+            multipath: Vec::new(),
+            drops: Some(drop),
+            through_own: false,
+            otherwise: None,
+        }
+    }
+}
+
+/// Of a static route of ours the metric is a distance, and no way is longer for it.
+fn metric_of(foreign: &Foreign) -> u32 {
+    match foreign.protocol {
+        PROTOCOL_STATIC => 0,
+        _ => foreign.route.metric,
     }
 }
 
@@ -412,6 +461,8 @@ fn covering<'t, P: Prefix>(
         let longer = |(other, _): &(P, _)| other.prefix_len() > prefix.prefix_len();
         let at = found.partition_point(longer);
         match found.get_mut(at).filter(|(other, _)| *other == prefix) {
+            // It is not written over what the kernel makes of an address.
+            Some((_, routes)) if routes.iter().any(|foreign| foreign.is_subnet()) => {}
             Some((_, routes)) => {
                 routes.extend(list);
                 routes.sort_by_key(|foreign| foreign.route.metric);
@@ -437,6 +488,7 @@ fn direct(ifindex: u32, ifname: String, onlink: bool) -> Resolution {
             weight: 1,
             onlink,
         }],
+        drops: None,
         through_own: false,
         otherwise: None,
     }

@@ -135,6 +135,40 @@ pub enum KernelKind {
     Other(u8),
 }
 
+/// How packets are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Drop {
+    /// Without a word (`RTN_BLACKHOLE`).
+    Blackhole,
+    /// With ICMP host unreachable (`RTN_UNREACHABLE`).
+    Unreachable,
+    /// With ICMP administratively prohibited (`RTN_PROHIBIT`).
+    Prohibit,
+}
+
+impl Drop {
+    /// What routes of this kind do to packets, if they drop them.
+    #[must_use]
+    pub fn of(kind: &KernelKind) -> Option<Self> {
+        match kind {
+            KernelKind::Blackhole => Some(Self::Blackhole),
+            KernelKind::Unreachable => Some(Self::Unreachable),
+            KernelKind::Prohibit => Some(Self::Prohibit),
+            KernelKind::Unicast(_) | KernelKind::Nexthop(_) | KernelKind::Other(_) => None,
+        }
+    }
+}
+
+impl From<Drop> for KernelKind {
+    fn from(drop: Drop) -> Self {
+        match drop {
+            Drop::Blackhole => Self::Blackhole,
+            Drop::Unreachable => Self::Unreachable,
+            Drop::Prohibit => Self::Prohibit,
+        }
+    }
+}
+
 /// A resolved next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KernelHop {
@@ -180,8 +214,11 @@ pub struct Resolution {
     pub via: Option<IpNet>,
     /// Who made that route (`RTPROT_*`); the kernel where there is none.
     pub protocol: u8,
-    /// All hops when the route that reaches it has several; one element otherwise.
+    /// All hops when the route that reaches it has several; one element otherwise, and none where
+    /// packets are dropped.
     pub multipath: Vec<KernelHop>,
+    /// The route that covers the address drops packets, and so does what is routed by it.
+    pub drops: Option<Drop>,
     /// Whether that route is one that was [applied](crate::FibHandle::apply): `via` is its
     /// prefix.
     pub through_own: bool,

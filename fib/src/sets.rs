@@ -159,9 +159,9 @@ impl Sets {
 
     // ===== What stands for a set =====
 
-    /// The next hops in the kernel's terms; none where none resolves.
-    pub(crate) fn hops(&self, id: SetId) -> Option<&[KernelHop]> {
-        Some(&self.get(id)?.resolved.as_ref()?.hops)
+    /// What it resolves to in the kernel's terms; none where nothing does.
+    pub(crate) fn resolved(&self, id: SetId) -> Option<KernelKind> {
+        Some(self.get(id)?.resolved.as_ref()?.kind())
     }
 
     /// What routes through the set are written with.
@@ -169,7 +169,7 @@ impl Sets {
         let set = self.get(id)?;
         match set.object {
             Some(object) => Some(KernelKind::Nexthop(object)),
-            None => Some(KernelKind::Unicast(set.resolved.as_ref()?.hops.clone())),
+            None => Some(set.resolved.as_ref()?.kind()),
         }
     }
 
@@ -337,7 +337,8 @@ impl Sets {
     }
 }
 
-/// An object needs a router: what is directly on the link has no family.
+/// An object needs a router: what is directly on the link has no family, and what is dropped has
+/// a type.
 fn representable(hops: &[KernelHop]) -> bool {
-    hops.iter().all(|hop| hop.gateway.is_some())
+    !hops.is_empty() && hops.iter().all(|hop| hop.gateway.is_some())
 }

@@ -544,7 +544,8 @@ impl State {
             let Some(others) = self.others.get(table) else {
                 continue;
             };
-            for (prefix, foreign) in others.iter() {
+            let foreign = others.iter();
+            for (prefix, foreign) in foreign.filter(|(_, f)| !self.is_our_static(*table, f)) {
                 let offer = self.mirror.offer_of(prefix, foreign);
                 offer_once(&mut found, (prefix, Source::Table(*table)), offer);
             }
@@ -557,12 +558,19 @@ impl State {
         let mut found = self.mirror.redistributable_at(prefix);
         self.offer_static(prefix, &mut found);
         for table in &self.followed {
-            for foreign in self.others.get(table).map_or(&[][..], |o| o.at(prefix)) {
+            let foreign = self.others.get(table).map_or(&[][..], |o| o.at(prefix));
+            for foreign in foreign.iter().filter(|f| !self.is_our_static(*table, f)) {
                 let offer = self.mirror.offer_of(prefix, foreign);
                 offer_once(&mut found, (prefix, Source::Table(*table)), offer);
             }
         }
         found
+    }
+
+    /// Whether it is a static route in the table that BGP's go to: if not of this FIB, then of
+    /// the one that has the static routes.
+    fn is_our_static(&self, table: u32, foreign: &Foreign) -> bool {
+        table == self.table && foreign.protocol == PROTOCOL_STATIC
     }
 
     /// Our static route of a prefix, unless another route has a lower metric: of these the

@@ -498,11 +498,16 @@ impl<'a> Search<'a> {
 }
 
 /// The routes of others for a prefix and our static one, in the order of metrics. Where they are
-/// equal, ours is not in the kernel.
+/// equal, or the prefix is the subnet of a link, ours is not in the kernel.
 fn in_order<'r>(
     others: &'r [Foreign],
     own: Option<&'r KernelRoute>,
 ) -> impl Iterator<Item = &'r KernelRoute> {
+    let taken = |own: &&KernelRoute| {
+        let mut others = others.iter();
+        others.any(|other| other.is_subnet() || other.route.metric == own.metric)
+    };
+    let own = own.filter(|own| !taken(own));
     let metric = own.map_or(u32::MAX, |own| own.metric);
     let at = others.partition_point(|other| other.route.metric <= metric);
     let (before, after) = others.split_at(at);

@@ -13,7 +13,7 @@ use crate::family::Prefix;
 use crate::handle::{Event, Family, RouteError, RouteStatus};
 use crate::kernel::{ForeignTable, ForeignTables, Loss};
 use crate::object::{ObjectNotice, ObjectOperation, ObjectTable};
-use crate::objects::Objects;
+use crate::objects::{Objects, object_block};
 use crate::reconcile::{Outcome, Reconciler, Seconds, Taken};
 use crate::resolve::Resolve;
 use crate::route::Route;
@@ -93,9 +93,14 @@ impl Tables {
             v4: Reconciler::new(keep_adopted),
             v6: Reconciler::new(keep_adopted),
             statics: BTreeMap::new(),
-            sets: Sets::new(Objects::new(table, keep_adopted), objects),
+            sets: Sets::new(Objects::new(object_block(table), keep_adopted), objects),
             table,
         }
+    }
+
+    /// Objects have the numbers of this block: for the start, before there are any.
+    pub(crate) fn number_objects(&mut self, block: u32, keep_adopted: bool) {
+        self.sets.objects = Objects::new(block, keep_adopted);
     }
 
     pub(crate) fn desire(

@@ -197,6 +197,9 @@ impl Task {
         let objects = options.objects && io.as_ref().is_some_and(|io| io.objects);
         let max_weight = io.as_ref().map_or(WIDE_WEIGHT, |io| io.max_weight(objects));
         let mut tables = Tables::new(options.table, keep, objects);
+        if let Some(block) = options.object_block {
+            tables.number_objects(block, keep);
+        }
         if !netlink::has_resilient_groups() {
             tables.sets.forgo_resilience();
         }

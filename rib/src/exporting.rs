@@ -92,12 +92,18 @@ fn news(
     let mut forms: Vec<(usize, Vec<PeerId>)> = Vec::new();
     let mut known: SmallVec<[((usize, usize), bool); 2]> = SmallVec::new();
     let mut all = true;
+    // Of one member the forms name the addresses themselves, also the one that was ours then.
+    let alone = members.len() == 1;
     for member in members {
         let Some(new) = wanted.form_of(member.peer) else {
             continue;
         };
         let old = told.form_of(member.peer);
-        if old.is_some_and(|old| said_again((told, old), (wanted, new), member, &mut known)) {
+        let again = |old| match alone {
+            true => told.names_as(old, wanted, new),
+            false => said_again((told, old), (wanted, new), member, &mut known),
+        };
+        if old.is_some_and(again) {
             all = false;
             continue;
         }

@@ -50,6 +50,8 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     /// Where the walk through these goes on: who changes all the time must not
     /// keep others waiting.
     pub(crate) fib_cursor: u32,
+    /// What happens again is counted.
+    pub(crate) in_round: bool,
     /// What was reported in this round.
     pub(crate) fib_given: SlotSet,
     /// What got another best path in this round, how often in all, and how
@@ -120,6 +122,7 @@ impl<F: RibFamily> FamilyRib<F> {
             groups: Groups::default(),
             fib_dirty: SlotSet::default(),
             fib_cursor: 0,
+            in_round: false,
             fib_given: SlotSet::default(),
             best_changed: SlotSet::default(),
             churn: (0, 0),
@@ -782,8 +785,10 @@ impl<F: RibFamily> FamilyRib<F> {
         let best = best.map(|best| Identity::of(shared, best, carried));
         let new_best = best != before.best;
         if new_best {
-            self.churn.0 += 1;
-            self.churn.1 += usize::from(!self.best_changed.insert(slot));
+            if self.in_round {
+                self.churn.0 += 1;
+                self.churn.1 += usize::from(!self.best_changed.insert(slot));
+            }
             self.summary.version += 1;
             // The low half: `version` puts the high one back.
             entry.version = self.summary.version as u32;
@@ -812,7 +817,12 @@ impl<F: RibFamily> FamilyRib<F> {
         core::mem::take(&mut self.churn)
     }
 
+    pub(crate) fn begin_round(&mut self) {
+        self.in_round = true;
+    }
+
     pub(crate) fn end_round(&mut self) {
+        self.in_round = false;
         self.fib_given = SlotSet::default();
         self.best_changed = SlotSet::default();
     }

@@ -50,9 +50,8 @@ impl<F: RibFamily> FamilyRib<F> {
                 if let Some(old) = core::mem::replace(&mut entry.fib, route) {
                     shared.fib_routes.release(old);
                 }
-                if !self.fib_given.insert(slot) {
-                    shared.fib_again += 1;
-                }
+                let again = self.in_round && !self.fib_given.insert(slot);
+                shared.fib_again += usize::from(again);
                 changes.push(FibChange {
                     prefix: entry.prefix.into(),
                     route: route.and_then(|id| shared.fib_routes.route(id)),

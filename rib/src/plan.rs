@@ -104,6 +104,13 @@ impl Plan {
         }
     }
 
+    /// Whether a form is the same message as one of another plan, made for the
+    /// same member, whose own address is not looked for.
+    pub(crate) fn names_as(&self, form: usize, other: &Plan, its: usize) -> bool {
+        let forms = self.forms.get(form).zip(other.forms.get(its));
+        forms.is_some_and(|(one, two)| one.attributes() == two.attributes())
+    }
+
     /// Whether all members are told the same.
     pub(crate) fn is_simple(&self) -> bool {
         self.exceptions.is_empty()

@@ -564,21 +564,29 @@ impl Rib {
         changes
     }
 
+    /// Counts what changes again and again, until [`end_round`](Self::end_round).
+    pub fn begin_round(&mut self) {
+        self.v4.begin_round();
+        self.v6.begin_round();
+    }
+
     /// How many prefixes of the last changes had been among those before, since
-    /// [`end_round`](Self::end_round): what was made of them then was in vain.
+    /// [`begin_round`](Self::begin_round): what was made of them then was in
+    /// vain.
     pub fn fib_again(&self) -> usize {
         self.shared.fib_again
     }
 
     /// How often best paths changed since the last call, and how often those of
-    /// prefixes whose best path had changed since [`end_round`](Self::end_round):
-    /// who was told of it before was told in vain.
+    /// prefixes whose best path had changed since
+    /// [`begin_round`](Self::begin_round): who was told of it before was told
+    /// in vain.
     pub fn take_churn(&mut self) -> (usize, usize) {
         let (v4, v6) = (self.v4.take_churn(), self.v6.take_churn());
         (v4.0 + v6.0, v4.1 + v6.1)
     }
 
-    /// What changes from now on does not change again.
+    /// Counts no more, and forgets what it counted by.
     pub fn end_round(&mut self) {
         self.v4.end_round();
         self.v6.end_round();

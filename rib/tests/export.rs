@@ -700,3 +700,31 @@ fn a_withdrawal_is_told_whatever_else_changes() {
         );
     }
 }
+
+/// The next hop is the same address, ours before and a third one's now.
+#[test]
+fn an_address_that_is_no_longer_ours_is_not_told_again_while_it_may_be_named() {
+    let mut rib = Rib::new(config());
+    let on_link = external(65001, "192.0.2.1");
+    let info = PeerInfo {
+        shared_subnets: Vec::new(),
+        ..on_link.clone()
+    };
+    let ours = info.local_v4.map(|address| address.to_string()).unwrap();
+    rib.peer_up(PeerId(1), info, accept());
+    let route = LocalRoute {
+        source: LocalSource::Network,
+        attributes: attributes(&[], &ours),
+        weight: 0,
+    };
+    rib.originate(net(PREFIX), route, 0);
+    assert_eq!(announced_nets(&drain(&mut rib, 1)), [net(PREFIX)]);
+    let local_v4 = None;
+    let third = PeerInfo {
+        local_v4,
+        ..on_link
+    };
+    rib.set_peer(PeerId(1), third);
+    let batch = drain(&mut rib, 1);
+    assert!(batch.is_empty(), "{batch:?}");
+}

@@ -296,6 +296,7 @@ impl Core {
                 let now = Instant::now();
                 self.fib_pace.backlog_after_lag(now);
                 self.export_pace.backlog(now);
+                self.rib.begin_round();
             }
             self.pump();
             // A busy core lets the other tasks of a single-threaded runtime run.

@@ -14,7 +14,7 @@
 //!      +------- Request, by way of the directory --------------^
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -100,6 +100,8 @@ struct Running {
     realm: Realm,
     /// No other core has or had this number.
     serial: u64,
+    /// Whose numbers its nexthop objects have, where it has a kernel.
+    object_block: Option<u32>,
 }
 
 /// The task that owns all of this.
@@ -143,7 +145,8 @@ impl Instances {
             next_serial: 0,
             started: Instant::now(),
         };
-        let name = (InstanceName::Default, Realm::Host);
+        let object_block = options.kernel.then(|| fib::object_block(options.table));
+        let name = (InstanceName::Default, Realm::Host, object_block);
         instances.start(name, options, (host, fib_events), restart);
         instances
     }
@@ -191,7 +194,7 @@ impl Instances {
 
     fn start(
         &mut self,
-        (name, realm): (InstanceName, Realm),
+        (name, realm, object_block): (InstanceName, Realm, Option<u32>),
         options: SpeakerOptions,
         (fib, fib_events): (FibHandle, mpsc::Receiver<fib::Event>),
         restart: Option<Restarting>,
@@ -254,6 +257,7 @@ impl Instances {
                 task,
                 realm,
                 serial,
+                object_block,
             },
         );
     }
@@ -265,32 +269,36 @@ impl Instances {
         let table = realm.table(&options).filter(|_| options.kernel);
         options.kernel = table.is_some();
         options.table = table.unwrap_or(options.table);
-        if table.is_some_and(|table| self.has_object_numbers_of(table)) {
-            tracing::warn!(
-                instance = %name,
-                table,
-                "another table has the numbers of its nexthop objects: routes name their next hops"
-            );
-            options.nexthop_objects = false;
-        }
+        let object_block = table.and_then(|table| self.free_object_block(table));
         options.adopt_stale = table.and_then(|_| self.restart_time(name));
         let fib = fib::spawn(fib::FibOptions {
             resolve_table: realm.resolve_table(),
             vrf: realm.device().map(|device| device.ifindex),
+            object_block,
             ..super::fib_options(&options)
         });
         let (fib, events) = fib.await?;
         let restart = Restarting::found(&fib, options.adopt_stale).await?;
-        self.start((name.clone(), realm), options, (fib, events), restart);
+        self.start(
+            (name.clone(), realm, object_block),
+            options,
+            (fib, events),
+            restart,
+        );
         Ok(())
     }
 
-    /// Whether a table of ours has the numbers that another one's nexthop
-    /// objects would have.
-    fn has_object_numbers_of(&self, table: u32) -> bool {
-        let tables = self.running.values();
-        let mut tables = tables.filter_map(|running| running.realm.table(&self.options));
-        tables.any(|known| fib::share_objects(known, table))
+    /// Numbers for the nexthop objects of a table: its own ones, or the next that
+    /// no other table of ours has.
+    fn free_object_block(&self, table: u32) -> Option<u32> {
+        let taken: BTreeSet<u32> = self
+            .running
+            .values()
+            .filter_map(|r| r.object_block)
+            .collect();
+        let own = fib::object_block(table);
+        let mut blocks = (0..fib::OBJECT_BLOCKS).map(|at| (own + at) % fib::OBJECT_BLOCKS);
+        blocks.find(|block| !taken.contains(block))
     }
 
     /// How much longer a graceful restart of a VRF's may take. Only what is there

@@ -588,18 +588,25 @@ fn fib_route(row: &fib::RouteStatus, med: u32, table: u32, view: &fib::KernelVie
         since_ms: now_ms().saturating_sub(ago),
         next_hops: fib_next_hops(row, view),
         nexthop_group: row.object.unwrap_or(0),
+        drop: row
+            .resolved
+            .as_ref()
+            .map(|resolved| rows::drop_word(&resolved.kind))
+            .unwrap_or_default(),
         protocol: "bgp".to_owned(),
         ..v1::FibRoute::default()
     }
 }
 
-/// The next hops that packets take; where none resolves, those asked for.
+/// The next hops that packets take; where none resolves, or packets are dropped on the way to
+/// them, those asked for.
 fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibNextHop> {
     let name = |ifindex: u32| {
         let interface = view.interface(ifindex);
         interface.map(|i| i.name.clone()).unwrap_or_default()
     };
-    if let Some(resolved) = &row.resolved {
+    let dropped = row.resolved.as_ref().is_some_and(|r| r.hops().is_empty());
+    if let Some(resolved) = row.resolved.as_ref().filter(|_| !dropped) {
         let hops = resolved.hops().iter().map(|hop| v1::FibNextHop {
             address: hop.gateway.map(|g| g.to_string()).unwrap_or_default(),
             via: String::new(),
@@ -619,7 +626,7 @@ fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibN
                 via: String::new(),
                 ifindex: hop.ifindex.unwrap_or(0),
                 interface: hop.ifindex.map(name).unwrap_or_default(),
-                active: false,
+                active: dropped,
                 weight: hop.weight.into(),
                 onlink: hop.onlink,
             })

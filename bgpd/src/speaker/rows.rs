@@ -271,7 +271,7 @@ fn hops(hops: &[KernelHop], view: &fib::KernelView) -> Vec<v1::FibNextHop> {
     shown.collect()
 }
 
-fn drop_word(kind: &KernelKind) -> String {
+pub(super) fn drop_word(kind: &KernelKind) -> String {
     let word = match kind {
         KernelKind::Blackhole => "blackhole",
         KernelKind::Unreachable => "unreachable",

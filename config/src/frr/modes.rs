@@ -48,7 +48,7 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
     static IPV6: LazyLock<Grammar<Command>> =
         LazyLock::new(|| build(family::rows::<Ipv6Net>().into_iter().chain(LEAVE_FAMILY)));
     static VRF: LazyLock<Grammar<Command>> =
-        LazyLock::new(|| build([VRF_TABLE].into_iter().chain(LEAVE_VRF)));
+        LazyLock::new(|| build([VRF_TABLE].into_iter().chain(VRF_ROUTES).chain(LEAVE_VRF)));
     static ROUTE_MAP: LazyLock<Grammar<Command>> = LazyLock::new(|| {
         let clauses = matches::ROWS.into_iter().chain(sets::ROWS).flatten();
         let rows = route_map::ENTRY.iter().chain(clauses).copied();
@@ -127,6 +127,24 @@ const VRF_TABLE: Row = Row::new(
     Apply::Session(vrf_table),
     Print::Nothing,
 );
+
+/// Such a line would leave the block and be a route of the default VRF.
+const VRF_ROUTES: [Row; 2] = [
+    Row::new(
+        "ip route LINE...",
+        "no ip route LINE...",
+        Apply::Session(vrf_route),
+        Print::Nothing,
+    )
+    .hidden(),
+    Row::new(
+        "ipv6 route LINE...",
+        "no ipv6 route LINE...",
+        Apply::Session(vrf_route),
+        Print::Nothing,
+    )
+    .hidden(),
+];
 
 const LEAVE_VRF: [Row; 4] = [
     moving("exit-vrf", exit),
@@ -225,6 +243,18 @@ fn vrf(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
         Some(_) => drop(vrfs.remove(&name)),
     }
     Ok(Outcome::Applied)
+}
+
+fn vrf_route(session: &mut Session, _: &Args<'_>) -> Result<Outcome, Rejection> {
+    let vrf = session.config.vrfs.get(&session.vrf);
+    let table = match vrf.and_then(|vrf| vrf.table) {
+        Some(table) => table.to_string(),
+        None => "N".to_owned(),
+    };
+    Err(Rejection::new(format!(
+        "a VRF has no static routes of its own; outside of this block, \"table {table}\" at the \
+         end of the line puts a route into its table"
+    )))
 }
 
 fn vrf_table(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {

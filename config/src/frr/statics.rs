@@ -1,6 +1,6 @@
 //! `ip route` and `ipv6 route`.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -148,8 +148,7 @@ fn target(args: &Args<'_>) -> Result<Option<StaticTarget>, Rejection> {
     if let Some(name) = interface.as_ref().filter(|name| !null0(name))
         && !is_interface(name)
     {
-        let message = format!("\"{name}\" cannot be the name of an interface");
-        return Err(Rejection::at("interface", message));
+        return Err(Rejection::at("interface", no_interface(name)));
     }
     Ok(match (gateway, interface) {
         (Some(gateway), Some(interface)) if !is_null0 => Some(StaticTarget::GatewayOn {
@@ -162,4 +161,14 @@ fn target(args: &Args<'_>) -> Result<Option<StaticTarget>, Rejection> {
         (None, Some(interface)) => Some(StaticTarget::Interface(interface)),
         (None, None) => None,
     })
+}
+
+/// Why a word where a router, an interface or a distance may stand is none of them.
+fn no_interface(word: &str) -> String {
+    match (word.parse::<IpAddr>(), word.parse::<u64>()) {
+        (Ok(IpAddr::V4(_)), _) => format!("{word} is no router of an IPv6 route"),
+        (Ok(IpAddr::V6(_)), _) => format!("{word} is no router of an IPv4 route"),
+        (_, Ok(_)) => format!("{word} is no interface, and distances are 1 to 255"),
+        _ => format!("\"{word}\" cannot be the name of an interface"),
+    }
 }

@@ -220,12 +220,12 @@ fn a_route_goes_with_the_last_of_its_links() {
 }
 
 #[test]
-fn an_unreachable_route_ends_the_search() {
+fn a_route_that_drops_packets_ends_the_search_without_a_way() {
     let mut mirror = mirror();
     tell_route(&mut mirror, route("10.0.0.0/8", 1, STATIC, &["10.0.1.9@1"]));
     tell_route(&mut mirror, route("10.50.0.0/24", 1, STATIC, &[]));
-    assert_eq!(gateways(&mirror, "10.50.0.1"), None);
-    assert!(gateways(&mirror, "10.50.1.1").is_some());
+    assert_eq!(gateways(&mirror, "10.50.0.1"), Some(Vec::new()));
+    assert!(gateways(&mirror, "10.50.1.1").is_some_and(|ways| !ways.is_empty()));
 }
 
 #[test]
@@ -319,6 +319,13 @@ fn redistributes_what_others_would() {
         route("198.51.100.0/24", 3, STATIC, &["10.0.1.9@1"]),
     );
     tell_route(&mut mirror, route("203.0.113.0/24", 0, 3, &["10.0.2.9@2"]));
+    // Of staticd, or of another FIB of this daemon.
+    tell_route(
+        &mut mirror,
+        route("203.0.114.0/24", 1, 196, &["10.0.2.9@2"]),
+    );
+    tell_route(&mut mirror, route("169.254.9.0/24", 0, 3, &["10.0.2.9@2"]));
+    tell(&mut mirror, address(2, "169.254.8.1/24", false));
     tell_route(&mut mirror, route("192.0.2.0/24", 0, 188, &["10.0.2.9@2"]));
     let found: Vec<(IpNet, Source)> = mirror.redistributable().into_keys().collect();
     let text: Vec<String> = found.iter().map(|(p, s)| format!("{p} {s:?}")).collect();
@@ -329,6 +336,7 @@ fn redistributes_what_others_would() {
             "10.0.2.0/24 Connected",
             "198.51.100.0/24 Static",
             "203.0.113.0/24 Kernel",
+            "203.0.114.0/24 Static",
             "fd00:1::/64 Connected",
             "fd00:2::/64 Connected",
         ]

@@ -51,6 +51,7 @@ impl Resolve for Links {
             via: None,
             protocol: 2,
             multipath: vec![hop],
+            drops: None,
             through_own: false,
             otherwise: None,
         })

@@ -40,6 +40,7 @@ impl Resolve for Fixed {
             via: None,
             protocol: 2,
             multipath: ways.iter().map(hop).collect(),
+            drops: None,
             through_own: false,
             otherwise: None,
         })
