@@ -11,8 +11,9 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::instances::InstanceName;
 use crate::model::{
-    AfConfig, Bgp, Config, EffectiveAf, EffectivePeer, Family, GracefulRestart, PeerKind, Prefix,
-    Redistribute, RedistributeSource, ResilientPaths, Shutdown,
+    AfConfig, Aggregate, Bgp, Config, Dampening, EffectiveAf, EffectivePeer, EffectivePolicy,
+    Family, GracefulRestart, PeerKind, Prefix, Redistribute, RedistributeSource, ResilientPaths,
+    Shutdown,
 };
 
 /// The difference between two configurations.
@@ -57,6 +58,14 @@ pub enum GlobalChange {
     SuppressFibPending,
     /// Static routes.
     StaticRoutes,
+    /// Named lists and route maps.
+    Policy,
+    /// `bgp route-map delay-timer`.
+    RouteMapDelay,
+    /// `ip protocol bgp route-map`, `ipv6 protocol bgp route-map`.
+    ProtocolRouteMap,
+    /// Where ROAs come from.
+    Rpki,
     /// Where the API listens.
     Api,
 }
@@ -143,10 +152,14 @@ pub struct PeerChange {
 /// Changes to what is originated into one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FamilyDiff<P> {
-    /// New `network` statements.
+    /// New or changed `network` statements.
     pub networks_added: Vec<P>,
     /// `network` statements that are gone.
     pub networks_removed: Vec<P>,
+    /// New or changed `aggregate-address` statements.
+    pub aggregates_set: Vec<(P, Aggregate)>,
+    /// `aggregate-address` statements that are gone.
+    pub aggregates_removed: Vec<P>,
     /// New or changed `redistribute` statements.
     pub redistribute_set: Vec<(RedistributeSource, Redistribute)>,
     /// `redistribute` statements that are gone.
@@ -163,6 +176,12 @@ pub struct FamilyDiff<P> {
     pub imports_added: Vec<String>,
     /// Instances whose routes are taken over no more.
     pub imports_removed: Vec<String>,
+    /// `import vrf route-map`, if it changed.
+    pub import_route_map: Option<Option<String>>,
+    /// `table-map`, if it changed.
+    pub table_map: Option<Option<String>>,
+    /// `bgp dampening`, if it changed.
+    pub dampening: Option<Option<Dampening>>,
 }
 
 impl<P> Default for FamilyDiff<P> {
@@ -170,6 +189,8 @@ impl<P> Default for FamilyDiff<P> {
         Self {
             networks_added: Vec::new(),
             networks_removed: Vec::new(),
+            aggregates_set: Vec::new(),
+            aggregates_removed: Vec::new(),
             redistribute_set: Vec::new(),
             redistribute_removed: Vec::new(),
             maximum_paths: None,
@@ -178,6 +199,9 @@ impl<P> Default for FamilyDiff<P> {
             resilient: None,
             imports_added: Vec::new(),
             imports_removed: Vec::new(),
+            import_route_map: None,
+            table_map: None,
+            dampening: None,
         }
     }
 }
@@ -270,6 +294,11 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
         integrated_vtysh,
         suppress_fib_pending,
         static_routes,
+        policy,
+        route_map_delay_secs,
+        ip_protocol_route_map,
+        ipv6_protocol_route_map,
+        rpki,
         api,
         bgp: _,
         vrfs: _,
@@ -313,6 +342,17 @@ fn diff_global(old: &Config, new: &Config) -> Vec<GlobalChange> {
             *static_routes != new.static_routes,
             GlobalChange::StaticRoutes,
         ),
+        (*policy != new.policy, GlobalChange::Policy),
+        (
+            *route_map_delay_secs != new.route_map_delay_secs,
+            GlobalChange::RouteMapDelay,
+        ),
+        (
+            *ip_protocol_route_map != new.ip_protocol_route_map
+                || *ipv6_protocol_route_map != new.ipv6_protocol_route_map,
+            GlobalChange::ProtocolRouteMap,
+        ),
+        (*rpki != new.rpki, GlobalChange::Rpki),
         (*api != new.api, GlobalChange::Api),
     ]
     .into_iter()
@@ -374,6 +414,7 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
         confederation_identifier,
         confederation_peers,
         coalesce_time_ms,
+        conditional_advertisement_secs,
         default_local_preference,
         cluster_id,
         peer_groups: _,
@@ -511,6 +552,11 @@ fn diff_settings(old: &Bgp, new: &Bgp) -> Vec<SettingChange> {
             Effect::Nothing,
             *coalesce_time_ms != new.coalesce_time_ms,
         ),
+        (
+            "conditional-advertisement-secs",
+            Effect::Nothing,
+            *conditional_advertisement_secs != new.conditional_advertisement_secs,
+        ),
     ];
     let changed = changes.into_iter().filter(|(_, _, changed)| *changed);
     changed
@@ -612,7 +658,9 @@ fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, names_of: [&'static str; 2
         weight,
         addpath_tx,
         addpath_rx,
+        policy,
     } = old;
+    let policy = diff_peer_policy(policy, &new.policy);
     let both = *activate && new.activate;
     // The OPEN says only that several paths are sent, not which.
     let offers = addpath_tx.is_some() != new.addpath_tx.is_some() || *addpath_rx != new.addpath_rx;
@@ -627,8 +675,47 @@ fn diff_peer_af(old: &EffectiveAf, new: &EffectiveAf, names_of: [&'static str; 2
                 || *route_reflector_client != new.route_reflector_client
                 || *route_server_client != new.route_server_client
                 || *next_hop_unchanged != new.next_hop_unchanged
-                || *addpath_tx != new.addpath_tx),
-        refresh_in: both && (*allowas_in != new.allowas_in || *weight != new.weight),
+                || *addpath_tx != new.addpath_tx
+                || policy.outbound),
+        refresh_in: both
+            && (*allowas_in != new.allowas_in || *weight != new.weight || policy.inbound),
+    }
+}
+
+/// Which way of a peer's policy differs.
+struct PolicyDiff {
+    inbound: bool,
+    outbound: bool,
+}
+
+fn diff_peer_policy(old: &EffectivePolicy, new: &EffectivePolicy) -> PolicyDiff {
+    let EffectivePolicy {
+        route_map,
+        prefix_list,
+        distribute_list,
+        filter_list,
+        unsuppress_map,
+        default_originate,
+        advertise_map,
+        send_community,
+        send_extended_community,
+        send_large_community,
+    } = old;
+    let names = [
+        (route_map, &new.route_map),
+        (prefix_list, &new.prefix_list),
+        (distribute_list, &new.distribute_list),
+        (filter_list, &new.filter_list),
+    ];
+    PolicyDiff {
+        inbound: names.iter().any(|(old, new)| old.inbound != new.inbound),
+        outbound: names.iter().any(|(old, new)| old.outbound != new.outbound)
+            || *unsuppress_map != new.unsuppress_map
+            || *default_originate != new.default_originate
+            || *advertise_map != new.advertise_map
+            || *send_community != new.send_community
+            || *send_extended_community != new.send_extended_community
+            || *send_large_community != new.send_large_community,
     }
 }
 
@@ -642,28 +729,29 @@ fn names<const N: usize>(changes: [(&'static str, bool); N]) -> Vec<&'static str
 fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P> {
     let AfConfig {
         networks,
+        aggregates,
         redistribute,
         maximum_paths,
         maximum_paths_ibgp,
         equal_cluster_length,
         resilient,
         import_vrfs,
+        import_vrf_route_map,
+        table_map,
+        dampening,
     } = old;
     let changed = |old: u16, new: u16| (old != new).then_some(new);
     FamilyDiff {
-        networks_added: new.networks.difference(networks).copied().collect(),
-        networks_removed: networks.difference(&new.networks).copied().collect(),
-        redistribute_set: new
-            .redistribute
-            .iter()
-            .filter(|(source, options)| redistribute.get(source) != Some(options))
-            .map(|(source, options)| (*source, *options))
+        networks_added: set(networks, &new.networks).map(|(p, _)| *p).collect(),
+        networks_removed: removed(networks, &new.networks).copied().collect(),
+        aggregates_set: set(aggregates, &new.aggregates)
+            .map(|(prefix, options)| (*prefix, options.clone()))
             .collect(),
-        redistribute_removed: redistribute
-            .keys()
-            .filter(|source| !new.redistribute.contains_key(source))
-            .copied()
+        aggregates_removed: removed(aggregates, &new.aggregates).copied().collect(),
+        redistribute_set: set(redistribute, &new.redistribute)
+            .map(|(source, options)| (*source, options.clone()))
             .collect(),
+        redistribute_removed: removed(redistribute, &new.redistribute).copied().collect(),
         maximum_paths: changed(*maximum_paths, new.maximum_paths),
         maximum_paths_ibgp: changed(*maximum_paths_ibgp, new.maximum_paths_ibgp),
         equal_cluster_length: (*equal_cluster_length != new.equal_cluster_length)
@@ -671,7 +759,28 @@ fn diff_family<P: Prefix>(old: &AfConfig<P>, new: &AfConfig<P>) -> FamilyDiff<P>
         resilient: (*resilient != new.resilient).then_some(new.resilient),
         imports_added: new.import_vrfs.difference(import_vrfs).cloned().collect(),
         imports_removed: import_vrfs.difference(&new.import_vrfs).cloned().collect(),
+        import_route_map: (*import_vrf_route_map != new.import_vrf_route_map)
+            .then(|| new.import_vrf_route_map.clone()),
+        table_map: (*table_map != new.table_map).then(|| new.table_map.clone()),
+        dampening: (*dampening != new.dampening).then_some(new.dampening),
     }
+}
+
+/// What is new or changed.
+fn set<'m, K: Ord, V: PartialEq>(
+    old: &'m BTreeMap<K, V>,
+    new: &'m BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'m K, &'m V)> {
+    new.iter()
+        .filter(move |(key, value)| old.get(key) != Some(value))
+}
+
+/// What is gone.
+fn removed<'m, K: Ord, V>(
+    old: &'m BTreeMap<K, V>,
+    new: &'m BTreeMap<K, V>,
+) -> impl Iterator<Item = &'m K> {
+    old.keys().filter(move |key| !new.contains_key(key))
 }
 
 // ===== the plan, as people read it =====
@@ -754,6 +863,10 @@ impl GlobalChange {
             Self::IntegratedVtysh => "integrated-vtysh",
             Self::SuppressFibPending => "bgp-suppress-fib-pending",
             Self::StaticRoutes => "static-routes",
+            Self::Policy => "policy",
+            Self::RouteMapDelay => "route-map-delay-secs",
+            Self::ProtocolRouteMap => "protocol-route-map",
+            Self::Rpki => "rpki",
             Self::Api => "api",
         }
     }
@@ -795,6 +908,12 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
     for prefix in &diff.networks_removed {
         writeln!(f, "{family}: network {prefix} is withdrawn")?;
     }
+    for (prefix, _) in &diff.aggregates_set {
+        writeln!(f, "{family}: aggregate {prefix} is announced")?;
+    }
+    for prefix in &diff.aggregates_removed {
+        writeln!(f, "{family}: aggregate {prefix} is withdrawn")?;
+    }
     for (source, _) in &diff.redistribute_set {
         writeln!(f, "{family}: {source} routes are announced")?;
     }
@@ -824,6 +943,21 @@ fn write_family<P: Prefix>(f: &mut fmt::Formatter<'_>, diff: &FamilyDiff<P>) -> 
     }
     for name in &diff.imports_removed {
         writeln!(f, "{family}: routes of {name} are left")?;
+    }
+    for (what, changed) in [
+        ("import vrf route-map", &diff.import_route_map),
+        ("table-map", &diff.table_map),
+    ] {
+        match changed {
+            Some(Some(name)) => writeln!(f, "{family}: {what} is {name}")?,
+            Some(None) => writeln!(f, "{family}: {what} is gone")?,
+            None => {}
+        }
+    }
+    match diff.dampening {
+        Some(Some(_)) => writeln!(f, "{family}: flapping routes are damped as configured now")?,
+        Some(None) => writeln!(f, "{family}: flapping routes are damped no more")?,
+        None => {}
     }
     Ok(())
 }

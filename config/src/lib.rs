@@ -31,15 +31,20 @@
     )
 )]
 
+mod clause;
 pub mod diff;
 mod error;
+mod filter;
 pub mod frr;
 pub mod grammar;
 mod instances;
 mod load;
 pub mod model;
 mod normal;
+mod origination;
 mod peer;
+mod policy;
+mod rpki;
 mod statics;
 mod toml_text;
 mod validate;
@@ -51,9 +56,11 @@ pub use toml_text::{reference as toml_reference, to_toml, to_toml_with_defaults}
 pub use validate::{Problem, Subject, validate};
 
 pub use model::{
-    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, DEFAULT_IDLE_TIMER_SECS,
-    Defaults, EffectiveAf, EffectivePeer, Family, GracefulRestart, InstanceName, Log, LogFile,
-    LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind, PeerSettings,
-    Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs, ResilientPaths, Shutdown,
-    StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
+    AddPathTx, AdvertiseMap, AdvertiseWhen, AfConfig, Aggregate, AllowAsIn, Api, BestpathBandwidth,
+    Bgp, Config, DEFAULT_IDLE_TIMER_SECS, Dampening, DefaultOriginate, Defaults, EffectiveAf,
+    EffectivePeer, EffectivePolicy, Family, GracefulRestart, InOut, InstanceName, Log, LogFile,
+    LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, Network, NextHopSelf, PeerAf, PeerKind,
+    PeerPolicy, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, Remote, RemoteAs,
+    ResilientPaths, Rpki, RpkiCache, Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget,
+    Timers, UpdateSource, Vrf,
 };

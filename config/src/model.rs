@@ -13,13 +13,21 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use holdfast_policy::model::PolicyConfig;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+pub use crate::filter::{
+    AdvertiseMap, AdvertiseWhen, DefaultOriginate, EffectivePolicy, InOut, PeerPolicy,
+};
 pub use crate::instances::InstanceName;
+pub use crate::origination::{Aggregate, Dampening, Network};
 pub use crate::peer::{
     AddPathTx, AllowAsIn, EffectiveAf, EffectivePeer, Neighbor, NextHopSelf, PeerAf, PeerKind,
     PeerSettings, Remote, RemoteAs, Shutdown, UpdateSource,
+};
+pub use crate::rpki::{
+    DEFAULT_RPKI_EXPIRE_SECS, DEFAULT_RPKI_POLLING_SECS, DEFAULT_RPKI_RETRY_SECS, Rpki, RpkiCache,
 };
 pub use crate::statics::{
     DEFAULT_STATIC_DISTANCE, StaticDrop, StaticPath, StaticRoutes, StaticTarget, UNUSABLE_DISTANCE,
@@ -39,6 +47,10 @@ pub const MAX_RESILIENT_TIMER_SECS: u32 = 4_294_967;
 pub const DEFAULT_RESTART_TIME_SECS: u16 = 120;
 /// Graceful restart: seconds for which a restarting peer's routes are kept.
 pub const DEFAULT_STALEPATH_TIME_SECS: u16 = 360;
+/// Seconds between looks at the conditions of conditional advertisements.
+pub const DEFAULT_CONDITIONAL_TIMER_SECS: u16 = 60;
+/// Seconds from an edit of a list or route map to its effect in FRR.
+pub const DEFAULT_ROUTE_MAP_DELAY_SECS: u16 = 5;
 /// Where the API listens when nothing else is configured.
 pub const DEFAULT_API_SOCKET: &str = "/run/holdfast/api.sock";
 /// The group that owns the API socket when nothing else is configured.
@@ -77,6 +89,17 @@ pub struct Config {
     pub suppress_fib_pending: bool,
     /// `ip route` and `ipv6 route`.
     pub static_routes: StaticRoutes,
+    /// Named lists and route maps.
+    pub policy: PolicyConfig,
+    /// `bgp route-map delay-timer`: seconds from an edit of a list or route map
+    /// to its effect, 0 to 600; kept to be printed back, edits are whole.
+    pub route_map_delay_secs: Option<u16>,
+    /// `ip protocol bgp route-map NAME`: what goes into the kernel, and how.
+    pub ip_protocol_route_map: Option<String>,
+    /// The same for IPv6.
+    pub ipv6_protocol_route_map: Option<String>,
+    /// Where ROAs come from.
+    pub rpki: Rpki,
     /// Where the API listens.
     pub api: Api,
     /// The default BGP instance, if it is configured.
@@ -368,6 +391,9 @@ pub struct Bgp {
     pub confederation_peers: BTreeSet<u32>,
     /// `coalesce-time`, in milliseconds; nothing is held back anyway.
     pub coalesce_time_ms: Option<u32>,
+    /// Seconds between looks at the conditions of conditional advertisements,
+    /// 5 to 240; `None` is [`DEFAULT_CONDITIONAL_TIMER_SECS`].
+    pub conditional_advertisement_secs: Option<u16>,
     /// LOCAL_PREF of routes that carry none.
     pub default_local_preference: u32,
     /// The cluster ID of this route reflector; the router ID when `None`.
@@ -412,6 +438,7 @@ impl Bgp {
             confederation_identifier: None,
             confederation_peers: BTreeSet::new(),
             coalesce_time_ms: None,
+            conditional_advertisement_secs: None,
             default_local_preference: DEFAULT_LOCAL_PREFERENCE,
             cluster_id: None,
             peer_groups: BTreeMap::new(),
@@ -507,7 +534,10 @@ impl Family {
 #[serde(bound(deserialize = "P: Ord + Deserialize<'de>"))]
 pub struct AfConfig<P: Ord> {
     /// Prefixes announced by this router, without host bits.
-    pub networks: BTreeSet<P>,
+    pub networks: BTreeMap<P, Network>,
+    /// Prefixes announced while the table has more specific ones, without host
+    /// bits.
+    pub aggregates: BTreeMap<P, Aggregate>,
     /// Sources of routes that are announced, with their options.
     pub redistribute: BTreeMap<RedistributeSource, Redistribute>,
     /// How many equal external paths are used, 1 to 256.
@@ -522,6 +552,12 @@ pub struct AfConfig<P: Ord> {
     /// The instances whose best paths are taken over: names of VRFs, or
     /// `default`.
     pub import_vrfs: BTreeSet<String>,
+    /// The route map that they go through.
+    pub import_vrf_route_map: Option<String>,
+    /// `table-map NAME`: what goes into the kernel, and how.
+    pub table_map: Option<String>,
+    /// Routes that flap are suppressed for a while.
+    pub dampening: Option<Dampening>,
 }
 
 /// How flows are shared so that they stay where they are: they are hashed to buckets, and next
@@ -551,13 +587,17 @@ impl ResilientPaths {
 impl<P: Ord> Default for AfConfig<P> {
     fn default() -> Self {
         Self {
-            networks: BTreeSet::new(),
+            networks: BTreeMap::new(),
+            aggregates: BTreeMap::new(),
             redistribute: BTreeMap::new(),
             maximum_paths: DEFAULT_MAXIMUM_PATHS,
             maximum_paths_ibgp: DEFAULT_MAXIMUM_PATHS,
             equal_cluster_length: false,
             resilient: None,
             import_vrfs: BTreeSet::new(),
+            import_vrf_route_map: None,
+            table_map: None,
+            dampening: None,
         }
     }
 }
@@ -603,11 +643,13 @@ impl fmt::Display for RedistributeSource {
 }
 
 /// Options of one `redistribute` line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Redistribute {
     /// MED given to the routes; the route's own metric when `None`.
     pub metric: Option<u32>,
+    /// The route map that the routes go through.
+    pub route_map: Option<String>,
 }
 
 /// The prefix types of the two families, so that code about prefixes is

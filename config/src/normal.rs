@@ -6,7 +6,8 @@
 
 use crate::model::AfConfig;
 use crate::model::{
-    AddPathTx, Bgp, Config, Family, NextHopSelf, PeerSettings, Prefix, Shutdown, Timers,
+    AddPathTx, Bgp, Config, DEFAULT_CONDITIONAL_TIMER_SECS, DEFAULT_ROUTE_MAP_DELAY_SECS, Family,
+    NextHopSelf, PeerSettings, Prefix, Shutdown, Timers,
 };
 use crate::statics::normalized;
 
@@ -46,6 +47,10 @@ impl Config {
         }
         self.nexthop_objects = self.nexthop_objects.filter(|on| !on);
         self.static_routes = normalized(std::mem::take(&mut self.static_routes));
+        crate::policy::normalize(&mut self.policy);
+        let usual = Some(DEFAULT_ROUTE_MAP_DELAY_SECS);
+        self.route_map_delay_secs = self.route_map_delay_secs.filter(|s| Some(*s) != usual);
+        self.rpki.normalize();
         for bgp in self.instances_mut() {
             bgp.normalize();
         }
@@ -58,6 +63,8 @@ impl Bgp {
         self.router_id = self.router_id.filter(|id| !id.is_unspecified());
         // FRR turns the one on with the other, and it always holds anyway.
         self.deterministic_med |= self.announces_best_per_as();
+        let secs = self.conditional_advertisement_secs;
+        self.conditional_advertisement_secs = secs.filter(|s| *s != DEFAULT_CONDITIONAL_TIMER_SECS);
         normalize_networks(&mut self.ipv4_unicast);
         normalize_networks(&mut self.ipv6_unicast);
         let default_activate = Family::ALL.map(|family| (family, self.default_activate(family)));
@@ -97,7 +104,11 @@ impl Bgp {
 fn normalize_networks<P: Prefix>(af: &mut AfConfig<P>) {
     af.networks = std::mem::take(&mut af.networks)
         .into_iter()
-        .map(P::truncated)
+        .map(|(prefix, options)| (prefix.truncated(), options))
+        .collect();
+    af.aggregates = std::mem::take(&mut af.aggregates)
+        .into_iter()
+        .map(|(prefix, options)| (prefix.truncated(), options))
         .collect();
 }
 
@@ -169,6 +180,7 @@ fn normalize_peer(
             group.next_hop_self,
             Some(NextHopSelf::On | NextHopSelf::Force)
         );
+        own.policy.normalize(&group.policy);
         if own.next_hop_self == Some(NextHopSelf::Off) && !group_changes {
             own.next_hop_self = None;
         }

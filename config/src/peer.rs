@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::filter::{EffectivePolicy, PeerPolicy};
 use crate::model::{BGP_PORT, Bgp, Family, Timers};
 
 /// The AS number expected from a peer.
@@ -147,7 +148,7 @@ pub struct PeerSettings {
 
 /// What can be said about a peer per address family. `None` means "not said
 /// here".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PeerAf {
     /// Exchange routes of the family.
@@ -170,6 +171,8 @@ pub struct PeerAf {
     pub addpath_tx: Option<AddPathTx>,
     /// Do not offer to take several paths from the peer.
     pub disable_addpath_rx: Option<bool>,
+    /// Lists and route maps, and which communities are sent.
+    pub policy: PeerPolicy,
 }
 
 impl PeerSettings {
@@ -267,7 +270,7 @@ pub struct EffectivePeer {
 }
 
 /// What a neighbor gets for one address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveAf {
     /// Exchange routes of the family.
     pub activate: bool,
@@ -289,6 +292,8 @@ pub struct EffectiveAf {
     pub addpath_tx: Option<AddPathTx>,
     /// Offer to take several paths from it.
     pub addpath_rx: bool,
+    /// Lists and route maps, and which communities are sent.
+    pub policy: EffectivePolicy,
 }
 
 impl EffectivePeer {
@@ -479,6 +484,7 @@ impl Bgp {
                 .disable_addpath_rx
                 .or(group.disable_addpath_rx)
                 .unwrap_or(false),
+            policy: EffectivePolicy::of(&own.policy, &group.policy),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::frr::{BOTH_SUPPRESS, LISTS_TWICE, SUPPRESS_BELOW_REUSE, lists_twice, no_aggregate};
 use crate::instances::{DEFAULT, InstanceName, can_be_table, taken};
 use crate::model::{
     AfConfig, AllowAsIn, Bgp, Config, Family, MAX_RESILIENT_TIMER_SECS, Neighbor, PeerKind,
-    PeerSettings, Prefix, RemoteAs, Shutdown, UpdateSource,
+    PeerPolicy, PeerSettings, Prefix, RemoteAs, Rpki, Shutdown, UpdateSource,
 };
 
 /// What a problem is about.
@@ -194,6 +195,16 @@ fn check_global(config: &Config, problems: &mut Problems) {
     for problem in crate::statics::problems(&config.static_routes) {
         problems.check(false, || problem);
     }
+    for problem in crate::policy::problems(&config.policy) {
+        problems.check(false, || problem);
+    }
+    check_rpki(&config.rpki, problems);
+    check_name_of(&config.ip_protocol_route_map, problems);
+    check_name_of(&config.ipv6_protocol_route_map, problems);
+    let delay = config.route_map_delay_secs.unwrap_or(0);
+    problems.check(delay <= 600, || {
+        "the delay of route maps must be 0 to 600 seconds".to_owned()
+    });
     let version = config.frr_version.as_deref();
     problems.check(version.is_none_or(is_line), || {
         "the FRR version must be one line".to_owned()
@@ -212,6 +223,54 @@ fn check_global(config: &Config, problems: &mut Problems) {
     problems.check(precision <= 12, || {
         "timestamp precision must be 0 to 12".to_owned()
     });
+}
+
+/// A list or route map is named by one word.
+fn check_name_of(name: &Option<String>, problems: &mut Problems) {
+    let fits = name.as_deref().is_none_or(is_word);
+    problems.check(fits, || {
+        "the name of a list or route map must be one word".to_owned()
+    });
+}
+
+fn check_rpki(rpki: &Rpki, problems: &mut Problems) {
+    for (what, secs, range) in [
+        ("polling period", rpki.polling_period_secs, 1..=86_400),
+        ("retry interval", rpki.retry_interval_secs, 1..=7200),
+        ("expire interval", rpki.expire_interval_secs, 600..=172_800),
+    ] {
+        problems.check(secs.is_none_or(|secs| range.contains(&secs)), || {
+            let (low, high) = (range.start(), range.end());
+            format!("the {what} of RPKI must be {low} to {high} seconds")
+        });
+    }
+    for (preference, cache) in &rpki.caches {
+        let fits = is_word(&cache.host);
+        problems.check(*preference != 0 && cache.port != 0 && fits, || {
+            format!("there can be no RPKI cache \"{}\"", cache.host)
+        });
+    }
+}
+
+fn check_policy(policy: &PeerPolicy, problems: &mut Problems) {
+    let names = [
+        &policy.route_map,
+        &policy.prefix_list,
+        &policy.distribute_list,
+        &policy.filter_list,
+    ];
+    for names in names {
+        check_name_of(&names.inbound, problems);
+        check_name_of(&names.outbound, problems);
+    }
+    check_name_of(&policy.unsuppress_map, problems);
+    let default = policy.default_originate.as_ref();
+    check_name_of(&default.and_then(|d| d.route_map.clone()), problems);
+    if let Some(map) = &policy.advertise_map {
+        check_name_of(&Some(map.advertise.clone()), problems);
+        check_name_of(&Some(map.condition.clone()), problems);
+    }
+    problems.check(!lists_twice(policy), || LISTS_TWICE.to_owned());
 }
 
 fn check_instance(bgp: &Bgp, problems: &mut Problems) {
@@ -236,6 +295,10 @@ fn check_instance(bgp: &Bgp, problems: &mut Problems) {
         let fits = (1..=4095).contains(&seconds);
         problems.check(fits, || format!("the {what} must be 1 to 4095 seconds"));
     }
+    let timer = bgp.conditional_advertisement_secs;
+    problems.check(timer.is_none_or(|secs| (5..=240).contains(&secs)), || {
+        "the timer of conditional advertisements must be 5 to 240 seconds".to_owned()
+    });
     let zero = bgp.cluster_id.is_some_and(|id| id.is_unspecified());
     problems.check(!zero, || "the cluster ID must not be 0.0.0.0".to_owned());
 }
@@ -331,6 +394,7 @@ pub(crate) fn can_be_password(word: &str) -> bool {
 
 fn check_family_settings(settings: &PeerSettings, problems: &mut Problems) {
     for family in Family::ALL {
+        check_policy(&settings.af(family).policy, problems);
         let times = match settings.af(family).allowas_in {
             Some(AllowAsIn::Times(times)) => times,
             Some(AllowAsIn::Origin) | None => 1,
@@ -378,6 +442,7 @@ fn check_family<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
         let fits = (1..=256).contains(&paths);
         problems.check(fits, || format!("{what} must be 1 to 256"));
     }
+    check_origination(af, problems);
     if let Some(resilient) = af.resilient {
         problems.check(resilient.buckets > 0, || {
             "buckets of maximum-paths resilient must be 1 to 65535".to_owned()
@@ -390,5 +455,34 @@ fn check_family<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
                 format!("{what}-timer must be 0 to {MAX_RESILIENT_TIMER_SECS}")
             });
         }
+    }
+}
+
+fn check_origination<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
+    for network in af.networks.values() {
+        check_name_of(&network.route_map, problems);
+    }
+    for options in af.redistribute.values() {
+        check_name_of(&options.route_map, problems);
+    }
+    for (prefix, aggregate) in &af.aggregates {
+        check_name_of(&aggregate.route_map, problems);
+        check_name_of(&aggregate.suppress_map, problems);
+        if let Some(message) = no_aggregate(*prefix) {
+            problems.check(false, || message);
+        }
+        let both = aggregate.summary_only && aggregate.suppress_map.is_some();
+        problems.check(!both, || BOTH_SUPPRESS.to_owned());
+    }
+    check_name_of(&af.import_vrf_route_map, problems);
+    check_name_of(&af.table_map, problems);
+    if let Some(damping) = af.dampening {
+        let in_range = (1..=45).contains(&damping.half_life_mins)
+            && (1..=20_000).contains(&damping.reuse)
+            && (1..=50_000).contains(&damping.suppress)
+            && damping.max_suppress_mins > 0;
+        problems.check(in_range, || "dampening is out of range".to_owned());
+        let contradict = damping.suppress < damping.reuse;
+        problems.check(!contradict, || SUPPRESS_BELOW_REUSE.to_owned());
     }
 }

@@ -66,7 +66,7 @@ exit
 !
 router bgp 65000
  neighbor 10.0.0.1 remote-as 65001
- neighbor 10.0.0.1 route-map IN in
+ neighbor 10.0.0.1 bfd
  address-family l2vpn evpn
   advertise-all-vni
  exit-address-family

@@ -29,6 +29,14 @@ fn moves(mode: Mode) -> &'static Grammar<Move> {
             .row("end", Move::End)
             .build()
     });
+    static IN_ROUTE_MAP: LazyLock<Grammar<Move>> = LazyLock::new(|| {
+        let builder = Grammar::builder().row("exit-route-map", Move::Up);
+        builder
+            .row("exit", Move::Up)
+            .row("quit", Move::Up)
+            .row("end", Move::End)
+            .build()
+    });
     static ELSEWHERE: LazyLock<Grammar<Move>> = LazyLock::new(|| {
         Grammar::builder()
             .row("exit", Move::Up)
@@ -38,6 +46,7 @@ fn moves(mode: Mode) -> &'static Grammar<Move> {
     });
     match mode {
         Mode::AddressFamily(_) => &IN_FAMILY,
+        Mode::RouteMap => &IN_ROUTE_MAP,
         _ => &ELSEWHERE,
     }
 }
@@ -49,6 +58,8 @@ pub(crate) fn entered(line: &str) -> Mode {
         let builder = Grammar::builder().row("router bgp [LINE...]", Mode::RouterBgp);
         let builder = builder.row("line vty", Mode::LineVty);
         let builder = builder.row("vrf LINE...", Mode::Vrf);
+        let builder = builder.row("route-map LINE...", Mode::RouteMap);
+        let builder = builder.row("rpki", Mode::Rpki);
         builder
             .row(
                 "address-family ipv4 [LINE...]",

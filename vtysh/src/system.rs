@@ -89,11 +89,13 @@ pub(crate) fn history(shell: &Shell, out: Out<'_>) -> Result<()> {
 }
 
 /// The configuration modes, with the names that `find` shows.
-const MODES: [(&str, Mode); 5] = [
+const MODES: [(&str, Mode); 7] = [
     ("config", Mode::Config),
     ("bgp", Mode::RouterBgp),
     ("bgp ipv4 unicast", Mode::AddressFamily(Family::Ipv4Unicast)),
     ("bgp ipv6 unicast", Mode::AddressFamily(Family::Ipv6Unicast)),
+    ("route-map", Mode::RouteMap),
+    ("rpki", Mode::Rpki),
     ("vty", Mode::LineVty),
 ];
 

@@ -228,8 +228,18 @@ fn context_after(session: &frr::Session, outcome: frr::Outcome) -> Vec<String> {
             .chain([format!("address-family {}", family.as_str())])
             .collect(),
         frr::Mode::Vrf => vec![format!("vrf {}", session.vrf)],
+        frr::Mode::RouteMap => route_map_line(session).into_iter().collect(),
+        frr::Mode::Rpki => vec!["rpki".to_owned()],
         frr::Mode::LineVty => vec!["line vty".to_owned()],
     }
+}
+
+/// The line that leads to the entry of a route map that is being edited.
+fn route_map_line(session: &frr::Session) -> Option<String> {
+    let (name, seq) = &session.route_map;
+    let map = session.config.policy.route_maps.get(name)?;
+    let action = map.entries.get(seq)?.action.as_str();
+    Some(format!("route-map {name} {action} {seq}"))
 }
 
 /// Writes beside the file, syncs, and renames over it: after a crash there is

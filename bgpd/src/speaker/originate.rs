@@ -129,8 +129,8 @@ impl Core {
         let Some(bgp) = &self.config.bgp else {
             return wanted;
         };
-        let v4 = bgp.ipv4_unicast.networks.iter().copied().map(IpNet::V4);
-        let v6 = bgp.ipv6_unicast.networks.iter().copied().map(IpNet::V6);
+        let v4 = bgp.ipv4_unicast.networks.keys().copied().map(IpNet::V4);
+        let v6 = bgp.ipv6_unicast.networks.keys().copied().map(IpNet::V6);
         for prefix in v4.chain(v6) {
             if self.network_stands(bgp, prefix) {
                 wanted.insert((prefix, LocalSource::Network), HERE);
@@ -194,8 +194,8 @@ fn local_route(prefix: IpNet, source: LocalSource, origination: Origination) -> 
 /// Whether there is a `network` line for the prefix.
 fn networks(bgp: &Bgp, prefix: IpNet) -> bool {
     match prefix {
-        IpNet::V4(prefix) => bgp.ipv4_unicast.networks.contains(&prefix),
-        IpNet::V6(prefix) => bgp.ipv6_unicast.networks.contains(&prefix),
+        IpNet::V4(prefix) => bgp.ipv4_unicast.networks.contains_key(&prefix),
+        IpNet::V6(prefix) => bgp.ipv6_unicast.networks.contains_key(&prefix),
     }
 }
 

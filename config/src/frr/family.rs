@@ -1,18 +1,16 @@
 //! Lines of an `address-family` block, written once for both families.
 
-use crate::grammar::Value;
 use crate::model::{
-    AddPathTx, AllowAsIn, Bgp, DEFAULT_MAXIMUM_PATHS, Family, NextHopSelf, PeerAf, PeerKind,
-    Prefix, Redistribute, RedistributeSource, ResilientPaths,
+    AddPathTx, AllowAsIn, Bgp, DEFAULT_MAXIMUM_PATHS, NextHopSelf, PeerAf, PeerKind, Prefix,
+    ResilientPaths,
 };
 
 use crate::peer::DEFAULT_ALLOW_AS_IN;
 
 use super::membership::members;
-use crate::validate::no_import;
-
 use super::row::{AfFlag, Apply, Args, Done, Print, Rejection, Row, Said, flag_said};
-use super::session::{Outcome, Session, target};
+use super::session::target;
+use super::{filter, import, origination};
 
 macro_rules! peer {
     ($rest:literal) => {
@@ -28,57 +26,11 @@ macro_rules! no_peer {
 
 /// The rows of one family, in the order in which FRR prints them.
 pub(super) fn rows<P: Prefix>() -> Vec<Row> {
-    let mut rows = networks::<P>().to_vec();
-    rows.push(redistribution::<P>());
+    let mut rows = origination::rows::<P>();
     rows.extend(peers::<P>());
     rows.extend(maximum_paths::<P>());
-    rows.push(import::<P>());
+    rows.extend(import::rows::<P>());
     rows
-}
-
-fn networks<P: Prefix>() -> [Row; 2] {
-    let print = Print::Bgp(|bgp, _| {
-        P::af(bgp)
-            .networks
-            .iter()
-            .map(|prefix| format!("network {prefix}"))
-            .collect()
-    });
-    let ipv4 = ("network A.B.C.D/M$prefix", "no network A.B.C.D/M$prefix");
-    let ipv6 = ("network X:X::X:X/M$prefix", "no network X:X::X:X/M$prefix");
-    let (own, other) = match P::FAMILY {
-        Family::Ipv4Unicast => (ipv4, ipv6),
-        Family::Ipv6Unicast => (ipv6, ipv4),
-    };
-    [
-        Row::new(own.0, own.1, Apply::Bgp(network::<P>), print),
-        // FRR takes such a line one mode up and announces it in the other
-        // family, which is never what was meant.
-        Row::new(
-            other.0,
-            other.1,
-            Apply::Bgp(foreign_network::<P>),
-            Print::Nothing,
-        )
-        .hidden(),
-    ]
-}
-
-fn redistribution<P: Prefix>() -> Row {
-    Row::new(
-        "redistribute <<kernel|connected|static>$source|table (1-65535)$table_value> \
-         [metric (0-4294967295)$metric]",
-        "no redistribute <<kernel|connected|static>$source|table (1-65535)$table_value> \
-         [metric (0-4294967295)]",
-        Apply::Bgp(redistribute::<P>),
-        Print::Bgp(|bgp, _| {
-            let lines = P::af(bgp).redistribute.iter().map(|(source, options)| {
-                let metric = options.metric.map(|metric| format!(" metric {metric}"));
-                format!("redistribute {source}{}", metric.unwrap_or_default())
-            });
-            lines.collect()
-        }),
-    )
 }
 
 /// A switch of a peer.
@@ -108,7 +60,9 @@ fn peers<P: Prefix>() -> Vec<Row> {
     )];
     rows.extend(add_path::<P>());
     rows.extend(announcing::<P>());
+    rows.extend(filter::announcing::<P>());
     rows.extend(accepting::<P>());
+    rows.extend(filter::rows::<P>());
     rows.push(switch!(
         P::FAMILY,
         "attribute-unchanged next-hop",
@@ -276,34 +230,6 @@ fn resilient_line(resilient: &ResilientPaths) -> String {
     )
 }
 
-/// FRR prints it after all else.
-fn import<P: Prefix>() -> Row {
-    Row::new(
-        "import vrf VIEWVRFNAME$vrf",
-        "no import vrf VIEWVRFNAME$vrf",
-        Apply::Session(import_vrf::<P>),
-        Print::Bgp(|bgp, _| {
-            let names = P::af(bgp).import_vrfs.iter();
-            names.map(|name| format!("import vrf {name}")).collect()
-        }),
-    )
-}
-
-fn import_vrf<P: Prefix>(session: &mut Session, args: &Args<'_>) -> Result<Outcome, Rejection> {
-    let name = args.text("vrf").unwrap_or_default();
-    let refused = no_import(&session.instance, &name).filter(|_| args.on);
-    if let Some(message) = refused {
-        return Err(Rejection::at("vrf", message));
-    }
-    let imports = &mut P::af_mut(session.bgp()?).import_vrfs;
-    if args.on {
-        imports.insert(name);
-    } else {
-        imports.remove(&name);
-    }
-    Ok(Outcome::Applied)
-}
-
 fn paths(args: &Args<'_>) -> u16 {
     args.when_on(args.number("paths"))
         .unwrap_or(DEFAULT_MAXIMUM_PATHS)
@@ -314,63 +240,6 @@ fn paths_line(text: &str, paths: u16) -> Vec<String> {
         .then(|| format!("{text} {paths}"))
         .into_iter()
         .collect()
-}
-
-/// The prefix in `$prefix`, host bits cleared as FRR does.
-fn prefix<P: Prefix>(args: &Args<'_>) -> Option<P> {
-    let text = match args.found.get("prefix")? {
-        Value::Ipv4Prefix(prefix) => prefix.to_string(),
-        Value::Ipv6Prefix(prefix) => prefix.to_string(),
-        _ => return None,
-    };
-    text.parse::<P>().ok().map(P::truncated)
-}
-
-fn network<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
-    let Some(prefix) = prefix::<P>(args) else {
-        return Ok(());
-    };
-    let networks = &mut P::af_mut(bgp).networks;
-    if args.on {
-        networks.insert(prefix);
-    } else if !networks.remove(&prefix) {
-        return Err(Rejection::at("prefix", "Can't find static route specified"));
-    }
-    Ok(())
-}
-
-fn foreign_network<P: Prefix>(_: &mut Bgp, _: &Args<'_>) -> Done {
-    let version = match P::FAMILY {
-        Family::Ipv4Unicast => "IPv6",
-        Family::Ipv6Unicast => "IPv4",
-    };
-    let message = format!("an {version} prefix cannot be in {}", P::FAMILY.as_str());
-    Err(Rejection::at("prefix", message))
-}
-
-fn redistribute<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
-    let name = args.found.text("source");
-    let named = RedistributeSource::ALL
-        .into_iter()
-        .find(|source| Some(source.as_str()) == name);
-    let table = args.number("table_value").map(RedistributeSource::Table);
-    let source = named.or(table);
-    let Some(source) = source else {
-        return Ok(());
-    };
-    let metric = args.number("metric");
-    let redistribute = &mut P::af_mut(bgp).redistribute;
-    if args.on {
-        redistribute.insert(source, Redistribute { metric });
-    } else if args.found.has("metric") {
-        // `no redistribute X metric N` takes back the metric alone.
-        if let Some(options) = redistribute.get_mut(&source) {
-            options.metric = None;
-        }
-    } else {
-        redistribute.remove(&source);
-    }
-    Ok(())
 }
 
 /// What a group says now goes for all of its members, as in FRR.

@@ -81,10 +81,12 @@ impl Reader<'_> {
             return true;
         }
         self.skip = None;
-        let closes = ["exit", "exit-address-family", "exit-vrf"].contains(&first);
+        let closes = ["exit", "exit-address-family", "exit-vrf", "exit-route-map"].contains(&first);
         let entered = match self.session.mode {
             Mode::Config => false,
-            Mode::RouterBgp | Mode::Vrf | Mode::LineVty => first.starts_with("exit") && column < 2,
+            Mode::RouterBgp | Mode::Vrf | Mode::RouteMap | Mode::Rpki | Mode::LineVty => {
+                first.starts_with("exit") && column < 2
+            }
             Mode::AddressFamily(_) => true,
         };
         column == block && closes && !entered

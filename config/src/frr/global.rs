@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{Config, LogFile, LogLevel, Profile};
+use crate::model::{Config, DEFAULT_ROUTE_MAP_DELAY_SECS, LogFile, LogLevel, Profile};
 
 use super::row::{Apply, Args, Done, Print, Row};
 
@@ -173,6 +173,21 @@ pub(super) const ROWS: &[Row] = &[
         Print::Config(|config| {
             let on = config.suppress_fib_pending.then_some(());
             each(&on, |()| "bgp suppress-fib-pending".to_owned())
+        }),
+    ),
+    Row::new(
+        "bgp route-map delay-timer (0-600)$seconds",
+        "no bgp route-map delay-timer [(0-600)]",
+        Apply::Config(|config, args| {
+            let seconds = args.when_on(args.number("seconds"));
+            let usual = DEFAULT_ROUTE_MAP_DELAY_SECS;
+            config.route_map_delay_secs = seconds.filter(|seconds| *seconds != usual);
+            Ok(())
+        }),
+        Print::Config(|config| {
+            each(&config.route_map_delay_secs, |seconds| {
+                format!("bgp route-map delay-timer {seconds}")
+            })
         }),
     ),
     Row::new(

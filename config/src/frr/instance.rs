@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::{
-    BestpathBandwidth, Bgp, DEFAULT_LOCAL_PREFERENCE, DEFAULT_RESTART_TIME_SECS,
-    DEFAULT_STALEPATH_TIME_SECS, Defaults, Family, Timers,
+    BestpathBandwidth, Bgp, DEFAULT_CONDITIONAL_TIMER_SECS, DEFAULT_LOCAL_PREFERENCE,
+    DEFAULT_RESTART_TIME_SECS, DEFAULT_STALEPATH_TIME_SECS, Defaults, Family, Timers,
 };
 use crate::normal::keep_activation;
 
@@ -253,6 +253,21 @@ pub(super) const ROWS: &[Row] = &[
         Print::Bgp(|bgp, defaults: &Defaults| {
             let changed = differs(bgp.connect_retry_secs, defaults.connect_retry_secs);
             said(changed, |seconds| format!("timers bgp connect {seconds}"))
+        }),
+    ),
+    Row::new(
+        "bgp conditional-advertisement timer (5-240)$seconds",
+        "no bgp conditional-advertisement timer [(5-240)]",
+        Apply::Bgp(|bgp, args| {
+            let seconds = args.when_on(args.number("seconds"));
+            let usual = DEFAULT_CONDITIONAL_TIMER_SECS;
+            bgp.conditional_advertisement_secs = seconds.filter(|seconds| *seconds != usual);
+            Ok(())
+        }),
+        Print::Bgp(|bgp, _| {
+            said(bgp.conditional_advertisement_secs, |seconds| {
+                format!("bgp conditional-advertisement timer {seconds}")
+            })
         }),
     ),
 ];

@@ -12,7 +12,10 @@ use crate::validate::{no_name, no_table, table_taken};
 use super::glossary::GLOSSARY;
 use super::row::{Apply, Args, Command, Print, Rejection, Row};
 use super::session::{Mode, Outcome, Session};
-use super::{family, global, instance, membership, peer, statics};
+use super::{
+    communities, family, global, instance, lists, matches, membership, peer, route_map, rpki, sets,
+    statics,
+};
 
 /// The commands of `mode`, without those of the modes above it.
 pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
@@ -21,6 +24,10 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
             global::ROWS
                 .iter()
                 .chain(statics::ROWS)
+                .chain(lists::ROWS)
+                .chain(communities::ROWS.into_iter().flatten())
+                .chain(route_map::ROWS)
+                .chain(&[rpki::ENTER])
                 .chain(&ENTER_BGP)
                 .chain(&[ENTER_VRF, LINE_VTY])
                 .chain(&LEAVE)
@@ -42,6 +49,13 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
         LazyLock::new(|| build(family::rows::<Ipv6Net>().into_iter().chain(LEAVE_FAMILY)));
     static VRF: LazyLock<Grammar<Command>> =
         LazyLock::new(|| build([VRF_TABLE].into_iter().chain(VRF_ROUTES).chain(LEAVE_VRF)));
+    static ROUTE_MAP: LazyLock<Grammar<Command>> = LazyLock::new(|| {
+        let clauses = matches::ROWS.into_iter().chain(sets::ROWS).flatten();
+        let rows = route_map::ENTRY.iter().chain(clauses).copied();
+        build(rows.chain(LEAVE_ROUTE_MAP))
+    });
+    static RPKI: LazyLock<Grammar<Command>> =
+        LazyLock::new(|| build(rpki::ROWS.iter().copied().chain(LEAVE)));
     static LINE: LazyLock<Grammar<Command>> = LazyLock::new(|| build(LEAVE.into_iter()));
     match mode {
         Mode::Config => &CONFIG,
@@ -49,6 +63,8 @@ pub(super) fn grammar(mode: Mode) -> &'static Grammar<Command> {
         Mode::AddressFamily(Family::Ipv4Unicast) => &IPV4,
         Mode::AddressFamily(Family::Ipv6Unicast) => &IPV6,
         Mode::Vrf => &VRF,
+        Mode::RouteMap => &ROUTE_MAP,
+        Mode::Rpki => &RPKI,
         Mode::LineVty => &LINE,
     }
 }
@@ -62,15 +78,17 @@ fn build(rows: impl Iterator<Item = Row>) -> Grammar<Command> {
         }
     };
     let empty = Grammar::builder().glossary(GLOSSARY);
-    rows.fold(empty, |builder, row| {
-        let builder = add(builder, row.set, Command { row, on: true });
-        if row.no.is_empty() {
-            builder
-        } else {
-            add(builder, row.no, Command { row, on: false })
-        }
-    })
-    .build()
+    let typed = rows.filter(|row| !row.set.is_empty());
+    typed
+        .fold(empty, |builder, row| {
+            let builder = add(builder, row.set.trim_end(), Command { row, on: true });
+            if row.no.is_empty() {
+                builder
+            } else {
+                add(builder, row.no.trim_end(), Command { row, on: false })
+            }
+        })
+        .build()
 }
 
 const fn moving(
@@ -130,6 +148,13 @@ const VRF_ROUTES: [Row; 2] = [
 
 const LEAVE_VRF: [Row; 4] = [
     moving("exit-vrf", exit),
+    moving("exit", exit),
+    moving("quit", exit),
+    moving("end", end),
+];
+
+const LEAVE_ROUTE_MAP: [Row; 4] = [
+    moving("exit-route-map", exit),
     moving("exit", exit),
     moving("quit", exit),
     moving("end", end),

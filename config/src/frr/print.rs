@@ -10,7 +10,7 @@ use crate::model::{Bgp, Config, Defaults, Neighbor, PeerSettings, Prefix};
 
 use super::membership::{group_lines, neighbor_lines};
 use super::row::{Apply, Print, Row, Shown, flag_said};
-use super::{family, global, instance, peer, statics};
+use super::{communities, family, global, instance, lists, peer, route_map, rpki, statics};
 
 /// The whole configuration as text that `vtysh -f` accepts, from `frr version`
 /// to `end`. Defaults are left out.
@@ -38,8 +38,23 @@ pub fn to_frr(config: &Config) -> String {
     for (name, bgp) in config.instances() {
         router_bgp(&mut text, &name, bgp, &config.defaults());
     }
+    for block in policy_blocks(config) {
+        push(&mut text, "", block);
+        text.push_str("!\n");
+    }
     text.push_str("end\n");
     text
+}
+
+/// What follows the instances.
+fn policy_blocks(config: &Config) -> impl Iterator<Item = Vec<String>> {
+    let lists = lists::blocks(config).into_iter();
+    lists
+        .chain(communities::blocks(config))
+        .chain(route_map::blocks(config))
+        .chain(route_map::protocol_blocks(config))
+        .chain([rpki::block(config)])
+        .filter(|block| !block.is_empty())
 }
 
 /// What `show running-config` answers, with FRR's heading.

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use holdfast_policy::model::RouteMapEntry;
+
+use crate::clause::Clause;
 use crate::grammar::Match;
 use crate::model::{Bgp, Config, Defaults, Family, PeerAf, PeerSettings};
 
@@ -62,6 +65,13 @@ impl Args<'_> {
         self.found.address(name)
     }
 
+    /// What a word stands for.
+    pub(super) fn one_of<V: Copy>(&self, name: &str, known: &[(&str, V)]) -> Option<V> {
+        let text = self.found.text(name)?;
+        let found = known.iter().find(|(word, _)| *word == text);
+        found.map(|(_, value)| *value)
+    }
+
     /// The value when the line sets one, `None` when it takes it back.
     pub(super) fn when_on<T>(&self, value: Option<T>) -> Option<T> {
         value.filter(|_| self.on)
@@ -114,6 +124,12 @@ pub(super) enum Apply {
     Peer(fn(&mut Target<'_>, &Args<'_>) -> Done),
     PeerFlag(PeerFlag),
     AfFlag(Family, AfFlag),
+    /// Something about the entry of a route map.
+    Entry(fn(&mut RouteMapEntry, &Args<'_>) -> Done),
+    /// A clause of the entry, by its name; `no` needs no more than that.
+    Clause(&'static str, fn(&Args<'_>) -> Result<Clause, Rejection>),
+    /// The row only prints.
+    Nothing,
 }
 
 /// How a line is printed. Texts about a peer come without `neighbor X`.

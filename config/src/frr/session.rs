@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use holdfast_policy::model::RouteMapEntry;
+
+use crate::clause::{self, Clause};
 use crate::grammar::{Grammar, Match, MatchError, nearest_word, words};
 use crate::instances::{InstanceName, taken};
 use crate::model::{Bgp, Config, Family};
 use crate::validate::{can_be_neighbor, no_neighbor};
 
+use super::lists::Known;
 use super::modes;
 use super::row::{Apply, Args, Command, Rejection, Target, switched_off};
 
@@ -22,6 +26,10 @@ pub enum Mode {
     AddressFamily(Family),
     /// `(config-vrf)#`
     Vrf,
+    /// `(config-route-map)#`
+    RouteMap,
+    /// `(config-rpki)#`
+    Rpki,
     /// `(config-line)#`: accepted, and nothing in it matters here.
     LineVty,
 }
@@ -31,7 +39,9 @@ impl Mode {
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::Config => None,
-            Self::RouterBgp | Self::Vrf | Self::LineVty => Some(Self::Config),
+            Self::RouterBgp | Self::Vrf | Self::RouteMap | Self::Rpki | Self::LineVty => {
+                Some(Self::Config)
+            }
             Self::AddressFamily(_) => Some(Self::RouterBgp),
         }
     }
@@ -43,6 +53,8 @@ impl Mode {
             Self::RouterBgp => "(config-router)",
             Self::AddressFamily(_) => "(config-router-af)",
             Self::Vrf => "(config-vrf)",
+            Self::RouteMap => "(config-route-map)",
+            Self::Rpki => "(config-rpki)",
             Self::LineVty => "(config-line)",
         }
     }
@@ -120,6 +132,11 @@ pub struct Session {
     pub instance: InstanceName,
     /// The VRF that the lines of [`Mode::Vrf`] are about.
     pub vrf: String,
+    /// The route map and the number of its entry that the lines of
+    /// [`Mode::RouteMap`] are about.
+    pub route_map: (String, u16),
+    /// What is in the list that was edited last.
+    pub(super) known: Known,
 }
 
 impl Session {
@@ -130,6 +147,8 @@ impl Session {
             mode: Mode::Config,
             instance: InstanceName::Default,
             vrf: String::new(),
+            route_map: (String::new(), 0),
+            known: Known::default(),
         }
     }
 
@@ -198,6 +217,13 @@ impl Session {
                 let value = if args.on { Some(true) } else { off };
                 (flag.set)(target.settings.af_mut(family), value);
             }
+            Apply::Entry(apply) => apply(self.entry()?, &args)?,
+            Apply::Clause(_, build) if args.on => {
+                let clause = build(&args)?;
+                clause::put(self.entry()?, clause);
+            }
+            Apply::Clause(name, _) => clause::remove(self.entry()?, name),
+            Apply::Nothing => {}
         }
         self.mode = mode;
         Ok(Outcome::Applied)
@@ -212,6 +238,14 @@ impl Session {
         self.config
             .instance_mut(&self.instance)
             .ok_or_else(|| Rejection::new("No BGP process is configured"))
+    }
+
+    /// The entry of a route map that is being edited.
+    pub(super) fn entry(&mut self) -> Result<&mut RouteMapEntry, Rejection> {
+        let (name, seq) = &self.route_map;
+        let map = self.config.policy.route_maps.get_mut(name);
+        map.and_then(|map| map.entries.get_mut(seq))
+            .ok_or_else(|| Rejection::new("The entry of the route map is gone"))
     }
 
     /// A line may not make a neighbor of an address that cannot be one's, or
@@ -301,6 +335,28 @@ fn further(best: Option<MatchError>, next: MatchError) -> MatchError {
         (Some(best), next) if next.word() > best.word() => next,
         (Some(best), _) => best,
     }
+}
+
+/// The clause of a route map that a line says.
+///
+/// # Errors
+/// The line says none, in words.
+pub(crate) fn clause_of(line: &str) -> Result<Clause, String> {
+    let unknown = || format!("\"{line}\" is no clause of a route map");
+    let found = grammar(Mode::RouteMap).parse(line).map_err(|_| unknown())?;
+    let command = *found.payload;
+    let Apply::Clause(_, build) = command.row.apply else {
+        return Err(unknown());
+    };
+    if !command.on || found.unprintable().is_some() {
+        return Err(unknown());
+    }
+    let args = Args {
+        found: &found,
+        defaults: Config::default().defaults(),
+        on: true,
+    };
+    build(&args).map_err(|rejection| rejection.message)
 }
 
 /// More expected tokens than that are no help in a message.

@@ -1,11 +1,14 @@
 use super::*;
 use crate::model::{Config, Family};
 
-const MODES: [Mode; 5] = [
+const MODES: [Mode; 8] = [
     Mode::Config,
     Mode::RouterBgp,
     Mode::AddressFamily(Family::Ipv4Unicast),
     Mode::AddressFamily(Family::Ipv6Unicast),
+    Mode::Vrf,
+    Mode::RouteMap,
+    Mode::Rpki,
     Mode::LineVty,
 ];
 
@@ -25,7 +28,15 @@ fn every_pattern_is_read_and_every_token_explained() {
 fn every_row_has_its_no() {
     for mode in MODES {
         let commands: Vec<&str> = grammar(mode).commands().collect();
-        let moving = ["exit", "quit", "end", "line vty", "exit-address-family"];
+        let moving = [
+            "exit",
+            "quit",
+            "end",
+            "line vty",
+            "exit-address-family",
+            "exit-vrf",
+            "exit-route-map",
+        ];
         for command in &commands {
             let moves = moving.contains(command) || command.starts_with("address-family");
             if command.starts_with("no ") || moves {

@@ -27,6 +27,8 @@ pub use nearest::{distance, nearest_word};
 pub use pattern::{PatternError, TokenKind, Value};
 pub use tree::{CR, Match, MatchError};
 
+use std::collections::HashMap;
+
 use tree::Node;
 
 /// A word of a line and where it is.
@@ -133,7 +135,12 @@ impl<T: Clone> Builder<T> {
                 });
             }
         }
-        grammar.root.explain(&self.glossary, &mut Vec::new());
+        let mut glossary = HashMap::new();
+        for (key, text) in self.glossary {
+            // The first declaration of a text stays.
+            glossary.entry(key).or_insert(text);
+        }
+        grammar.root.explain(&glossary, &mut Vec::new());
         grammar
     }
 }

@@ -1,5 +1,6 @@
 //! The tree itself: how commands are merged and lines are matched.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Word;
@@ -210,17 +211,14 @@ impl<T: Clone> Node<T> {
     /// Gives every node its help text from the longest key that ends its path.
     pub(super) fn explain(
         &mut self,
-        glossary: &[(&'static str, &'static str)],
+        glossary: &HashMap<&'static str, &'static str>,
         path: &mut Vec<String>,
     ) {
         for child in &mut self.children {
             path.push(child.kind.to_string());
             let text = (0..path.len()).find_map(|from| {
                 let key = path.get(from..)?.join(" ");
-                glossary
-                    .iter()
-                    .find(|(entry, _)| *entry == key)
-                    .map(|(_, text)| *text)
+                glossary.get(key.as_str()).copied()
             });
             child.help = text.unwrap_or_default().to_owned();
             child.explain(glossary, path);

@@ -8,7 +8,7 @@ use crate::model::{
 
 use super::keys::{Key, inline, put, quoted, read_table};
 use super::reader::Item;
-use super::statics;
+use super::{rpki, statics};
 
 const PROFILES: [(&str, Profile); 2] = [
     ("traditional", Profile::Traditional),
@@ -84,6 +84,31 @@ pub(super) const KEYS: &[Key<Config>] = &[
         doc: "`suppress-fib-pending` of all instances: true or false.",
         read: |config, item| put(&mut config.suppress_fib_pending, item.boolean()),
         write: |config| Some(config.suppress_fib_pending.to_string()),
+    },
+    Key {
+        name: "route-map-delay-secs",
+        doc: "FRR's `bgp route-map delay-timer`, 0 to 600; 5 if unset. Kept; edits take effect \
+              as a whole anyway.",
+        read: |config, item| config.route_map_delay_secs = item.number(0..=600),
+        write: |config| config.route_map_delay_secs.map(|secs| secs.to_string()),
+    },
+    Key {
+        name: "ip-protocol-route-map",
+        doc: "Route map of the IPv4 routes that go into the kernel.",
+        read: |config, item| config.ip_protocol_route_map = item.text(),
+        write: |config| config.ip_protocol_route_map.as_ref().map(quoted),
+    },
+    Key {
+        name: "ipv6-protocol-route-map",
+        doc: "Route map of the IPv6 routes that go into the kernel.",
+        read: |config, item| config.ipv6_protocol_route_map = item.text(),
+        write: |config| config.ipv6_protocol_route_map.as_ref().map(quoted),
+    },
+    Key {
+        name: "rpki",
+        doc: "Where ROAs come from (RFC 8210): a table, see `rpki`.",
+        read: |config, item| read_table(rpki::KEYS, &mut config.rpki, item),
+        write: |config| inline(rpki::KEYS, &config.rpki),
     },
     Key {
         name: "static-routes",

@@ -6,10 +6,11 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::model::{
     AfConfig, BestpathBandwidth, Bgp, GracefulRestart, MAX_RESILIENT_TIMER_SECS, Prefix,
-    Redistribute, RedistributeSource, ResilientPaths, Timers, Vrf,
+    ResilientPaths, Timers, Vrf,
 };
 
 use super::keys::{Key, inline, put, quoted, read_table};
+use super::origination;
 use super::reader::Item;
 
 macro_rules! switch {
@@ -168,6 +169,15 @@ pub(super) const KEYS: &[Key<Bgp>] = &[
         doc: "FRR's `coalesce-time`, 0 to 4294967295. Kept; nothing is held back anyway.",
         read: |bgp, item| bgp.coalesce_time_ms = item.number(0..=u32::MAX),
         write: |bgp| bgp.coalesce_time_ms.map(|ms| ms.to_string()),
+    },
+    Key {
+        name: "conditional-advertisement-secs",
+        doc: "Seconds between looks at the conditions of `advertise-map`, 5 to 240; 60 if unset.",
+        read: |bgp, item| bgp.conditional_advertisement_secs = item.number(5..=240),
+        write: |bgp| {
+            let secs = bgp.conditional_advertisement_secs;
+            secs.map(|secs| secs.to_string())
+        },
     },
     Key {
         name: "default-local-preference",
@@ -363,17 +373,25 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
         &[
             Key {
                 name: "network",
-                doc: "Prefixes to announce: a list.",
-                read: read_networks::<P>,
-                write: |af| Some(list(af.networks.iter().map(quoted))),
+                doc: "Prefixes to announce: a list, with a table in place of a prefix that has \
+                      a route map: `{ prefix = \"192.0.2.0/24\", route-map = \"A\" }`.",
+                read: |af, item| af.networks = origination::read_prefixes(item),
+                write: |af| origination::write_prefixes(&af.networks),
+            },
+            Key {
+                name: "aggregate",
+                doc: "Prefixes to announce while the table has more specific ones: a list, with \
+                      a table in place of a prefix that has options, see `aggregate`.",
+                read: |af, item| af.aggregates = origination::read_prefixes(item),
+                write: |af| origination::write_prefixes(&af.aggregates),
             },
             Key {
                 name: "redistribute",
                 doc: "Sources of routes to announce: a list of \"kernel\", \"connected\", \
                       \"static\", `{ table = 100 }`, or \
                       `{ source = \"static\", metric = 5 }`.",
-                read: read_redistribute::<P>,
-                write: |af| Some(list(af.redistribute.iter().map(write_redistribute))),
+                read: origination::read_redistribute::<P>,
+                write: origination::write_redistribute::<P>,
             },
             Key {
                 name: "maximum-paths",
@@ -414,113 +432,29 @@ pub(super) fn af_keys<P: Prefix>() -> &'static [Key<AfConfig<P>>] {
                 },
                 write: |af| Some(list(af.import_vrfs.iter().map(quoted))),
             },
+            Key {
+                name: "import-vrf-route-map",
+                doc: "Route map that the routes of `import-vrf` go through.",
+                read: |af, item| af.import_vrf_route_map = item.text(),
+                write: |af| af.import_vrf_route_map.as_ref().map(quoted),
+            },
+            Key {
+                name: "table-map",
+                doc: "Route map of what goes into the kernel.",
+                read: |af, item| af.table_map = item.text(),
+                write: |af| af.table_map.as_ref().map(quoted),
+            },
+            Key {
+                name: "dampening",
+                doc: "Routes that flap are suppressed for a while (RFC 2439): true, false, or a \
+                      table, see `dampening`.",
+                read: |af, item| af.dampening = origination::read_dampening(item),
+                write: |af| origination::write_dampening(af.dampening?),
+            },
         ]
     }
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-fn read_networks<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_, '_>) {
-    let expected = match P::FAMILY {
-        crate::model::Family::Ipv4Unicast => "an IPv4 prefix in quotes",
-        crate::model::Family::Ipv6Unicast => "an IPv6 prefix in quotes",
-    };
-    let mut networks = BTreeSet::new();
-    for value in item.list() {
-        let Some(prefix) = item.other(value).parsed::<P>(expected) else {
-            continue;
-        };
-        if prefix != prefix.truncated() {
-            let message = format!("{prefix} has bits set after its length");
-            let right = format!("\"{}\"", prefix.truncated());
-            item.sink.expected(value.span(), &message, &[&right]);
-        }
-        networks.insert(prefix);
-    }
-    af.networks = networks;
-}
-
-const SOURCES: [(&str, RedistributeSource); 3] = [
-    ("kernel", RedistributeSource::Kernel),
-    ("connected", RedistributeSource::Connected),
-    ("static", RedistributeSource::Static),
-];
-
-/// One entry of `redistribute` as far as it was read.
-#[derive(Default)]
-pub(super) struct SourceDraft {
-    source: Option<RedistributeSource>,
-    table: Option<u16>,
-    metric: Option<u32>,
-}
-
-pub(super) const SOURCE: &[Key<SourceDraft>] = &[
-    Key {
-        name: "source",
-        doc: "\"kernel\", \"connected\" or \"static\".",
-        read: |draft, item| draft.source = item.one_of(&SOURCES),
-        write: |draft| draft.source.map(|source| quoted(source.as_str())),
-    },
-    Key {
-        name: "table",
-        doc: "Instead of `source`: a table of the kernel, 1 to 65535.",
-        read: |draft, item| draft.table = item.number(1..=u16::MAX),
-        write: |draft| draft.table.map(|table| table.to_string()),
-    },
-    Key {
-        name: "metric",
-        doc: "MED of the routes, 0 to 4294967295. Unset takes the route's own.",
-        read: |draft, item| draft.metric = item.number(0..=u32::MAX),
-        write: |draft| draft.metric.map(|metric| metric.to_string()),
-    },
-];
-
-fn read_redistribute<P: Prefix>(af: &mut AfConfig<P>, item: &mut Item<'_, '_, '_, '_>) {
-    for value in item.list() {
-        let mut item = item.other(value);
-        let mut draft = SourceDraft::default();
-        if item.as_text().is_some() {
-            draft.source = item.one_of(&SOURCES);
-        } else {
-            read_table(SOURCE, &mut draft, &mut item);
-            let named = value
-                .get_ref()
-                .as_table()
-                .is_some_and(|table| table.contains_key("source") != table.contains_key("table"));
-            if !named && value.get_ref().is_table() {
-                let message = "redistribute needs either source or table";
-                item.sink.error(value.span(), message);
-            }
-        }
-        let table = draft.table.map(RedistributeSource::Table);
-        if let Some(source) = draft.source.or(table) {
-            af.redistribute.insert(
-                source,
-                Redistribute {
-                    metric: draft.metric,
-                },
-            );
-        }
-    }
-}
-
-fn write_redistribute((source, options): (&RedistributeSource, &Redistribute)) -> String {
-    let (source, table) = match *source {
-        RedistributeSource::Table(table) => (None, Some(table)),
-        source => (Some(source), None),
-    };
-    match (source, options.metric) {
-        (Some(source), None) => quoted(source.as_str()),
-        (_, metric) => inline(
-            SOURCE,
-            &SourceDraft {
-                source,
-                table,
-                metric,
-            },
-        )
-        .unwrap_or_default(),
-    }
 }

@@ -7,14 +7,19 @@
 //! | --- | --- |
 //! | `reader` | values with their places, and errors about them |
 //! | `keys` | what a row is, and reading a table by its rows |
-//! | `global`, `statics`, `instance`, `peer` | the rows |
+//! | `global`, `statics`, `rpki`, `instance`, `origination`, `peer`, `filter` | the rows |
+//! | `policy` | lists and route maps |
 //! | `writer` | the text of a configuration |
 
+mod filter;
 mod global;
 mod instance;
 mod keys;
+mod origination;
 mod peer;
+mod policy;
 mod reader;
+mod rpki;
 mod statics;
 mod writer;
 
@@ -59,7 +64,9 @@ const NEIGHBOR: &str = "neighbor";
 const ASN: &str = "asn";
 
 fn read_config(config: &mut Config, table: &DeTable<'_>, sink: &mut Sink<'_>) {
-    read_keys(global::KEYS, &[BGP, VRF, VIEW], config, table, sink);
+    let elsewhere = [&[BGP, VRF, VIEW], policy::TABLES.as_slice()].concat();
+    read_keys(global::KEYS, &elsewhere, config, table, sink);
+    policy::read(config, table, sink);
     if let Some((key, value)) = entry(table, BGP)
         && let Some(table) = (Item { value, sink }).table()
     {

@@ -5,6 +5,7 @@ use crate::model::{
     RemoteAs, Shutdown, UpdateSource,
 };
 
+use super::filter;
 use super::instance::{read_timers, write_timers};
 use super::keys::{Key, inline, quoted, read_table};
 use super::reader::Item;
@@ -167,6 +168,16 @@ pub(super) const AF: &[Key<PeerAf>] = &[
         disable_addpath_rx,
         "Do not offer to take several paths from the peer"
     ),
+    filter::ROUTE_MAP,
+    filter::PREFIX_LIST,
+    filter::DISTRIBUTE_LIST,
+    filter::FILTER_LIST,
+    filter::UNSUPPRESS_MAP,
+    filter::DEFAULT_ORIGINATE,
+    filter::ADVERTISE_MAP,
+    filter::SEND_COMMUNITY,
+    filter::SEND_EXTENDED,
+    filter::SEND_LARGE,
 ];
 
 const ADDPATH_TX: [(&str, AddPathTx); 2] = [
@@ -299,5 +310,6 @@ fn concrete_af(af: EffectiveAf) -> PeerAf {
         weight: Some(af.weight),
         addpath_tx: af.addpath_tx,
         disable_addpath_rx: Some(!af.addpath_rx),
+        policy: filter::concrete(af.policy),
     }
 }

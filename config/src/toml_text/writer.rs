@@ -2,13 +2,18 @@
 
 use std::fmt::Write;
 
+use holdfast_policy::model::{RouteMap, RouteMapEntry};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::instances::InstanceName;
-use crate::model::{AfConfig, Bgp, Config, Defaults, Family, PeerSettings, Prefix, Vrf};
+use crate::model::{
+    AfConfig, Aggregate, Bgp, Config, Defaults, Family, Network, PeerSettings, Prefix, Vrf,
+};
 
 use super::keys::{Key, quoted};
-use super::{global, instance, peer, statics};
+use super::origination::Options;
+use super::policy::{self, ListText, Table};
+use super::{filter, global, instance, origination, peer, rpki, statics};
 
 /// The configuration as TOML, without what holds by default.
 pub fn to_toml(config: &Config) -> String {
@@ -56,6 +61,7 @@ impl Writer {
         } else {
             self.keys(global::KEYS.iter(), config, &fresh);
         }
+        self.policy(config);
         for (name, vrf) in &config.vrfs {
             if vrf.table.is_some() || vrf.bgp.is_none() || self.defaults {
                 self.header(&format!("vrf.{}", key_text(name)));
@@ -71,6 +77,26 @@ impl Writer {
             self.bgp(&path, bgp, &config.defaults());
         }
         self.text
+    }
+
+    fn policy(&mut self, config: &Config) {
+        for (path, table) in policy::tables(config) {
+            let parts: Vec<String> = path.iter().map(|part| key_text(part)).collect();
+            self.header(&parts.join("."));
+            match table {
+                Table::List(keys, list) => self.keys(keys.iter(), &list, &ListText::default()),
+                Table::Aliases(aliases) => {
+                    for (community, alias) in aliases {
+                        self.line(&format!("{} = {}", key_text(community), quoted(alias)));
+                    }
+                }
+                Table::Map(map) => self.keys(policy::MAP.iter(), map, &RouteMap::default()),
+                Table::Entry(entry) => {
+                    let fresh = RouteMapEntry::default();
+                    self.keys(policy::MAP_ENTRY.iter(), entry, &fresh);
+                }
+            }
+        }
     }
 
     fn line(&mut self, line: &str) {
@@ -209,7 +235,22 @@ pub fn reference() -> String {
         "bgp.ipv4-unicast, bgp.ipv6-unicast",
         instance::af_keys::<Ipv4Net>(),
     );
-    section(&mut text, "entries of redistribute", instance::SOURCE);
+    section(
+        &mut text,
+        "entries of network",
+        <Network as Options<Ipv4Net>>::KEYS,
+    );
+    section(
+        &mut text,
+        "entries of aggregate",
+        <Aggregate as Options<Ipv4Net>>::KEYS,
+    );
+    section(&mut text, "entries of redistribute", origination::SOURCE);
+    section(
+        &mut text,
+        "bgp.ipv4-unicast.dampening, bgp.ipv6-unicast.dampening",
+        origination::DAMPENING,
+    );
     section(
         &mut text,
         "bgp.ipv4-unicast.resilient, bgp.ipv6-unicast.resilient",
@@ -221,7 +262,33 @@ pub fn reference() -> String {
         "bgp.neighbor.X.ipv4-unicast and .ipv6-unicast",
         peer::AF,
     );
+    section(
+        &mut text,
+        "route-map, prefix-list, distribute-list and filter-list of a neighbor",
+        filter::IN_OUT,
+    );
+    section(&mut text, "advertise-map of a neighbor", filter::ADVERTISE);
+    policy_sections(&mut text);
     text
+}
+
+fn policy_sections(text: &mut String) {
+    section(text, "rpki", rpki::KEYS);
+    section(text, "rpki.cache", rpki::CACHE);
+    let lists = "ip-prefix-list.NAME, ipv6-prefix-list.NAME";
+    section(text, lists, policy::PREFIX_LIST);
+    let lists = "access-list.NAME, ipv6-access-list.NAME";
+    section(text, lists, policy::ACCESS_LIST);
+    section(text, "as-path-list.NAME", policy::AS_PATH_LIST);
+    let lists = "community-list.NAME, large-community-list.NAME, extcommunity-list.NAME";
+    section(text, lists, policy::COMMUNITY_LIST);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "## community-alias\n\nNames by community: `\"65000:1\" = \"customers\"`.\n"
+    );
+    section(text, "route-map.NAME", policy::MAP);
+    section(text, "route-map.NAME.NUMBER", policy::MAP_ENTRY);
 }
 
 fn section<T>(text: &mut String, title: &str, keys: &[Key<T>]) {

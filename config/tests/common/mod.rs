@@ -1,15 +1,17 @@
 //! Random configurations that are valid and in their normal form.
 
+pub(crate) mod policy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use holdfast_config::{
-    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, GracefulRestart, Log,
-    LogFile, LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, NextHopSelf, PeerAf, PeerKind,
-    PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs, ResilientPaths,
-    Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers, UpdateSource, Vrf,
-    validate,
+    AddPathTx, AfConfig, AllowAsIn, Api, BestpathBandwidth, Bgp, Config, Family, GracefulRestart,
+    Log, LogFile, LogLevel, MAX_RESILIENT_TIMER_SECS, Neighbor, Network, NextHopSelf, PeerAf,
+    PeerKind, PeerSettings, Prefix, Profile, Redistribute, RedistributeSource, RemoteAs,
+    ResilientPaths, Shutdown, StaticDrop, StaticPath, StaticRoutes, StaticTarget, Timers,
+    UpdateSource, Vrf, validate,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::{btree_map, btree_set};
@@ -94,9 +96,10 @@ fn peer_af() -> BoxedStrategy<PeerAf> {
         option::of(allowas_in),
         option::of(any::<u16>()),
         option::of(addpath_tx),
+        policy::peer_policy(),
     )
         .prop_map(
-            |(flags, next_hop_self, allowas_in, weight, addpath_tx)| PeerAf {
+            |(flags, next_hop_self, allowas_in, weight, addpath_tx, policy)| PeerAf {
                 activate: flags.0,
                 next_hop_self,
                 soft_reconfiguration_inbound: flags.1,
@@ -107,6 +110,7 @@ fn peer_af() -> BoxedStrategy<PeerAf> {
                 weight,
                 addpath_tx,
                 disable_addpath_rx: flags.5,
+                policy,
             },
         )
         .boxed()
@@ -175,30 +179,53 @@ fn neighbor() -> impl Strategy<Value = Neighbor> {
         })
 }
 
-fn af<P: Prefix>(prefix: impl Strategy<Value = P>) -> impl Strategy<Value = AfConfig<P>> {
+fn is_host<P: Prefix>(prefix: &P) -> bool {
+    let length = match P::FAMILY {
+        Family::Ipv4Unicast => "/32",
+        Family::Ipv6Unicast => "/128",
+    };
+    prefix.to_string().ends_with(length)
+}
+
+fn af<P: Prefix>(prefix: BoxedStrategy<P>) -> impl Strategy<Value = AfConfig<P>> {
     let source = prop_oneof![
         3 => prop::sample::select(RedistributeSource::ALL.to_vec()),
         1 => (1..=u16::MAX).prop_map(RedistributeSource::Table),
     ];
-    let options = option::of(any::<u32>()).prop_map(|metric| Redistribute { metric });
+    let map = || option::weighted(0.3, policy::name());
+    let options = (option::of(any::<u32>()), map());
+    let options = options.prop_map(|(metric, route_map)| Redistribute { metric, route_map });
+    let network = map().prop_map(|route_map| Network { route_map });
+    let more = (map(), map(), option::of(policy::dampening()));
     (
-        btree_set(prefix, 0..4),
+        btree_map(prefix.clone(), network, 0..4),
+        btree_map(prefix, policy::aggregate(), 0..3),
         btree_map(source, options, 0..3),
         1_u16..=256,
         1_u16..=256,
         any::<bool>(),
         option::of(resilient()),
         btree_set(prop::sample::select(IMPORTS.to_vec()), 0..2),
+        more,
     )
         .prop_map(
-            |(networks, redistribute, ebgp, ibgp, equal, resilient, imports)| AfConfig {
-                networks,
-                redistribute,
-                maximum_paths: ebgp,
-                maximum_paths_ibgp: ibgp,
-                equal_cluster_length: equal,
-                resilient,
-                import_vrfs: imports.into_iter().map(str::to_owned).collect(),
+            |(networks, aggregates, redistribute, ebgp, ibgp, equal, resilient, imports, more)| {
+                AfConfig {
+                    networks,
+                    aggregates: aggregates
+                        .into_iter()
+                        .filter(|(p, _)| !is_host(p))
+                        .collect(),
+                    redistribute,
+                    maximum_paths: ebgp,
+                    maximum_paths_ibgp: ibgp,
+                    equal_cluster_length: equal,
+                    resilient,
+                    import_vrfs: imports.into_iter().map(str::to_owned).collect(),
+                    import_vrf_route_map: more.0,
+                    table_map: more.1,
+                    dampening: more.2,
+                }
             },
         )
 }
@@ -213,11 +240,10 @@ fn resilient() -> impl Strategy<Value = ResilientPaths> {
 }
 
 fn families() -> impl Strategy<Value = (AfConfig<Ipv4Net>, AfConfig<Ipv6Net>)> {
-    let ipv4 = (any::<u32>(), 0_u8..=32)
-        .prop_map(|(bits, length)| Ipv4Net::new(bits.into(), length).unwrap().trunc());
-    let ipv6 = (any::<u128>(), 0_u8..=128)
-        .prop_map(|(bits, length)| Ipv6Net::new(bits.into(), length).unwrap().trunc());
-    (af(ipv4), af(ipv6))
+    (
+        af(policy::ipv4_net().boxed()).boxed(),
+        af(policy::ipv6_net().boxed()).boxed(),
+    )
 }
 
 fn static_target(gateway: IpAddr) -> impl Strategy<Value = StaticTarget> {
@@ -299,6 +325,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
         option::of(1..=u32::MAX),
         btree_set(4_u32..=6, 0..3),
         option::of(any::<u32>()),
+        option::of(5_u16..=240),
     );
     let bandwidth = option::of(prop::sample::select(BestpathBandwidth::ALL.to_vec()));
     let rest = (graceful_restart(), (confederation, bandwidth));
@@ -338,6 +365,7 @@ fn bgp() -> BoxedStrategy<Bgp> {
                 confederation_identifier: more.0,
                 confederation_peers: more.1,
                 coalesce_time_ms: more.2,
+                conditional_advertisement_secs: more.3,
                 graceful_restart,
                 peer_groups: groups
                     .into_iter()
@@ -405,7 +433,7 @@ fn fit(bgp: &mut Bgp) {
 }
 
 /// A whole configuration.
-pub(crate) fn config() -> impl Strategy<Value = Config> {
+pub(crate) fn config() -> BoxedStrategy<Config> {
     let version = option::of(prop_oneof![Just("8.4.4"), Just("7.3"), Just("10.2-dev x")]);
     let names = (
         version,
@@ -434,54 +462,64 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         2 => Just(BTreeMap::new()),
         1 => btree_map("v[A-Z]{1,6}", vrf, 1..3),
     ];
-    let instances = (option::weighted(0.9, bgp()), vrfs, views);
-    let instances = (instances, static_routes());
-    (names, flags, log(), instances).prop_map(|(names, flags, log, (instances, statics))| {
-        let (bgp, vrfs, views) = instances;
-        let mut config = Config {
-            frr_version: names.0.map(str::to_owned),
-            frr_defaults: if flags.0 {
-                Profile::Datacenter
-            } else {
-                Profile::Traditional
-            },
-            hostname: names.1,
-            log,
-            ip_forwarding: flags.1,
-            ipv6_forwarding: flags.2,
-            integrated_vtysh: flags.3,
-            ip_nht_resolve_via_default: flags.5,
-            ipv6_nht_resolve_via_default: flags.6,
-            suppress_fib_pending: flags.4,
-            nexthop_objects: flags.7,
-            nexthop_compat_mode: flags.8,
-            static_routes: statics,
-            api: Api {
-                socket: names.2,
-                group: names.3,
-            },
-            bgp,
-            vrfs,
-            views,
-        };
-        // An address is a neighbor of one instance only, unless it is behind a device.
-        let (mut taken, mut tables) = (BTreeSet::new(), BTreeSet::new());
-        for vrf in config.vrfs.values_mut() {
-            vrf.table = vrf.table.filter(|table| tables.insert(*table));
-        }
-        let vrfs = config.vrfs.values_mut().filter(|vrf| vrf.table.is_some());
-        let vrfs = vrfs.filter_map(|vrf| vrf.bgp.as_mut());
-        let host = config.bgp.iter_mut().chain(vrfs);
-        for bgp in host.chain(config.views.values_mut()) {
-            bgp.neighbors.retain(|address, _| taken.insert(*address));
-        }
-        for bgp in config.views.values_mut() {
-            bgp.ipv4_unicast.import_vrfs.clear();
-            bgp.ipv6_unicast.import_vrfs.clear();
-        }
-        config.instances_mut().for_each(fit);
-        config.normalize();
-        assert_eq!(validate(&config), [], "{config:#?}");
-        config
-    })
+    let instances = (option::weighted(0.9, bgp()), vrfs.boxed(), views.boxed()).boxed();
+    let map = || option::weighted(0.3, policy::name());
+    let delay = option::of(0_u16..=600);
+    let policy = (policy::policy(), delay, map(), map(), policy::rpki());
+    let instances = (instances, static_routes().boxed(), policy.boxed()).boxed();
+    (names, flags, log(), instances)
+        .prop_map(|(names, flags, log, (instances, statics, policy))| {
+            let (bgp, vrfs, views) = instances;
+            let mut config = Config {
+                frr_version: names.0.map(str::to_owned),
+                frr_defaults: if flags.0 {
+                    Profile::Datacenter
+                } else {
+                    Profile::Traditional
+                },
+                hostname: names.1,
+                log,
+                ip_forwarding: flags.1,
+                ipv6_forwarding: flags.2,
+                integrated_vtysh: flags.3,
+                ip_nht_resolve_via_default: flags.5,
+                ipv6_nht_resolve_via_default: flags.6,
+                suppress_fib_pending: flags.4,
+                nexthop_objects: flags.7,
+                nexthop_compat_mode: flags.8,
+                static_routes: statics,
+                policy: policy.0,
+                route_map_delay_secs: policy.1,
+                ip_protocol_route_map: policy.2,
+                ipv6_protocol_route_map: policy.3,
+                rpki: policy.4,
+                api: Api {
+                    socket: names.2,
+                    group: names.3,
+                },
+                bgp,
+                vrfs,
+                views,
+            };
+            // An address is a neighbor of one instance only, unless it is behind a device.
+            let (mut taken, mut tables) = (BTreeSet::new(), BTreeSet::new());
+            for vrf in config.vrfs.values_mut() {
+                vrf.table = vrf.table.filter(|table| tables.insert(*table));
+            }
+            let vrfs = config.vrfs.values_mut().filter(|vrf| vrf.table.is_some());
+            let vrfs = vrfs.filter_map(|vrf| vrf.bgp.as_mut());
+            let host = config.bgp.iter_mut().chain(vrfs);
+            for bgp in host.chain(config.views.values_mut()) {
+                bgp.neighbors.retain(|address, _| taken.insert(*address));
+            }
+            for bgp in config.views.values_mut() {
+                bgp.ipv4_unicast.import_vrfs.clear();
+                bgp.ipv6_unicast.import_vrfs.clear();
+            }
+            config.instances_mut().for_each(fit);
+            config.normalize();
+            assert_eq!(validate(&config), [], "{config:#?}");
+            config
+        })
+        .boxed()
 }
