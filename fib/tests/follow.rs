@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_fib::{
-    Event, Family, FibError, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError, RouteKind,
-    Source, TrackKey, ViaDefault, spawn,
+    Drop, Event, Family, FibError, Kernel, NextHop, OnShutdown, Resolution, Route, RouteError,
+    RouteKind, Source, TrackKey, ViaDefault, spawn,
 };
 use support::{Net, drops, event, eventually, gateways, ip, net, set, via};
 use tokio::sync::mpsc::Receiver;
@@ -262,9 +262,14 @@ async fn next_hops_are_followed() {
     let found = resolution(&mut events, "10.50.0.1").await.unwrap();
     assert_eq!((found.metric, found.multipath.len()), (3, 2));
     ns.ip("route add blackhole 10.50.0.1/32 proto static");
-    assert_eq!(resolution(&mut events, "10.50.0.1").await, None);
+    let found = resolution(&mut events, "10.50.0.1").await.unwrap();
+    assert_eq!(
+        (found.drops, found.multipath.len()),
+        (Some(Drop::Blackhole), 0)
+    );
     ns.ip("route del blackhole 10.50.0.1/32");
-    assert!(resolution(&mut events, "10.50.0.1").await.is_some());
+    let found = resolution(&mut events, "10.50.0.1").await.unwrap();
+    assert_eq!((found.drops, found.multipath.len()), (None, 2));
     ns.ip("link set e1 down");
     assert_eq!(resolution(&mut events, "10.0.1.2").await, None);
     let found = resolution(&mut events, "10.50.0.1").await.unwrap();
