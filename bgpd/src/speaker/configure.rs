@@ -32,11 +32,9 @@ impl Core {
         self.apply_objects(&old);
         self.apply_kernel_tables(&old);
         self.apply_instance();
+        self.policies.configure(&self.config);
         self.apply_peers();
-        let policy = |config: &Config| config.bgp.as_ref().map(|b| b.ebgp_requires_policy);
-        if policy(&old) != policy(&self.config) {
-            self.refresh_policies();
-        }
+        self.refresh_policies();
         self.originate();
     }
 

@@ -29,7 +29,8 @@ use super::exports::Exports;
 use super::leak::{Leak, Leaks};
 use super::originate::{KernelTables, Origination};
 use super::pace::Pace;
-use super::peers::{Peer, Policies};
+use super::peers::Peer;
+use super::policies::PolicyBook;
 use super::realm::Realm;
 use super::request::Request;
 use super::restart::Restarting;
@@ -75,7 +76,7 @@ pub(super) struct Core {
     pub(super) peers: BTreeMap<IpAddr, Peer>,
     /// Sessions of peers that were removed, while they close.
     pub(super) leaving: Vec<oneshot::Receiver<()>>,
-    pub(super) policies: Policies,
+    pub(super) policies: PolicyBook,
     pub(super) exports: Exports,
     /// Addresses by peer number.
     pub(super) ids: HashMap<PeerId, IpAddr>,
@@ -209,7 +210,7 @@ impl Core {
             rib,
             peers: BTreeMap::new(),
             leaving: Vec::new(),
-            policies: Policies::default(),
+            policies: PolicyBook::default(),
             exports: Exports::default(),
             ids: HashMap::new(),
             next_id: 0,
@@ -357,7 +358,7 @@ impl Core {
                 metric,
                 next_hop,
             } => {
-                let origination = |metric| Origination { metric, next_hop };
+                let origination = |metric| Origination::of_kernel(metric, next_hop);
                 match metric.map(origination) {
                     Some(known) => self.kernel_routes.insert((prefix, source), known),
                     None => self.kernel_routes.remove(&(prefix, source)),

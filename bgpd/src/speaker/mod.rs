@@ -29,6 +29,7 @@ mod nexthops;
 mod originate;
 mod pace;
 mod peers;
+mod policies;
 mod realm;
 mod request;
 mod restart;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use bgp_wire::NextHop;
 use holdfast_config::model::{
-    AfConfig, Bgp, Config, RedistributeSource, StaticDrop, StaticPath, StaticTarget,
+    AfConfig, Bgp, Config, Redistribute, RedistributeSource, StaticDrop, StaticPath, StaticTarget,
     UNUSABLE_DISTANCE,
 };
 use holdfast_fib::{Source, StaticHop, StaticKind, StaticRoute};
@@ -24,12 +24,29 @@ pub(super) struct Origination {
     pub(super) metric: u32,
     /// The router that packets go to from here.
     pub(super) next_hop: Option<IpAddr>,
+    /// The edition of policy whose route map it goes through, if it does.
+    pub(super) edition: Option<u32>,
+    /// The kernel's table it is from, where a line names it; else 0.
+    pub(super) table: u32,
+}
+
+impl Origination {
+    /// As the kernel tells of it.
+    pub(super) const fn of_kernel(metric: u32, next_hop: Option<IpAddr>) -> Origination {
+        Origination {
+            metric,
+            next_hop,
+            ..HERE
+        }
+    }
 }
 
 /// A route that packets end at here.
 const HERE: Origination = Origination {
     metric: 0,
     next_hop: None,
+    edition: None,
+    table: 0,
 };
 
 /// What the FIB is to be told of a new configuration.
@@ -83,11 +100,50 @@ impl Core {
         let now = now_ms() / 1000;
         for (&(prefix, source), &origination) in &wanted {
             if self.originated.get(&(prefix, source)) != Some(&origination) {
-                self.rib
-                    .originate(prefix, local_route(prefix, source, origination), now);
+                self.put((prefix, source), origination, now);
             }
         }
         self.originated = wanted;
+    }
+
+    /// Originates a route, unless its route map denies it.
+    fn put(&mut self, (prefix, source): (IpNet, LocalSource), origination: Origination, now: u64) {
+        let route = local_route(prefix, source, origination);
+        let map = match origination.edition {
+            Some(_) => self.route_map_of(prefix, source, origination.table),
+            None => None,
+        };
+        let route = match map {
+            Some(name) => self.policies.originate(name, prefix, route),
+            None => Some(route),
+        };
+        match route {
+            Some(route) => self.rib.originate(prefix, route, now),
+            None => self.rib.withdraw_local(prefix, source),
+        }
+    }
+
+    /// The route map that a route of our own goes through.
+    fn route_map_of(&self, prefix: IpNet, source: LocalSource, table: u32) -> Option<&str> {
+        let bgp = self.config.bgp.as_ref()?;
+        let of = |source: Source| match prefix {
+            IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, source),
+            IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, source),
+        };
+        let source = match source {
+            LocalSource::Network => {
+                let network = match prefix {
+                    IpNet::V4(prefix) => bgp.ipv4_unicast.networks.get(&prefix),
+                    IpNet::V6(prefix) => bgp.ipv6_unicast.networks.get(&prefix),
+                };
+                return network?.route_map.as_deref();
+            }
+            LocalSource::Connected => Source::Connected,
+            LocalSource::Static => Source::Static,
+            LocalSource::Kernel => Source::Kernel,
+            LocalSource::Table => Source::Table(table),
+        };
+        of(source)?.route_map.as_deref()
     }
 
     /// The same for what one route of the kernel's may have changed: with a
@@ -105,7 +161,10 @@ impl Core {
             source => self.redistributed(bgp, prefix, source),
         };
         let wanted = [
-            (LocalSource::Network, network.then_some(HERE)),
+            (
+                LocalSource::Network,
+                network.then(|| self.network_route(prefix)),
+            ),
             (local_source(source), redistributed),
         ];
         for (source, origination) in wanted {
@@ -115,8 +174,7 @@ impl Core {
             }
             if let Some(origination) = origination {
                 self.originated.insert(key, origination);
-                let route = local_route(prefix, source, origination);
-                self.rib.originate(prefix, route, now_ms() / 1000);
+                self.put(key, origination, now_ms() / 1000);
             } else {
                 self.originated.remove(&key);
                 self.rib.withdraw_local(prefix, source);
@@ -133,7 +191,8 @@ impl Core {
         let v6 = bgp.ipv6_unicast.networks.keys().copied().map(IpNet::V6);
         for prefix in v4.chain(v6) {
             if self.network_stands(bgp, prefix) {
-                wanted.insert((prefix, LocalSource::Network), HERE);
+                let route = self.network_route(prefix);
+                wanted.insert((prefix, LocalSource::Network), route);
             }
         }
         for (prefix, source) in self.kernel_routes.keys() {
@@ -143,6 +202,14 @@ impl Core {
             }
         }
         wanted
+    }
+
+    fn network_route(&self, prefix: IpNet) -> Origination {
+        let map = self.route_map_of(prefix, LocalSource::Network, 0);
+        Origination {
+            edition: map.map(|_| self.policies.edition()),
+            ..HERE
+        }
     }
 
     /// Whether a `network` line takes effect.
@@ -157,8 +224,15 @@ impl Core {
             IpNet::V4(_) => redistribute(&bgp.ipv4_unicast, source),
             IpNet::V6(_) => redistribute(&bgp.ipv6_unicast, source),
         };
+        let configured = configured?;
+        let map = configured.route_map.as_ref();
         Some(Origination {
-            metric: configured?.unwrap_or(known.metric),
+            metric: configured.metric.unwrap_or(known.metric),
+            edition: map.map(|_| self.policies.edition()),
+            table: match source {
+                Source::Table(table) => table,
+                _ => 0,
+            },
             ..*known
         })
     }
@@ -199,15 +273,15 @@ fn networks(bgp: &Bgp, prefix: IpNet) -> bool {
     }
 }
 
-/// Whether routes of this source are wanted, and the MED they get.
-fn redistribute<P: Ord>(af: &AfConfig<P>, source: Source) -> Option<Option<u32>> {
+/// What is said of routes of this source, where they are wanted.
+fn redistribute<P: Ord>(af: &AfConfig<P>, source: Source) -> Option<&Redistribute> {
     let source = match source {
         Source::Connected => RedistributeSource::Connected,
         Source::Static => RedistributeSource::Static,
         Source::Kernel => RedistributeSource::Kernel,
         Source::Table(table) => RedistributeSource::Table(u16::try_from(table).ok()?),
     };
-    af.redistribute.get(&source).map(|r| r.metric)
+    af.redistribute.get(&source)
 }
 
 const fn local_source(source: Source) -> LocalSource {

@@ -14,13 +14,13 @@ use holdfast_config::model::{
     NextHopSelf, PeerKind as ConfigPeerKind, Shutdown, UpdateSource,
 };
 use holdfast_fib::{Interface, KernelView};
-use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
-use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy, Watcher};
+use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Watcher};
 use tokio::sync::{mpsc, oneshot};
 
 use super::configure::registry;
 use super::convert;
 use super::core::{Core, StaleTimer, is_link_local};
+use super::policies::{Own, PolicyBook};
 use super::realm::Realm;
 use crate::fsm::{
     AddPathOffer, AutomaticStop, Event, Generation, Hostname, Negotiated, PeerParams, RemoteAs,
@@ -31,29 +31,6 @@ use crate::session::status::now_ms;
 use crate::session::transport::TransportParams;
 use crate::session::{Command, FromSession, Heard, Report, SessionConfig, SessionHandle};
 
-/// The policies that there are. One policy is one allocation: peers that share
-/// it can be told the same.
-#[derive(Debug)]
-pub(super) struct Policies {
-    accept_all: Arc<dyn Policy>,
-    ebgp_requires_policy: Arc<dyn Policy>,
-}
-
-impl Policies {
-    pub(super) fn accept_all(&self) -> Arc<dyn Policy> {
-        Arc::clone(&self.accept_all)
-    }
-}
-
-impl Default for Policies {
-    fn default() -> Policies {
-        Policies {
-            accept_all: Arc::new(AcceptAll),
-            ebgp_requires_policy: Arc::new(EbgpRequiresPolicy),
-        }
-    }
-}
-
 /// A configured peer.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -63,6 +40,8 @@ pub(super) struct Peer {
     /// What the session was last told.
     config: SessionConfig,
     pub(super) up: Option<Up>,
+    /// What its routes go through, while it is up.
+    policy: Option<Own>,
     /// Families in which routes of the session before are kept.
     pub(super) stale: FamilySet,
     /// When they go unless they are heard again, in Unix milliseconds.
@@ -332,6 +311,7 @@ impl Core {
                 session,
                 config,
                 up: None,
+                policy: None,
                 stale: FamilySet::EMPTY,
                 stale_until_ms: 0,
             },
@@ -349,19 +329,25 @@ impl Core {
         }
     }
 
-    /// The policy changed for everybody.
+    /// Policies may be others than they were: whom that concerns is looked at
+    /// again, without asking the peer for anything.
     pub(super) fn refresh_policies(&mut self) {
-        let policy = self.policy();
-        for peer in self.peers.values().filter(|p| p.up.is_some()) {
-            self.rib.set_policy(peer.id, Arc::clone(&policy));
+        let requires_policy = self.requires_policy();
+        for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
+            let policy = self.policies.of(requires_policy, &peer.settings);
+            if PolicyBook::differs(peer.policy.as_ref(), &policy) {
+                self.rib.set_policy(peer.id, Arc::clone(&policy.both));
+                peer.policy = Some(policy);
+            }
         }
+        let in_use = self.peers.values().filter_map(|peer| peer.policy.clone());
+        let in_use: Vec<Own> = in_use.collect();
+        self.policies.tidy(&in_use);
     }
 
-    fn policy(&self) -> Arc<dyn Policy> {
-        Arc::clone(match &self.config.bgp {
-            Some(bgp) if !bgp.ebgp_requires_policy => &self.policies.accept_all,
-            _ => &self.policies.ebgp_requires_policy,
-        })
+    fn requires_policy(&self) -> bool {
+        let bgp = self.config.bgp.as_ref();
+        bgp.is_none_or(|bgp| bgp.ebgp_requires_policy)
     }
 
     fn session_config(&self, settings: &EffectivePeer) -> SessionConfig {
@@ -717,17 +703,19 @@ impl Core {
     }
 
     fn session_up(&mut self, address: IpAddr, up: Up) {
-        let policy = self.policy();
+        let requires_policy = self.requires_policy();
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
+        let policy = self.policies.of(requires_policy, &peer.settings);
         if is_link_local(address)
             && let Some(ifindex) = up.link.ifindex
         {
             self.link_local.insert(address, ifindex);
         }
         let info = peer_info(&peer.settings, &up);
-        self.rib.peer_up(peer.id, info, policy);
+        self.rib.peer_up(peer.id, info, Arc::clone(&policy.both));
+        peer.policy = Some(policy);
         // Of most peers it is the next hop of what they will send.
         self.rib.foresee_next_hop(address);
         let stale = std::mem::replace(&mut peer.stale, FamilySet::EMPTY);
@@ -751,6 +739,7 @@ impl Core {
         };
         let Some(up) = peer.up.take() else { return };
         self.rib.dismiss_next_hop(address);
+        peer.policy = None;
         let id = peer.id;
         let restart = up.negotiated.graceful_restart.as_ref();
         let keep = if keep_routes {

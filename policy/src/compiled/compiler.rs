@@ -34,7 +34,7 @@ pub struct Compiler<'c> {
 }
 
 /// All named objects of a configuration, compiled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Policies {
     pub(crate) lists: Lists,
     maps: BTreeMap<String, Arc<CompiledRouteMap>>,
