@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_policy::Pattern;
 use holdfast_policy::model::{
     AccessEntry, AccessList, AccessMatch, AsPathList, CommunityList, CommunityMatcher, Listable,
     Lists, OnMatch, PolicyConfig, PrefixEntry, PrefixList, RouteMap, RouteMapEntry,
@@ -348,8 +349,16 @@ fn is_of_family<P: ListPrefix>(entry: &AccessEntry) -> bool {
 /// has.
 pub(crate) fn wrong_as_path(regex: &str) -> Option<String> {
     let known = |c: char| c.is_ascii_digit() || "_^|[,{}() ]$*+.?-\\".contains(c);
-    let wrong = !regex.chars().all(known);
-    wrong.then(|| format!("Invalid character in as-path access-list {regex}"))
+    if !regex.chars().all(known) {
+        return Some(format!("Invalid character in as-path access-list {regex}"));
+    }
+    wrong_regex(regex)
+}
+
+/// What is wrong with an expression.
+pub(crate) fn wrong_regex(regex: &str) -> Option<String> {
+    let error = Pattern::new(regex).err()?;
+    Some(format!("Can't compile regexp {regex}: {error}"))
 }
 
 fn check_as_paths(name: &str, list: &AsPathList, found: &mut Vec<String>) {
@@ -379,6 +388,14 @@ fn check_communities<C: Listable>(
             CommunityMatcher::All(_) => !list.expanded,
             CommunityMatcher::Regex(regex) => list.expanded && is_line(regex),
         };
+        let regexes = list
+            .entries
+            .values()
+            .filter_map(|entry| match &entry.matcher {
+                CommunityMatcher::Regex(regex) => wrong_regex(regex),
+                CommunityMatcher::All(_) => None,
+            });
+        found.extend(regexes.map(|message| format!("{title}: {message}")));
         if !list.entries.values().all(|entry| fits(&entry.matcher)) {
             found.push(format!(
                 "{title}: expanded lists have expressions, standard ones communities"

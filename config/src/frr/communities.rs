@@ -11,6 +11,7 @@ use crate::clause::{INTERNET, community_of, community_word};
 use crate::model::Config;
 use crate::policy::{
     in_order, insert_new, is_aliased, normal_communities, number, remove, wrong_as_path,
+    wrong_regex,
 };
 
 use super::lists::{action, list_name};
@@ -318,7 +319,12 @@ fn entry<K: Kind>(config: &mut Config, args: &Args<'_>) -> Done {
     let (name, expanded) = named(args);
     let text = args.text("value").unwrap_or_default();
     let matcher = match expanded {
-        true => CommunityMatcher::Regex(text),
+        true => {
+            if let Some(message) = wrong_regex(&text).filter(|_| args.on) {
+                return Err(Rejection::at("value", message));
+            }
+            CommunityMatcher::Regex(text)
+        }
         false => {
             let all = K::read(&text).ok_or_else(|| Rejection::at("value", MALFORMED))?;
             CommunityMatcher::All(all)
