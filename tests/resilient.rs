@@ -210,6 +210,7 @@ fn flows_stay_when_a_neighbor_goes_and_when_the_daemon_restarts() {
         text.matches("B>*").count() == ROUTES
     });
     assert_eq!([V4, V6].map(|prefix| lab.buckets(prefix)), before);
+    assert_eq!(groups(&lab), at_first);
     lab.birds[2].kill();
     lab.wait_members(2);
     for (prefix, before) in [V4, V6].iter().zip(&before) {

@@ -9,7 +9,7 @@ use bgp_wire::{
 use common::{apply, changed, communities, compile, net, one_map, path, peer, set};
 use holdfast_policy::model::*;
 use holdfast_policy::{Applied, Changed, Compiler, Direction, RoaTable, RouteView};
-use holdfast_rib::Attributes;
+use holdfast_rib::{Attributes, PeerInfo};
 use std::sync::{Arc, RwLock};
 
 /// Whether the line matches the route.
@@ -242,10 +242,29 @@ fn numbers_stay_within_32_bits() {
     assert_eq!(metric(Delta::Add(u32::MAX)), Some(u32::MAX));
     assert_eq!(metric(Delta::Subtract(6)), Some(0));
     let local_pref = |delta, old| set([Set::LocalPreference(delta)], with(None, old)).local_pref;
-    // FRR counts from the default where there is none.
+    // Of our own routes: FRR counts from the default where there is none.
     assert_eq!(local_pref(Delta::Add(10), None), Some(110));
     assert_eq!(local_pref(Delta::Subtract(300), None), Some(0));
     assert_eq!(local_pref(Delta::Subtract(1), Some(200)), Some(199));
+}
+
+/// What an external peer announces has none.
+#[test]
+fn local_preference_of_what_was_learned_without_counts_from_nothing() {
+    let map = RouteMap::new().entry(
+        10,
+        RouteMapEntry::permit().setting(Set::LocalPreference(Delta::Add(50))),
+    );
+    let config = PolicyConfig::default().with_route_map("M", map);
+    let policies = Compiler::new(&config).compile().unwrap();
+    let from = PeerInfo::new(PeerKind::External, 65000, 65001, "10.0.0.2".parse().unwrap());
+    let attributes = Attributes::new(PathAttributes::default());
+    let view = RouteView {
+        learned_from: Some(&from),
+        ..RouteView::new(net("192.0.2.0/24"), &attributes)
+    };
+    let applied = policies.route_map("M").unwrap().apply(&view);
+    assert!(matches!(applied, Applied::Changed(new) if new.attributes.local_pref == Some(50)));
 }
 
 #[test]

@@ -63,7 +63,13 @@ impl Change {
         let attributes = &mut route.attributes;
         match &self.source {
             Set::LocalPreference(delta) => {
-                let old = attributes.local_pref.unwrap_or(router.default_local_pref);
+                // FRR gives its own routes the default before, and learned ones
+                // after policy.
+                let none = match view.learned_from {
+                    Some(_) => 0,
+                    None => router.default_local_pref,
+                };
+                let old = attributes.local_pref.unwrap_or(none);
                 attributes.local_pref = Some(delta.of(old));
             }
             Set::Metric(metric) => {
