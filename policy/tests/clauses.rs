@@ -257,7 +257,12 @@ fn local_preference_of_what_was_learned_without_counts_from_nothing() {
     );
     let config = PolicyConfig::default().with_route_map("M", map);
     let policies = Compiler::new(&config).compile().unwrap();
-    let from = PeerInfo::new(PeerKind::External, 65000, 65001, "10.0.0.2".parse().unwrap());
+    let from = PeerInfo::new(
+        PeerKind::External,
+        65000,
+        65001,
+        "10.0.0.2".parse().unwrap(),
+    );
     let attributes = Attributes::new(PathAttributes::default());
     let view = RouteView {
         learned_from: Some(&from),

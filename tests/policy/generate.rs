@@ -328,7 +328,7 @@ impl Writer<'_> {
             lines.push(match kind {
                 0 | 1 => format!("ip address prefix-list P{list}"),
                 2 => format!("ip address A{list}"),
-                3 => format!("ip address prefix-len {}", self.pick(&[16, 24, 28])),
+                3 => format!("as-path S{}", self.below(LISTS)),
                 4 => format!("as-path S{list}"),
                 5 => {
                     let how = self.pick(&["", " exact-match"]);
@@ -403,7 +403,8 @@ impl Writer<'_> {
                 }
                 10 => format!("large-comm-list L{} delete", self.below(LISTS)),
                 11 => format!("extcommunity rt 65009:{}", self.below(3)),
-                12 => format!("ip next-hop 10.0.{}.2", 1 + self.below(PEERS)),
+                // Never a peer's own: FRR would tell it so.
+                12 => format!("ip next-hop 10.0.{}.77", 1 + self.below(PEERS)),
                 _ => "atomic-aggregate".to_owned(),
             });
         }

@@ -95,7 +95,9 @@ impl Link {
             link.link_local = view.link_local(interface.ifindex);
             link.v4 = like(Ipv4Addr::UNSPECIFIED.into()).and_then(v4);
             link.v6 = like(Ipv6Addr::UNSPECIFIED.into()).and_then(v6);
-            link.subnets = interface.addresses.iter().map(|a| a.subnet()).collect();
+            // What else is on the link the peer may not be on.
+            let subnets = interface.addresses.iter().map(|a| a.subnet());
+            link.subnets = subnets.filter(|subnet| subnet.contains(&remote)).collect();
         }
         match local.ip() {
             IpAddr::V4(addr) => link.v4 = Some(addr),

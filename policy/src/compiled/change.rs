@@ -159,8 +159,9 @@ impl Change {
             (Set::CommListDelete(_), Lists::Community(list)) => delete(plain, list),
             (Set::LargeCommListDelete(_), Lists::Large(list)) => delete(large, list),
             (Set::ExtCommunityRt(list) | Set::ExtCommunitySoo(list), _) => {
-                extended.extend(list);
-                *extended = sorted(extended);
+                let new = list.iter().filter(|new| !extended.contains(new));
+                let new: Vec<_> = new.copied().collect();
+                extended.extend(new);
                 false
             }
             (

@@ -163,7 +163,11 @@ impl Test {
 
 /// The global address of the next hop.
 fn next_hop(route: Seen<'_>) -> Option<IpAddr> {
-    route.attributes().next_hop.map(NextHop::addr)
+    let now = route.attributes().next_hop;
+    // On the way out it may be ours already; FRR sees to that after policy.
+    let untouched = now == route.view.attributes.next_hop;
+    let learned = route.view.original_next_hop.filter(|_| untouched);
+    learned.or(now).map(NextHop::addr)
 }
 
 /// A route without a next hop goes nowhere, unless an interface is known.
