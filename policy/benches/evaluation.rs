@@ -75,6 +75,7 @@ impl Feed {
                             weight: 0,
                             source: None,
                             original_next_hop: None,
+                            original_med: None,
                         }));
                     }
                 }

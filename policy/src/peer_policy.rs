@@ -465,6 +465,7 @@ impl PeerPolicy {
             }),
             rtt_ms: self.facts.rtt_ms.load(Ordering::Relaxed),
             original_next_hop: route.original_next_hop,
+            original_med: route.original_med,
             ..RouteView::new(route.prefix, route.attributes)
         }
     }

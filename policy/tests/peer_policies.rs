@@ -28,6 +28,7 @@ fn route<'a>(peer: &'a PeerInfo, prefix: &str, attributes: &'a Attributes<'a>) -
         weight: 0,
         source: None,
         original_next_hop: None,
+        original_med: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn verdicts(policy: &dyn Policy, kind: PeerKind) -> (Verdict, Verdict) {
         weight: 0,
         source: None,
         original_next_hop: None,
+        original_med: None,
     };
     (policy.import(&route), policy.export(&route))
 }

@@ -127,6 +127,7 @@ impl Importer {
             weight,
             source: None,
             original_next_hop: self.set.next_hop(),
+            original_med: self.set.med(),
         });
         match verdict {
             Verdict::Deny(reason) => Imported::rejected(Rejection::Policy(reason)),

@@ -131,6 +131,9 @@ pub struct RouteContext<'a> {
     /// The next hop as the path has it: on export the attributes have what the
     /// receiver is to be told.
     pub original_next_hop: Option<NextHop>,
+    /// The MED as the path has it: on export the attributes are without it
+    /// where it does not leave the AS.
+    pub original_med: Option<u32>,
 }
 
 /// Import and export policy of a peer. Must be pure: the same route gives the

@@ -96,6 +96,7 @@ struct Prepared {
     told: RefCell<SmallVec<[Told; 1]>>,
     source: Option<LocalSource>,
     original_next_hop: Option<NextHop>,
+    original_med: Option<u32>,
 }
 
 /// Export policy's answers, one for each form.
@@ -174,6 +175,7 @@ impl<'a> Exporter<'a> {
                 weight: prepared.weight,
                 source: prepared.source,
                 original_next_hop: prepared.original_next_hop,
+                original_med: prepared.original_med,
             });
             if matches!(verdict, Verdict::Accept) && all_accept {
                 continue;
@@ -326,6 +328,7 @@ impl<'a> Exporter<'a> {
                 PathSource::Peer(_) => None,
             },
             original_next_hop: set.next_hop(),
+            original_med: set.med(),
             learned_from: from.clone(),
         };
         prepared.rest = self.form(&mut prepared.forms, &base, next_hops.rest, &any);

@@ -181,6 +181,7 @@ impl PolicyBook {
                 LocalSource::Table => SourceProtocol::Other(OtherProtocol::Table),
             }),
             original_next_hop: route.attributes.next_hop,
+            original_med: route.attributes.med,
             ..RouteView::new(prefix, &attributes)
         };
         match map.apply(&view) {

@@ -144,7 +144,7 @@ impl Test {
                         .any(|c| attributes.large_communities.contains(c))
             }
             Test::LocalPreference(value) => attributes().local_pref.unwrap_or(0) == *value,
-            Test::Metric(value) => attributes().med.unwrap_or(0) == *value,
+            Test::Metric(value) => med(route).unwrap_or(0) == *value,
             Test::Origin(origin) => attributes().origin == *origin,
             Test::Peer(peer) => is_peer(peer, route),
             Test::Interface(name) => route.view.interface == Some(name.as_str()),
@@ -162,6 +162,13 @@ impl Test {
 }
 
 /// The global address of the next hop.
+/// As it came, unless a line set another one.
+fn med(route: Seen<'_>) -> Option<u32> {
+    let now = route.attributes().med;
+    let untouched = now == route.view.attributes.med;
+    route.view.original_med.filter(|_| untouched).or(now)
+}
+
 fn next_hop(route: Seen<'_>) -> Option<IpAddr> {
     let now = route.attributes().next_hop;
     // On the way out it may be ours already; FRR sees to that after policy.
@@ -266,7 +273,7 @@ impl Condition {
                 format!("{plain} {large}")
             }
             Match::LocalPreference(_) => number(route.attributes().local_pref),
-            Match::Metric(_) => number(route.attributes().med),
+            Match::Metric(_) => number(med(route)),
             Match::Origin(_) => format!("{:?}", route.attributes().origin).to_lowercase(),
             Match::Peer(_) => match (view.peer_interface, view.peer) {
                 (Some(name), _) => name.to_owned(),

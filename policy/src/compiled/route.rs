@@ -62,6 +62,8 @@ pub struct RouteView<'a> {
     pub next_hop_prefix_len: Option<u8>,
     /// The next hop before it was made the one to send.
     pub original_next_hop: Option<NextHop>,
+    /// The MED before it was taken out for the receiver.
+    pub original_med: Option<u32>,
 }
 
 impl<'a> RouteView<'a> {
@@ -86,6 +88,7 @@ impl<'a> RouteView<'a> {
             cumulative_bandwidth: 0,
             next_hop_prefix_len: None,
             original_next_hop: None,
+            original_med: None,
         }
     }
 

@@ -259,6 +259,7 @@ impl Model {
             weight: knobs.weight,
             source: None,
             original_next_hop: said.next_hop,
+            original_med: said.med,
         });
         let (mut attributes, weight) = match verdict {
             Verdict::Deny(_) => return None,
@@ -642,6 +643,7 @@ impl Model {
             weight: path.weight,
             source: None,
             original_next_hop: None,
+            original_med: None,
         });
         match verdict {
             Verdict::Deny(_) => return None,
