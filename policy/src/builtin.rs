@@ -81,4 +81,8 @@ impl Policy for Directional {
     fn export_may_deny(&self) -> bool {
         self.export.export_may_deny()
     }
+
+    fn export_identity(&self) -> usize {
+        self.export.export_identity()
+    }
 }

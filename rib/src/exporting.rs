@@ -301,6 +301,35 @@ impl<F: RibFamily> FamilyRib<F> {
         self.mark_all(number);
     }
 
+    /// The peer's policy is another that answers export as the one before did:
+    /// nothing is looked at again, but the peer may belong to other groups.
+    pub(crate) fn policy_stands(&mut self, shared: &mut Shared, peer: PeerId, before: &Arc<Rules>) {
+        let Some(mut key) = Self::key(shared, peer) else {
+            return;
+        };
+        let Some(group) = self.groups.of(peer) else {
+            return;
+        };
+        let listed = group.listing.is_some();
+        if listed {
+            key.stay_alone(peer);
+        }
+        if group.key == key {
+            return;
+        }
+        if !listed && key.needs_listing() {
+            // Which paths it is offered hangs on what the policy says of itself.
+            return self.peer_rules_change(shared, peer, before);
+        }
+        let Some(number) = self.isolate_by(shared, before, peer) else {
+            return;
+        };
+        self.groups.rekey(number, key);
+        if !listed && self.groups.get(number).is_some_and(Group::is_in_sync) {
+            self.groups.join(number);
+        }
+    }
+
     /// What everybody is told goes by other rules than before.
     pub(crate) fn all_rules_change(&mut self, before: &Arc<Rules>) {
         let numbers: Vec<u32> = self.groups.iter().map(|(number, _)| number).collect();

@@ -7,7 +7,7 @@ use core::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop, PathAttributes};
+use bgp_wire::{Family, FamilySet, NextHop, PathAttributes};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
@@ -149,12 +149,51 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn export_depends_on_peer(&self) -> bool {
         true
     }
+    /// What tells two policies apart as far as [`export`](Self::export) goes:
+    /// where it is equal, the answers are, and peers may share an update group
+    /// though their policies are two. A policy whose export side is an
+    /// allocation of its own may say the address of that; it has to stay
+    /// alive as long as the policy.
+    fn export_identity(&self) -> usize {
+        core::ptr::from_ref(self).cast::<()>().addr()
+    }
     /// Whether [`export`](Self::export) denies any route. A client of the route
     /// server whose policy does is told the best path that it lets pass, which
     /// takes memory; see [`PeerInfo::route_server_client`].
     fn export_may_deny(&self) -> bool {
         true
     }
+}
+
+/// Where the answers of a peer's new policy are others than those of the one
+/// before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redo {
+    /// Families in which [`Policy::import`] answers otherwise.
+    pub import: FamilySet,
+    /// Families in which [`Policy::export`] answers otherwise.
+    pub export: FamilySet,
+}
+
+const ANY_FAMILY: FamilySet = {
+    let mut all = FamilySet::EMPTY;
+    all.insert(Family::Ipv4Unicast);
+    all.insert(Family::Ipv6Unicast);
+    all
+};
+
+impl Redo {
+    /// Anywhere.
+    pub const ALL: Redo = Redo {
+        import: ANY_FAMILY,
+        export: ANY_FAMILY,
+    };
+
+    /// Nowhere: the policy is another allocation, and says the same.
+    pub const NOTHING: Redo = Redo {
+        import: FamilySet::EMPTY,
+        export: FamilySet::EMPTY,
+    };
 }
 
 /// What becomes of a route.

@@ -16,7 +16,7 @@ use crate::local::{LocalRoute, LocalSource};
 use crate::nexthop::{NextHopState, TrackEvent, TrackedNextHop};
 use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
-use crate::policy::Policy;
+use crate::policy::{Policy, Redo};
 use crate::query::Range;
 use crate::shared::{Peer, Rules, Shared};
 use crate::transform::own_next_hop;
@@ -336,12 +336,31 @@ impl Rib {
 
     /// Replaces a peer's policy and applies it in both directions.
     pub fn set_policy(&mut self, peer: PeerId, policy: Arc<dyn Policy>) {
+        self.set_policies(peer, policy, Redo::ALL);
+    }
+
+    /// Replaces a peer's policy and applies it where its answers are others
+    /// than those of the policy before. Where they are not, nothing is looked
+    /// at again.
+    pub fn set_policies(&mut self, peer: PeerId, policy: Arc<dyn Policy>, redo: Redo) {
         let before = self.rules();
-        if let Some(state) = self.shared.peer_mut(peer) {
-            state.policy = policy;
-            self.peer_rules_change(peer, &before);
-            self.refresh_in(peer);
+        let Some(state) = self.shared.peer_mut(peer) else {
+            return;
+        };
+        state.policy = policy;
+        for family in Family::ALL {
+            with_family!(self, family, rib => {
+                if redo.export.contains(family) {
+                    rib.peer_rules_change(&mut self.shared, peer, &before);
+                } else {
+                    rib.policy_stands(&mut self.shared, peer, &before);
+                }
+            });
         }
+        for family in redo.import.iter() {
+            with_family!(self, family, rib => rib.reimport(&mut self.shared, peer));
+        }
+        self.sweep();
     }
 
     /// Marks all routes of the peer stale: the beginning of an enhanced route

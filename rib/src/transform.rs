@@ -386,6 +386,7 @@ impl<'a> Exporter<'a> {
                 integer: to.info.integer_bandwidth,
             },
             towards: base.towards,
+            communities: to.info.family(self.family).send_communities,
         };
         forms.push(PreparedForm {
             set: base.set.clone(),

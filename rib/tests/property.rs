@@ -14,7 +14,7 @@ use common::world::{self, Event};
 use common::*;
 use holdfast_rib::{
     AddPathSend, ExportBatch, FibAnswer, FibRoute, Forwarding, LocalSource, PathSource, PeerId,
-    Rib, TrackEvent,
+    Redo, Rib, TrackEvent,
 };
 use ipnet::IpNet;
 use model::Model;
@@ -70,6 +70,10 @@ impl Harness {
 
     fn policy(&mut self, number: u8) -> (Arc<TestPolicy>, TestPolicy) {
         let policy = world::policy(number);
+        if number & 128 != 0 {
+            // Another allocation that says the same.
+            self.policies.remove(&(number % 6));
+        }
         let shared = self.policies.entry(number % 6);
         (Arc::clone(shared.or_insert(Arc::new(policy))), policy)
     }
@@ -142,10 +146,13 @@ impl Harness {
                 self.remotes.remove(&peer);
             }
             Event::SetPolicy(peer, _) => {
-                rib.set_policy(PeerId(peer), shared);
-                if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
-                    peer.policy = policy;
-                }
+                let before = model.peers.get_mut(&PeerId(peer));
+                let before = before.map(|peer| std::mem::replace(&mut peer.policy, policy));
+                let redo = match before == Some(policy) {
+                    true => Redo::NOTHING,
+                    false => Redo::ALL,
+                };
+                rib.set_policies(PeerId(peer), shared, redo);
             }
             Event::SetPeer(peer, variant) => {
                 let info = world::peer(peer, variant);

@@ -148,10 +148,15 @@ impl Event {
             *variant = if *variant % 4 == 0 { 2 } else { 0 };
         }
         if let Some(policy) = policy {
-            *policy = match *policy % 6 {
-                0 => 0,
-                1 => 2,
-                _ => 3,
+            // 132 is a 0 and 134 a 2 in another allocation, 129 a 3.
+            let other = *policy & 128 != 0;
+            *policy = match (*policy % 6, other) {
+                (0, false) => 0,
+                (0, true) => 132,
+                (1, false) => 2,
+                (1, true) => 134,
+                (_, false) => 3,
+                (_, true) => 129,
             };
         }
         self
@@ -217,6 +222,8 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.ebgp_multihop = !info.ebgp_multihop;
     }
     info.ipv4.next_hop_unchanged = variant & 24 == 8;
+    info.ipv4.send_communities.standard = variant & 12 != 12;
+    info.ipv6.send_communities.extended = variant & 10 != 10;
     (info.ipv4.add_path, info.ipv6.add_path) = match variant >> 4 & 7 {
         1 => (AddPathSend::All, AddPathSend::All),
         2 => (AddPathSend::BestPerAs, AddPathSend::All),

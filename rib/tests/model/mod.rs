@@ -670,6 +670,10 @@ impl Model {
                 }
             }
         }
+        let kinds = to.family(family).send_communities;
+        told.communities.retain(|_| kinds.standard);
+        told.extended_communities.retain(|_| kinds.extended);
+        told.large_communities.retain(|_| kinds.large);
         for community in &mut told.extended_communities {
             if to.integer_bandwidth {
                 *community = community.link_bandwidth_to_integer();
