@@ -82,6 +82,14 @@ impl Policy for Directional {
         self.export.export_may_deny()
     }
 
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        self.export.unsuppresses(route)
+    }
+
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        self.export.export_suppressed(route)
+    }
+
     fn export_identity(&self) -> usize {
         self.export.export_identity()
     }

@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use crate::aggregating::last_route;
 use crate::attrs::AttrRef;
-use crate::bandwidth::best_route;
 use crate::export::{GroupAnnouncement, GroupBatch, GroupMember};
 use crate::family_rib::{AdjRibIn, FamilyRib};
 use crate::fib::Forwarding;
@@ -402,7 +402,8 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     pub(crate) fn is_pending(&self, peer: PeerId) -> bool {
-        self.groups.of(peer).is_some_and(Group::is_pending)
+        let group = self.groups.of(peer);
+        group.is_some_and(|group| group.is_pending() || !self.is_settled())
     }
 }
 
@@ -442,7 +443,7 @@ impl Told {
         group: &Group,
         slot: u32,
     ) -> Option<Route> {
-        let last = || best_route(&rib.table, shared, slot);
+        let last = || last_route((&rib.table, rib.aggregates.as_deref()), shared, slot);
         group.told(slot).or_else(last)
     }
 
@@ -539,7 +540,8 @@ impl<F: RibFamily> FamilyRib<F> {
                 continue;
             };
             let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
-            let last = best_route(&self.table, shared, slot);
+            let aggregates = self.aggregates.as_deref();
+            let last = last_route((&self.table, aggregates), shared, slot);
             let absent = forwarding == Some(Forwarding::Absent);
             let now = last.filter(|_| entry.best().is_some() && !absent);
             let nlri = Nlri {

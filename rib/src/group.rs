@@ -719,11 +719,12 @@ impl Groups {
         }
     }
 
-    /// Groups with work to do, those with the most members first.
-    pub(crate) fn pending(&self) -> Vec<u32> {
+    /// Groups with work to do, those with the most members first; with `all`
+    /// nobody knows of any that it has none.
+    pub(crate) fn pending(&self, all: bool) -> Vec<u32> {
         let mut pending: Vec<(u32, usize)> = self
             .iter()
-            .filter(|(_, group)| group.is_pending())
+            .filter(|(_, group)| all || group.is_pending())
             .map(|(number, group)| (number, group.members.len()))
             .collect();
         pending.sort_by_key(|(_, members)| Reverse(*members));

@@ -12,6 +12,8 @@
     )
 )]
 
+mod aggregate;
+mod aggregating;
 mod attrs;
 mod bandwidth;
 mod chunks;
@@ -44,6 +46,7 @@ mod transform;
 mod view;
 mod watch;
 
+pub use aggregate::{Aggregate, AggregatePolicy, AggregateRoute};
 pub use attrs::AttrRef;
 pub use config::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 pub use decision::{

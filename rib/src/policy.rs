@@ -142,6 +142,22 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn import(&self, route: &RouteContext<'_>) -> Verdict;
     /// Asked for each route about to be sent.
     fn export(&self, route: &RouteContext<'_>) -> Verdict;
+    /// Whether the peer is told of this route though an
+    /// [aggregate](crate::Aggregate) stands for it.
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        let _ = route;
+        false
+    }
+    /// Asked in place of [`export`](Self::export) for a route that an aggregate
+    /// stands for. Unless a policy has more to say (FRR's `unsuppress-map`
+    /// stands in for the route map), what it
+    /// [unsuppresses](Self::unsuppresses) is a route like others.
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        match self.unsuppresses(route) {
+            true => self.export(route),
+            false => Verdict::Deny(DenyReason::Filtered),
+        }
+    }
     /// Whether [`export`](Self::export) looks at anything of the receiving
     /// peer but whether it is internal or external. Peers that share a policy
     /// which does not are told the same by one look at the table (an update

@@ -73,9 +73,9 @@ pub enum RouteEvent {
 /// two pulls changes of a prefix coalesce; only the newest state comes out.
 #[derive(Debug)]
 pub struct Rib {
-    shared: Shared,
-    v4: FamilyRib<V4>,
-    v6: FamilyRib<V6>,
+    pub(crate) shared: Shared,
+    pub(crate) v4: FamilyRib<V4>,
+    pub(crate) v6: FamilyRib<V6>,
 }
 
 /// Evaluates an expression with `$rib` bound to a family's table.
@@ -143,7 +143,10 @@ impl Rib {
         }
         self.reimport_all();
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.decide_all(&mut self.shared));
+            with_family!(self, family, rib => {
+                rib.decide_all(&mut self.shared);
+                rib.unsettle_aggregates();
+            });
         }
     }
 
@@ -459,6 +462,7 @@ impl Rib {
             return summary;
         };
         let takes_aigp = info.takes_aigp();
+        self.shared.now = now;
         let shared = &mut self.shared;
         match event {
             RouteEvent::Withdraw(prefixes) => {
@@ -556,7 +560,7 @@ impl Rib {
 
 impl Rib {
     /// Drops what nobody needs any more.
-    fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         self.v4.let_ghosts_go(&mut self.shared);
         self.v6.let_ghosts_go(&mut self.shared);
         self.shared.interner.sweep();
@@ -571,6 +575,7 @@ impl Rib {
     /// once, at most `budget`. Local routes are not forwarded by us. An answer
     /// shorter than `budget` means that nothing is left.
     pub fn take_fib_changes(&mut self, budget: usize) -> Vec<FibChange> {
+        self.settle_aggregates();
         let mut changes = Vec::new();
         self.shared.fib_again = 0;
         for family in Family::ALL {
@@ -649,6 +654,7 @@ impl Rib {
     /// last reported, each once, at most `budget`; a prefix may have no path
     /// any more. An answer shorter than `budget` means that nothing is left.
     pub fn take_watched(&mut self, watcher: Watcher, budget: usize) -> Vec<IpNet> {
+        self.settle_aggregates();
         let mut changed = Vec::new();
         for family in Family::ALL {
             with_family!(self, family, rib => rib.take_watched(watcher, budget, &mut changed));
@@ -667,6 +673,7 @@ impl Rib {
 
     /// Whether [`take_watched`](Self::take_watched) has something to tell.
     pub fn has_watched(&mut self, watcher: Watcher) -> bool {
+        self.settle_aggregates();
         self.v4.has_watched(watcher) || self.v6.has_watched(watcher)
     }
 
@@ -680,6 +687,7 @@ impl Rib {
     /// prefixes of each family, so a portion may be empty though more is
     /// [`pending`](Self::pending). A budget of 0 counts as 1.
     pub fn export(&mut self, peer: PeerId, budget: usize) -> ExportBatch {
+        self.settle_aggregates();
         let mut batch = ExportBatch::default();
         for family in Family::ALL {
             let part = with_family!(self, family, rib => {
@@ -708,7 +716,9 @@ impl Rib {
     pub fn pending_groups(&self) -> Vec<GroupId> {
         let mut groups = Vec::new();
         for family in Family::ALL {
-            let pending = with_family!(ref self, family, rib => rib.groups.pending());
+            let pending = with_family!(ref self, family, rib => {
+                rib.groups.pending(!rib.is_settled())
+            });
             groups.extend(pending.into_iter().map(|number| GroupId { family, number }));
         }
         groups
@@ -737,7 +747,9 @@ impl Rib {
     /// Whether an update group has to be told anything.
     pub fn group_pending(&self, group: GroupId) -> bool {
         with_family!(ref self, group.family, rib => {
-            rib.groups.get(group.number).is_some_and(|group| group.is_pending())
+            let settled = rib.is_settled();
+            let group = rib.groups.get(group.number);
+            group.is_some_and(|group| group.is_pending() || !settled)
         })
     }
 
@@ -745,6 +757,7 @@ impl Rib {
     /// prefixes, so a portion may be empty though more is pending. When a
     /// group is in sync with the table it may join another one.
     pub fn export_group(&mut self, group: GroupId, budget: usize) -> Option<GroupBatch> {
+        self.settle_aggregates();
         with_family!(self, group.family, rib => {
             rib.export(&mut self.shared, group.number, budget.max(1))
         })

@@ -51,6 +51,8 @@ pub(crate) struct Route {
     pub(crate) distance: u32,
     /// What the paths that are used together carry.
     pub(crate) carried: Carried,
+    /// An aggregate stands for it.
+    pub(crate) suppressed: bool,
 }
 
 /// Where a route comes from, as far as next hops go.
@@ -165,7 +167,7 @@ impl<'a> Exporter<'a> {
         let mut verdicts = Verdicts::new();
         let mut all_accept = true;
         for form in &prepared.forms {
-            let verdict = form.to.policy.export(&RouteContext {
+            let context = RouteContext {
                 peer: &form.to.info,
                 learned_from: prepared.learned_from.as_ref().map(|peer| &peer.info),
                 family: self.family,
@@ -174,7 +176,11 @@ impl<'a> Exporter<'a> {
                 weight: prepared.weight,
                 source: prepared.source,
                 original_next_hop: prepared.original_next_hop,
-            });
+            };
+            let verdict = match route.suppressed {
+                true => form.to.policy.export_suppressed(&context),
+                false => form.to.policy.export(&context),
+            };
             if matches!(verdict, Verdict::Accept) && all_accept {
                 continue;
             }

@@ -48,6 +48,7 @@ struct Harness {
     grouped: bool,
     /// Everything that is taken reaches the remotes.
     delivers: bool,
+    events: usize,
 }
 
 impl Harness {
@@ -65,6 +66,7 @@ impl Harness {
             policies: BTreeMap::new(),
             grouped: false,
             delivers: true,
+            events: 0,
         }
     }
 
@@ -111,8 +113,15 @@ impl Harness {
             | Event::RefreshOut(..) => self.peer_event(event),
             _ => self.route_event(event),
         }
+        self.model.forget();
         self.answer_tracking();
-        self.check_table();
+        self.events += 1;
+        // Mostly many changes come to an aggregate before somebody looks.
+        let settled = Family::ALL.map(|f| self.rib.are_aggregates_settled(f));
+        if self.events % 4 == 0 || settled == [true, true] {
+            self.rib.settle_aggregates();
+            self.check_table();
+        }
         // What is shown is what was told, whatever is to be told yet.
         for peer in self.remotes.keys().filter(|_| self.delivers) {
             self.check_advertised(*peer);
@@ -228,6 +237,10 @@ impl Harness {
             Event::Config(variant) => {
                 rib.set_config(world::config_variant(*variant));
                 model.config = world::config_variant(*variant);
+            }
+            Event::Aggregates(bits) => {
+                rib.set_aggregates(world::aggregates(*bits), 1);
+                model.aggregates = world::aggregates(*bits).into_iter().collect();
             }
             Event::Own(yes) => {
                 rib.set_local_addresses(&world::own_addresses(*yes));
@@ -362,6 +375,7 @@ impl Harness {
                 self.run(&Event::WithdrawLocal(net(prefix), source));
             }
         }
+        self.run(&Event::Aggregates(0));
         self.settle();
         assert_eq!(self.rib.attribute_holds(), 0);
         assert_eq!(self.rib.groups(), []);
@@ -493,6 +507,7 @@ impl Harness {
     fn check_prefix(&self, view: &holdfast_rib::PrefixView) -> usize {
         let outcome = self.model.decide(view.prefix);
         assert_eq!(view.reason, outcome.reason, "{view:?} {outcome:?}");
+        assert_eq!(view.suppressed, self.model.suppressed(view.prefix));
         assert_eq!(view.paths.len(), outcome.paths.len());
         for shown in &view.paths {
             let place = outcome

@@ -14,8 +14,9 @@ use bgp_wire::{
     AsPath, Community, Family, FamilySet, NextHop, Origin, PathAttributes, PeerKind, Update,
 };
 use holdfast_rib::{
-    Confederation, DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy,
-    Rewritten, Rib, RibConfig, RouteContext, TrackEvent, Verdict,
+    AggregatePolicy, AggregateRoute, Confederation, DenyReason, ExportBatch, FibChange,
+    NextHopState, PeerId, PeerInfo, Policy, Rewritten, Rib, RibConfig, RouteContext, TrackEvent,
+    Verdict,
 };
 use ipnet::IpNet;
 
@@ -326,7 +327,40 @@ impl Policy for TestPolicy {
         false
     }
 
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        match self {
+            TestPolicy::Rewrite { .. } => true,
+            TestPolicy::DenyCommunity(_) => route.prefix.prefix_len() == 24,
+            _ => false,
+        }
+    }
+
     fn export_may_deny(&self) -> bool {
         *self != TestPolicy::Accept
+    }
+}
+
+/// Policies of aggregates for tests.
+#[derive(Debug)]
+pub struct TestAggregatePolicy(pub u8);
+
+impl AggregatePolicy for TestAggregatePolicy {
+    fn suppresses(&self, route: &AggregateRoute<'_>) -> bool {
+        let marked = route
+            .attributes
+            .communities
+            .contains(&Community(0xffde_0001));
+        route.prefix.prefix_len() % 2 == 0 || marked || route.weight == 5
+    }
+
+    /// Denies what is incomplete; or else a mark comes with it, and no weight.
+    fn originate(&self, route: &AggregateRoute<'_>) -> Verdict {
+        if self.0 == 0 && route.attributes.origin == Origin::Incomplete {
+            return Verdict::Deny(DenyReason::Filtered);
+        }
+        let mut attributes = PathAttributes::clone(route.attributes);
+        attributes.communities = vec![Community(0xffde_0002)];
+        let weight = (self.0 == 1).then_some(0);
+        Verdict::AcceptWith(Arc::new(Rewritten { attributes, weight }))
     }
 }
