@@ -329,9 +329,22 @@ impl Policy for TestPolicy {
 
     fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
         match self {
-            TestPolicy::Rewrite { .. } => true,
             TestPolicy::DenyCommunity(_) => route.prefix.prefix_len() == 24,
             _ => false,
+        }
+    }
+
+    /// What else is set of a route that is suppressed shows that it was.
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        match self {
+            TestPolicy::Rewrite { local_pref, .. } => {
+                let mut attributes = PathAttributes::clone(route.attributes);
+                attributes.local_pref = Some(local_pref + 1);
+                attributes.med = Some(99);
+                Verdict::rewrite(attributes)
+            }
+            _ if self.unsuppresses(route) => self.export(route),
+            _ => Verdict::Deny(DenyReason::Filtered),
         }
     }
 

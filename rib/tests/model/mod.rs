@@ -665,8 +665,8 @@ impl Model {
             original_next_hop: None,
         };
         let verdict = match suppressed {
-            true if !peer.policy.unsuppresses(&context) => return None,
-            _ => peer.policy.export(&context),
+            true => peer.policy.export_suppressed(&context),
+            false => peer.policy.export(&context),
         };
         match verdict {
             Verdict::Deny(_) => return None,
