@@ -2,6 +2,8 @@
 //! beside it. Every change of a prefix goes the same way: look at what was
 //! (`Before`), change its paths, decide again, and tell who has to know.
 
+use std::sync::Arc;
+
 use bgp_wire::update::Nlri;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -20,7 +22,7 @@ use crate::import::{Imported, Importer};
 use crate::local::{LocalRoute, LocalSource};
 use crate::path::{Parts, Path, Reach};
 use crate::peer::PeerId;
-use crate::policy::Attributes;
+use crate::policy::{Attributes, ForwardingPolicy};
 use crate::shared::Shared;
 use crate::slots::SlotSet;
 use crate::table::{Outcome, Place, RibFamily, Table};
@@ -76,6 +78,8 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) gate: Option<Box<Gate>>,
     /// Prefixes whose best paths changed, while somebody wants to know.
     pub(crate) watched: Watched,
+    /// What decides what the forwarding table is told.
+    pub(crate) forwarding_policy: Option<Arc<dyn ForwardingPolicy>>,
     /// The aggregates, if there are any.
     pub(crate) aggregates: Option<Box<Aggregates<F>>>,
     /// Attributes of ghosts that nobody needs, to be released.
@@ -149,6 +153,7 @@ impl<F: RibFamily> FamilyRib<F> {
             refused: SlotSet::default(),
             gate: None,
             watched: Watched::default(),
+            forwarding_policy: None,
             aggregates: None,
             laid: Vec::new(),
             summary: TableSummary::default(),

@@ -60,7 +60,9 @@ pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
 pub use nexthop::{NextHopState, Through, TrackEvent, TrackedNextHop};
 pub use peer::{AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo};
 pub use plan::Audience;
-pub use policy::{Attributes, DenyReason, Policy, Redo, Rewritten, RouteContext, Verdict};
+pub use policy::{
+    Attributes, DenyReason, ForwardingPolicy, Policy, Redo, Rewritten, RouteContext, Verdict,
+};
 pub use rib::{Rib, RouteEvent, UpdateSummary};
 pub use view::{
     AdvertisedRoute, Invalid, Page, PathSource, PathView, PeerCounters, PrefixView, ReceivedRoute,

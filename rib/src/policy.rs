@@ -212,6 +212,17 @@ impl Redo {
     };
 }
 
+/// Decides what the forwarding table is told (FRR's `table-map`). Must be pure:
+/// for other answers [`Rib::set_forwarding_policy`](crate::Rib::set_forwarding_policy)
+/// has to be given another one.
+pub trait ForwardingPolicy: fmt::Debug + Send + Sync {
+    /// Asked for each path that packets would go by; its peer is the one that
+    /// it was learned from. One that is denied is not forwarded by. MED in the
+    /// new attributes of the best path is the route's metric; nothing else of
+    /// them matters.
+    fn install(&self, route: &RouteContext<'_>) -> Verdict;
+}
+
 /// What becomes of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

@@ -16,7 +16,7 @@ use crate::local::{LocalRoute, LocalSource};
 use crate::nexthop::{NextHopState, TrackEvent, TrackedNextHop};
 use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
-use crate::policy::{Policy, Redo};
+use crate::policy::{ForwardingPolicy, Policy, Redo};
 use crate::query::Range;
 use crate::shared::{Peer, Rules, Shared};
 use crate::transform::own_next_hop;
@@ -169,6 +169,21 @@ impl Rib {
             for family in Family::ALL {
                 with_family!(self, family, rib => rib.set_forwarding(&mut self.shared, on));
             }
+        }
+    }
+
+    /// What decides which paths of a family packets go by; none lets all pass.
+    /// Applied to all that was reported already. What is not reported for it
+    /// does not wait for the [gate](Self::set_fib_gate).
+    pub fn set_forwarding_policy(
+        &mut self,
+        family: Family,
+        policy: Option<Arc<dyn ForwardingPolicy>>,
+    ) {
+        if self.shared.forwarding {
+            with_family!(self, family, rib => rib.set_forwarding_policy(policy));
+        } else {
+            with_family!(self, family, rib => rib.forwarding_policy = policy);
         }
     }
 

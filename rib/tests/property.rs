@@ -118,7 +118,7 @@ impl Harness {
         self.events += 1;
         // Mostly many changes come to an aggregate before somebody looks.
         let settled = Family::ALL.map(|f| self.rib.are_aggregates_settled(f));
-        if self.events % 4 == 0 || settled == [true, true] {
+        if self.events.is_multiple_of(4) || settled == [true, true] {
             self.rib.settle_aggregates();
             self.check_table();
         }

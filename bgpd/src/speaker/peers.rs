@@ -15,7 +15,9 @@ use holdfast_config::model::{
 };
 use holdfast_fib::{Interface, KernelView};
 use holdfast_policy::{AcceptAll, EbgpRequiresPolicy};
-use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Policy, Watcher};
+use holdfast_rib::{
+    AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo, Policy, Watcher,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::configure::registry;
@@ -521,6 +523,7 @@ fn peer_family(settings: &EffectivePeer, negotiated: &Negotiated, family: Family
             Some(AddPathTx::BestPerAs) => AddPathSend::BestPerAs,
         },
         next_hop_unchanged: af.next_hop_unchanged,
+        send_communities: CommunityKinds::ALL,
     }
 }
 

@@ -363,7 +363,7 @@ impl AggregatePolicy for TestAggregatePolicy {
             .attributes
             .communities
             .contains(&Community(0xffde_0001));
-        route.prefix.prefix_len() % 2 == 0 || marked || route.weight == 5
+        route.prefix.prefix_len().is_multiple_of(2) || marked || route.weight == 5
     }
 
     /// Denies what is incomplete; or else a mark comes with it, and no weight.
