@@ -466,7 +466,10 @@ impl Core {
         let idle = changes.is_empty() && resume.is_empty();
         let set_up = via_default.is_none() && use_objects.is_none() && tables.is_empty();
         if idle && set_up {
-            self.pump_sweep();
+            // What is put off is not known to the FIB: it would be swept.
+            if all {
+                self.pump_sweep();
+            }
             return;
         }
         let changes = self.fib_routes(changes);
