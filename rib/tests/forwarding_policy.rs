@@ -63,8 +63,11 @@ fn rib() -> Rib {
     rib
 }
 
-/// What is reported: prefixes with their metric and the peers gone by.
-fn reported(rib: &mut Rib) -> Vec<(String, Option<(u32, Vec<u32>)>)> {
+/// A prefix, and unless it is gone its metric and the peers gone by.
+type Reported = (String, Option<(u32, Vec<u32>)>);
+
+/// What is reported, sorted.
+fn reported(rib: &mut Rib) -> Vec<Reported> {
     let mut changes: Vec<_> = fib(rib)
         .into_iter()
         .map(|change| {
@@ -79,11 +82,11 @@ fn reported(rib: &mut Rib) -> Vec<(String, Option<(u32, Vec<u32>)>)> {
     changes
 }
 
-fn gone(prefix: &str) -> (String, Option<(u32, Vec<u32>)>) {
+fn gone(prefix: &str) -> Reported {
     (prefix.to_string(), None)
 }
 
-fn by(prefix: &str, metric: u32, peers: &[u32]) -> (String, Option<(u32, Vec<u32>)>) {
+fn by(prefix: &str, metric: u32, peers: &[u32]) -> Reported {
     (prefix.to_string(), Some((metric, peers.to_vec())))
 }
 
