@@ -81,4 +81,16 @@ impl Policy for Directional {
     fn export_may_deny(&self) -> bool {
         self.export.export_may_deny()
     }
+
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        self.export.unsuppresses(route)
+    }
+
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        self.export.export_suppressed(route)
+    }
+
+    fn export_identity(&self) -> usize {
+        self.export.export_identity()
+    }
 }

@@ -457,7 +457,7 @@ impl PeerPolicy {
             learned_from: route.learned_from,
             weight: route.weight,
             source_protocol: Some(match route.source {
-                None | Some(LocalSource::Network) => SourceProtocol::Bgp,
+                None | Some(LocalSource::Network | LocalSource::Aggregate) => SourceProtocol::Bgp,
                 Some(LocalSource::Connected) => SourceProtocol::Connected,
                 Some(LocalSource::Static) => SourceProtocol::Static,
                 Some(LocalSource::Kernel) => SourceProtocol::Kernel,

@@ -277,6 +277,11 @@ impl AttrRef {
         self.0.facts.cluster_len.into()
     }
 
+    /// Whether ATOMIC_AGGREGATE is there.
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.attribute(code::ATOMIC_AGGREGATE).is_some()
+    }
+
     /// The value of AS_PATH as canonical octets: equal paths are equal octets.
     pub fn as_path_octets(&self) -> &[u8] {
         self.attribute(code::AS_PATH).unwrap_or_default()

@@ -5,6 +5,7 @@ use bgp_wire::ExtendedCommunity;
 
 use crate::attrs::AttrRef;
 use crate::config::LinkBandwidth;
+use crate::forwarding::{used, ways};
 use crate::shared::Shared;
 use crate::table::{RibFamily, Table};
 use crate::transform::Route;
@@ -153,7 +154,7 @@ pub(crate) fn carried<F: RibFamily>(table: &Table<F>, shared: &Shared, slot: u32
     if !best.is_some_and(|post| shared.interner.has_link_bandwidth(post)) {
         return Carried::default();
     }
-    let ways = crate::forwarding::ways(table, shared, slot);
+    let ways = ways(shared, used(table, slot));
     let bandwidths: Vec<Option<u64>> = ways.into_iter().map(|(_, bandwidth)| bandwidth).collect();
     match bandwidths.len() {
         0 | 1 => Carried::default(),

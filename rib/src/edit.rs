@@ -8,6 +8,7 @@ use bgp_wire::{NextHop, PathAttributes};
 
 use crate::attrs::AttrRef;
 use crate::bandwidth::Carried;
+use crate::peer::CommunityKinds;
 
 /// Attribute flags (RFC 4271 section 4.3).
 const TRANSITIVE: u8 = 0x40;
@@ -22,6 +23,27 @@ pub(crate) struct Edit {
     pub(crate) aigp: Aigp,
     pub(crate) bandwidth: BandwidthEdit,
     pub(crate) towards: Towards,
+    /// Which communities the receiver gets.
+    pub(crate) communities: CommunityKinds,
+}
+
+/// Takes off the kinds that are not to be sent.
+fn keep_communities(kinds: CommunityKinds, attributes: &mut PathAttributes) {
+    let CommunityKinds {
+        standard,
+        extended,
+        large,
+    } = kinds;
+    if !standard {
+        attributes.communities.clear();
+    }
+    if !extended {
+        attributes.extended_communities.clear();
+        attributes.ipv6_extended_communities.clear();
+    }
+    if !large {
+        attributes.large_communities.clear();
+    }
 }
 
 /// What becomes of link bandwidth (draft-ietf-idr-link-bandwidth).
@@ -174,6 +196,7 @@ impl Edit {
                 prepend,
             } => leave(&mut attributes, (!transparent).then_some(prepend)),
         }
+        keep_communities(self.communities, &mut attributes);
         self.bandwidth.finish(&mut attributes);
         attributes
     }

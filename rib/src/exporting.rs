@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use crate::aggregating::last_route;
 use crate::attrs::AttrRef;
-use crate::bandwidth::best_route;
 use crate::export::{GroupAnnouncement, GroupBatch, GroupMember};
 use crate::family_rib::{AdjRibIn, FamilyRib};
 use crate::fib::Forwarding;
@@ -301,6 +301,35 @@ impl<F: RibFamily> FamilyRib<F> {
         self.mark_all(number);
     }
 
+    /// The peer's policy is another that answers export as the one before did:
+    /// nothing is looked at again, but the peer may belong to other groups.
+    pub(crate) fn policy_stands(&mut self, shared: &mut Shared, peer: PeerId, before: &Arc<Rules>) {
+        let Some(mut key) = Self::key(shared, peer) else {
+            return;
+        };
+        let Some(group) = self.groups.of(peer) else {
+            return;
+        };
+        let listed = group.listing.is_some();
+        if listed {
+            key.stay_alone(peer);
+        }
+        if group.key == key {
+            return;
+        }
+        if !listed && key.needs_listing() {
+            // Which paths it is offered hangs on what the policy says of itself.
+            return self.peer_rules_change(shared, peer, before);
+        }
+        let Some(number) = self.isolate_by(shared, before, peer) else {
+            return;
+        };
+        self.groups.rekey(number, key);
+        if !listed && self.groups.get(number).is_some_and(Group::is_in_sync) {
+            self.groups.join(number);
+        }
+    }
+
     /// What everybody is told goes by other rules than before.
     pub(crate) fn all_rules_change(&mut self, before: &Arc<Rules>) {
         let numbers: Vec<u32> = self.groups.iter().map(|(number, _)| number).collect();
@@ -373,7 +402,8 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     pub(crate) fn is_pending(&self, peer: PeerId) -> bool {
-        self.groups.of(peer).is_some_and(Group::is_pending)
+        let group = self.groups.of(peer);
+        group.is_some_and(|group| group.is_pending() || !self.is_settled())
     }
 }
 
@@ -413,7 +443,7 @@ impl Told {
         group: &Group,
         slot: u32,
     ) -> Option<Route> {
-        let last = || best_route(&rib.table, shared, slot);
+        let last = || last_route((&rib.table, rib.aggregates.as_deref()), shared, slot);
         group.told(slot).or_else(last)
     }
 
@@ -510,7 +540,8 @@ impl<F: RibFamily> FamilyRib<F> {
                 continue;
             };
             let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
-            let last = best_route(&self.table, shared, slot);
+            let aggregates = self.aggregates.as_deref();
+            let last = last_route((&self.table, aggregates), shared, slot);
             let absent = forwarding == Some(Forwarding::Absent);
             let now = last.filter(|_| entry.best().is_some() && !absent);
             let nlri = Nlri {

@@ -2,11 +2,14 @@
 //! beside it. Every change of a prefix goes the same way: look at what was
 //! (`Before`), change its paths, decide again, and tell who has to know.
 
+use std::sync::Arc;
+
 use bgp_wire::update::Nlri;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use crate::aggregating::{Aggregates, Contribution, contribution};
 use crate::attrs::{AttrId, AttrRef};
 use crate::bandwidth::{Carried, carried};
 use crate::decision::{
@@ -19,7 +22,7 @@ use crate::import::{Imported, Importer};
 use crate::local::{LocalRoute, LocalSource};
 use crate::path::{Parts, Path, Reach};
 use crate::peer::PeerId;
-use crate::policy::Attributes;
+use crate::policy::{Attributes, ForwardingPolicy};
 use crate::shared::Shared;
 use crate::slots::SlotSet;
 use crate::table::{Outcome, Place, RibFamily, Table};
@@ -75,6 +78,10 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) gate: Option<Box<Gate>>,
     /// Prefixes whose best paths changed, while somebody wants to know.
     pub(crate) watched: Watched,
+    /// What decides what the forwarding table is told.
+    pub(crate) forwarding_policy: Option<Arc<dyn ForwardingPolicy>>,
+    /// The aggregates, if there are any.
+    pub(crate) aggregates: Option<Box<Aggregates<F>>>,
     /// Attributes of ghosts that nobody needs, to be released.
     laid: Vec<AttrId>,
     summary: TableSummary,
@@ -97,6 +104,8 @@ struct Identity {
     distance: u32,
     /// Together with the paths used beside it.
     carried: Carried,
+    /// An aggregate stands for it.
+    suppressed: bool,
 }
 
 impl Identity {
@@ -107,7 +116,12 @@ impl Identity {
             attributes: path.post,
             distance: path.distance(shared),
             carried,
+            suppressed: false,
         }
+    }
+
+    fn contribution(self) -> Option<Contribution> {
+        contribution(self.source, self.attributes)
     }
 
     fn route(self) -> Option<Route> {
@@ -116,6 +130,7 @@ impl Identity {
             source: self.source,
             distance: self.distance,
             carried: self.carried,
+            suppressed: self.suppressed,
         })
     }
 }
@@ -138,6 +153,8 @@ impl<F: RibFamily> FamilyRib<F> {
             refused: SlotSet::default(),
             gate: None,
             watched: Watched::default(),
+            forwarding_policy: None,
+            aggregates: None,
             laid: Vec::new(),
             summary: TableSummary::default(),
         }
@@ -225,16 +242,27 @@ impl<F: RibFamily> FamilyRib<F> {
         now: u64,
     ) {
         let set = AttrRef::weighted(&route.attributes, route.weight);
-        let Some(id) = shared.interner.intern(&set) else {
+        shared.now = now;
+        self.put_local(shared, prefix, (route.source, &set));
+    }
+
+    /// Puts one of our own routes in, at the time of the last event.
+    pub(crate) fn put_local(
+        &mut self,
+        shared: &mut Shared,
+        prefix: F::Prefix,
+        (source, set): (LocalSource, &AttrRef),
+    ) {
+        let Some(id) = shared.interner.intern(set) else {
             return;
         };
         let slot = self.table.find_or_add(prefix);
         let path = Path::new(Parts {
             pre: id,
             post: Some(id),
-            source: PathSource::Local(route.source),
+            source: PathSource::Local(source),
             path_id: 0,
-            updated: now,
+            updated: shared.now,
             rejected: None,
             imported: false,
         });
@@ -591,8 +619,12 @@ impl<F: RibFamily> FamilyRib<F> {
     fn before(&self, shared: &Shared, slot: u32) -> Before {
         let entry = self.table.get(slot);
         let best = entry.and_then(|entry| entry.best());
+        let suppressed = self.is_suppressed(slot);
         Before {
-            best: best.map(|best| Identity::of(shared, best, carried(&self.table, shared, slot))),
+            best: best.map(|best| Identity {
+                suppressed,
+                ..Identity::of(shared, best, carried(&self.table, shared, slot))
+            }),
             multipath: self.multipath(shared, slot),
             accepted: self.is_accepted(slot),
         }
@@ -788,14 +820,19 @@ impl<F: RibFamily> FamilyRib<F> {
         self.summary.prefixes -= usize::from(before.accepted);
         let multipath = self.multipath(shared, slot);
         let carried = carried(&self.table, shared, slot);
+        let best = self.table.get(slot).and_then(|entry| entry.best());
+        let mut best = best.map(|best| Identity::of(shared, best, carried));
+        let [was, is] = [before.best, best].map(|best| best?.contribution());
+        let suppressed = self.contribute(shared, slot, (was, is));
+        if let Some(best) = &mut best {
+            best.suppressed = suppressed;
+        }
         let Some(entry) = self.table.get_mut(slot) else {
             return;
         };
         if forwarding && shared.forwarding && (entry.fib.is_some() || entry.reason.is_some()) {
             self.fib_dirty.insert(slot);
         }
-        let best = entry.best();
-        let best = best.map(|best| Identity::of(shared, best, carried));
         let new_best = best != before.best;
         if new_best {
             if self.in_round {

@@ -1,5 +1,7 @@
 //! From changed prefixes to changes of the forwarding table.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::attrs::AttrId;
@@ -7,6 +9,7 @@ use crate::bandwidth::shares;
 use crate::family_rib::FamilyRib;
 use crate::fib::{FibChange, FibKind, FibNextHop, FibRoute};
 use crate::path::Path;
+use crate::policy::{Attributes, DenyReason, ForwardingPolicy, RouteContext, Verdict};
 use crate::shared::{FibId, Shared};
 use crate::table::{RibFamily, Table};
 use crate::view::PathSource;
@@ -78,6 +81,7 @@ impl<F: RibFamily> FamilyRib<F> {
         if let Some((known, id)) = last
             && *known == key
             && !entry.outcome.multipath()
+            && self.forwarding_policy.is_none()
         {
             if let Some(id) = *id {
                 shared.fib_routes.hold_again(id);
@@ -108,8 +112,16 @@ impl<F: RibFamily> FamilyRib<F> {
         } else {
             FibKind::Ibgp
         };
-        let metric = best.attributes(shared)?.med().unwrap_or(0);
-        let next_hops = next_hops(&self.table, shared, slot);
+        // Where the policy denies the best path the others may do without it.
+        let metric = match self.verdict(shared, slot, best) {
+            Verdict::AcceptWith(new) => new.attributes.med,
+            Verdict::Accept | Verdict::Deny(_) => best.attributes(shared)?.med(),
+        };
+        let metric = metric.unwrap_or(0);
+        let used = used(&self.table, slot);
+        let installed =
+            used.filter(|path| !matches!(self.verdict(shared, slot, path), Verdict::Deny(_)));
+        let next_hops = next_hops(shared, installed);
         if next_hops.is_empty() {
             // Another table's own route: the packets do not end here.
             return None;
@@ -119,6 +131,42 @@ impl<F: RibFamily> FamilyRib<F> {
             metric,
             next_hops,
         })
+    }
+
+    /// What the forwarding policy says of a path.
+    fn verdict(&self, shared: &Shared, slot: u32, path: &Path) -> Verdict {
+        let Some(policy) = &self.forwarding_policy else {
+            return Verdict::Accept;
+        };
+        let nothing = Verdict::Deny(DenyReason::Filtered);
+        let PathSource::Peer(peer) = path.source() else {
+            return nothing;
+        };
+        let known = self.table.get(slot).zip(shared.peer(peer));
+        let Some(((entry, peer), set)) = known.zip(path.attributes(shared)) else {
+            return nothing;
+        };
+        policy.install(&RouteContext {
+            peer: &peer.info,
+            learned_from: Some(&peer.info),
+            family: F::FAMILY,
+            prefix: entry.prefix.into(),
+            attributes: &Attributes::of(set),
+            weight: set.weight(),
+            source: None,
+            original_next_hop: set.next_hop(),
+            original_med: set.med(),
+        })
+    }
+
+    /// Other rules for what the forwarding table is told: all is looked at.
+    pub(crate) fn set_forwarding_policy(&mut self, policy: Option<Arc<dyn ForwardingPolicy>>) {
+        self.forwarding_policy = policy;
+        for (slot, entry) in self.table.iter() {
+            if entry.fib.is_some() || entry.reason.is_some() {
+                self.fib_dirty.insert(slot);
+            }
+        }
     }
 
     /// Prefixes that were reported are reported once more.
@@ -154,20 +202,23 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 }
 
-/// The next hops that are used for a prefix, sorted, each with the link
+/// The paths that are used for a prefix.
+pub(crate) fn used<F: RibFamily>(table: &Table<F>, slot: u32) -> impl Iterator<Item = &Path> {
+    let paths = table.paths(slot).map(|(_, path)| path);
+    paths.filter(|path| path.best() || path.multipath())
+}
+
+/// The next hops of the paths that are used for a prefix, sorted, each with the link
 /// bandwidth of its path. Of several paths with one next hop the one that
 /// promises most counts.
-pub(crate) fn ways<F: RibFamily>(
-    table: &Table<F>,
+pub(crate) fn ways<'a>(
     shared: &Shared,
-    slot: u32,
+    used: impl Iterator<Item = &'a Path>,
 ) -> Vec<(FibNextHop, Option<u64>)> {
     let way = |path: &Path| {
         let bandwidth = path.attributes(shared)?.link_bandwidth();
         Some((fib_next_hop(shared, path)?, bandwidth))
     };
-    let paths = table.paths(slot).map(|(_, path)| path);
-    let used = paths.filter(|path| path.best() || path.multipath());
     let mut ways: Vec<(FibNextHop, Option<u64>)> = used.filter_map(way).collect();
     ways.sort_unstable();
     ways.dedup_by(|b, a| {
@@ -180,9 +231,9 @@ pub(crate) fn ways<F: RibFamily>(
     ways
 }
 
-/// The next hops that are used for a prefix, each with its share.
-fn next_hops<F: RibFamily>(table: &Table<F>, shared: &Shared, slot: u32) -> Vec<FibNextHop> {
-    let ways = ways(table, shared, slot);
+/// The next hops of the paths that are used for a prefix, each with its share.
+fn next_hops<'a>(shared: &Shared, used: impl Iterator<Item = &'a Path>) -> Vec<FibNextHop> {
+    let ways = ways(shared, used);
     let bandwidths: SmallVec<[Option<u64>; 16]> = ways.iter().map(|(_, b)| *b).collect();
     let shares = match ways.len() {
         0 | 1 => None,

@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use crate::attrs::Interner;
 use crate::listed::Listing;
 use crate::listing::Offer;
-use crate::peer::{AddPathSend, PeerFamily, PeerId, PeerInfo};
+use crate::peer::{AddPathSend, CommunityKinds, PeerFamily, PeerId, PeerInfo};
 use crate::plan::Plan;
 use crate::shared::{Peer, Rules};
 use crate::slots::SlotSet;
@@ -59,10 +59,11 @@ pub(crate) struct GroupKey {
     reflector_client: bool,
     offer: Offer,
     next_hop_unchanged: bool,
+    send_communities: CommunityKinds,
     takes_aigp: bool,
     integer_bandwidth: bool,
     encoding: u32,
-    /// The policy's address: one policy is one allocation.
+    /// [`Policy::export_identity`](crate::Policy::export_identity).
     policy: usize,
     /// Set where the peer is told what nobody else is.
     alone: Option<PeerId>,
@@ -106,6 +107,7 @@ impl GroupKey {
             allow_as_in: _,
             add_path,
             next_hop_unchanged,
+            send_communities,
         } = *info.family(family);
         let own = own_next_hop(info, family).map(|hop| match hop {
             bgp_wire::NextHop::V4(_) => (false, false),
@@ -133,10 +135,11 @@ impl GroupKey {
             reflector_client: reflector_client.contains(family),
             offer,
             next_hop_unchanged,
+            send_communities,
             takes_aigp: info.takes_aigp(),
             integer_bandwidth: *integer_bandwidth,
             encoding: *encoding,
-            policy: Arc::as_ptr(policy).cast::<()>().addr(),
+            policy: policy.export_identity(),
             alone: alone.then_some(id),
         }
     }
@@ -716,11 +719,12 @@ impl Groups {
         }
     }
 
-    /// Groups with work to do, those with the most members first.
-    pub(crate) fn pending(&self) -> Vec<u32> {
+    /// Groups with work to do, those with the most members first; with `all`
+    /// nobody knows of any that it has none.
+    pub(crate) fn pending(&self, all: bool) -> Vec<u32> {
         let mut pending: Vec<(u32, usize)> = self
             .iter()
-            .filter(|(_, group)| group.is_pending())
+            .filter(|(_, group)| all || group.is_pending())
             .map(|(number, group)| (number, group.members.len()))
             .collect();
         pending.sort_by_key(|(_, members)| Reverse(*members));

@@ -12,6 +12,8 @@
     )
 )]
 
+mod aggregate;
+mod aggregating;
 mod attrs;
 mod bandwidth;
 mod chunks;
@@ -44,6 +46,7 @@ mod transform;
 mod view;
 mod watch;
 
+pub use aggregate::{Aggregate, AggregatePolicy, AggregateRoute};
 pub use attrs::AttrRef;
 pub use config::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
 pub use decision::{
@@ -55,9 +58,11 @@ pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};
 pub use group::GroupId;
 pub use local::{LOCAL_WEIGHT, LocalRoute, LocalSource};
 pub use nexthop::{NextHopState, Through, TrackEvent, TrackedNextHop};
-pub use peer::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo};
+pub use peer::{AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo};
 pub use plan::Audience;
-pub use policy::{Attributes, DenyReason, Policy, Rewritten, RouteContext, Verdict};
+pub use policy::{
+    Attributes, DenyReason, ForwardingPolicy, Policy, Redo, Rewritten, RouteContext, Verdict,
+};
 pub use rib::{Rib, RouteEvent, UpdateSummary};
 pub use view::{
     AdvertisedRoute, Invalid, Page, PathSource, PathView, PeerCounters, PrefixView, ReceivedRoute,

@@ -146,7 +146,7 @@ fn wanted<F: RibFamily>(
     table: &Table<F>,
     shared: &Shared,
     exporter: &mut Exporter<'_>,
-    (slot, offer): (u32, Offer),
+    (slot, offer, suppressed): (u32, Offer, bool),
 ) -> Vec<Wanted> {
     let Some(entry) = table.get(slot) else {
         return Vec::new();
@@ -158,7 +158,9 @@ fn wanted<F: RibFamily>(
             true => carried(table, shared, slot),
             false => Carried::default(),
         };
-        let plan = exporter.plan(&shared.interner, prefix, path.route(shared, carried)?)?;
+        let mut route = path.route(shared, carried)?;
+        route.suppressed = suppressed;
+        let plan = exporter.plan(&shared.interner, prefix, route)?;
         let key = key_of(path);
         Some(Wanted { key, plan })
     };
@@ -250,7 +252,10 @@ impl<F: RibFamily> FamilyRib<F> {
             };
             let offer = group.key.offer();
             let forwarding = forwarding(self.gate.as_deref(), &self.fib_dirty, (slot, entry));
-            let mut wanted = wanted(&self.table, shared, &mut exporter, (slot, offer));
+            let aggregates = self.aggregates.as_ref();
+            let suppressed = aggregates.is_some_and(|a| a.is_suppressed(slot));
+            let what = (slot, offer, suppressed);
+            let mut wanted = wanted(&self.table, shared, &mut exporter, what);
             match forwarding {
                 Some(Forwarding::Awaited) if !wanted.is_empty() => {
                     group.hold(slot);

@@ -9,6 +9,9 @@ use bgp_wire::{NextHop, Origin, PathAttributes};
 pub enum LocalSource {
     /// A `network` statement, or an embedder's announcement.
     Network,
+    /// An aggregate ([`Rib::set_aggregates`](crate::Rib::set_aggregates)), which
+    /// the table makes itself.
+    Aggregate,
     /// Redistributed connected route.
     Connected,
     /// Redistributed static route.
@@ -36,13 +39,13 @@ pub struct LocalRoute {
 
 impl LocalRoute {
     /// A route with the usual attributes of its source: ORIGIN is IGP for
-    /// [`LocalSource::Network`], else incomplete; MED is `metric`.
+    /// [`LocalSource::Network`] and [`LocalSource::Aggregate`], else incomplete; MED is `metric`.
     pub fn new(source: LocalSource, next_hop: Option<NextHop>, metric: u32) -> LocalRoute {
         LocalRoute {
             source,
             attributes: PathAttributes {
                 origin: match source {
-                    LocalSource::Network => Origin::Igp,
+                    LocalSource::Network | LocalSource::Aggregate => Origin::Igp,
                     LocalSource::Connected
                     | LocalSource::Static
                     | LocalSource::Kernel

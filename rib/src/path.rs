@@ -52,6 +52,9 @@ const IMPORTED: u32 = REASON << REJECTED;
 /// The path is gone; what it was is kept for those who were told of it.
 const GHOST: u32 = 1 << 31;
 
+/// What is left of a path that peers were not told of. No ghost is stale.
+const SUPPRESSED: u32 = STALE;
+
 /// The highest number that a peer can have.
 pub(crate) const MAX_PEER: u32 = LOCAL - 1;
 
@@ -80,9 +83,10 @@ pub(crate) const fn unpack_source(packed: u32) -> PathSource {
     match packed.checked_sub(LOCAL) {
         None => PathSource::Peer(PeerId(packed)),
         Some(0) => PathSource::Local(LocalSource::Network),
-        Some(1) => PathSource::Local(LocalSource::Connected),
-        Some(2) => PathSource::Local(LocalSource::Static),
-        Some(3) => PathSource::Local(LocalSource::Kernel),
+        Some(1) => PathSource::Local(LocalSource::Aggregate),
+        Some(2) => PathSource::Local(LocalSource::Connected),
+        Some(3) => PathSource::Local(LocalSource::Static),
+        Some(4) => PathSource::Local(LocalSource::Kernel),
         Some(_) => PathSource::Local(LocalSource::Table),
     }
 }
@@ -192,7 +196,12 @@ impl Path {
             post: Some(told.attributes),
             path_id: told.distance,
             updated: told.carried.bits(),
-            packed: pack_source(told.source) | GHOST,
+            packed: pack_source(told.source)
+                | GHOST
+                | match told.suppressed {
+                    true => SUPPRESSED,
+                    false => 0,
+                },
         }
     }
 
@@ -212,7 +221,7 @@ impl Path {
     }
 
     /// The path as far as anybody is told of it; `carried` together with others,
-    /// which a ghost knows itself.
+    /// which a ghost knows itself; that another one is suppressed is up to the caller.
     pub(crate) fn route(&self, shared: &Shared, carried: Carried) -> Option<Route> {
         Some(Route {
             attributes: self.post?,
@@ -222,6 +231,7 @@ impl Path {
                 true => Carried::from_bits(self.updated),
                 false => carried,
             },
+            suppressed: self.is_ghost() && self.packed & SUPPRESSED != 0,
         })
     }
 

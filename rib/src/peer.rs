@@ -31,6 +31,33 @@ pub enum AddPathSend {
     BestPerAs,
 }
 
+/// Kinds of communities (FRR's `send-community`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommunityKinds {
+    /// RFC 1997.
+    pub standard: bool,
+    /// RFC 4360, and those of IPv6 addresses (RFC 5701).
+    pub extended: bool,
+    /// RFC 8092.
+    pub large: bool,
+}
+
+impl CommunityKinds {
+    /// All of them.
+    pub const ALL: CommunityKinds = CommunityKinds {
+        standard: true,
+        extended: true,
+        large: true,
+    };
+
+    /// None of them.
+    pub const NONE: CommunityKinds = CommunityKinds {
+        standard: false,
+        extended: false,
+        large: false,
+    };
+}
+
 /// What is said about a peer for one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerFamily {
@@ -43,6 +70,9 @@ pub struct PeerFamily {
     /// The next hop of what was learned stays as it came, where the peer can
     /// use it, whatever the rules say.
     pub next_hop_unchanged: bool,
+    /// Which communities the peer gets; the others are taken off after export
+    /// policy has seen them.
+    pub send_communities: CommunityKinds,
 }
 
 impl PeerFamily {
@@ -52,6 +82,7 @@ impl PeerFamily {
         allow_as_in: AllowAsIn::Times(0),
         add_path: AddPathSend::Best,
         next_hop_unchanged: false,
+        send_communities: CommunityKinds::ALL,
     };
 }
 

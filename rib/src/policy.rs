@@ -7,7 +7,7 @@ use core::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bgp_wire::{Family, NextHop, PathAttributes};
+use bgp_wire::{Family, FamilySet, NextHop, PathAttributes};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
@@ -145,6 +145,22 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn import(&self, route: &RouteContext<'_>) -> Verdict;
     /// Asked for each route about to be sent.
     fn export(&self, route: &RouteContext<'_>) -> Verdict;
+    /// Whether the peer is told of this route though an
+    /// [aggregate](crate::Aggregate) stands for it.
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        let _ = route;
+        false
+    }
+    /// Asked in place of [`export`](Self::export) for a route that an aggregate
+    /// stands for. Unless a policy has more to say (FRR's `unsuppress-map`
+    /// stands in for the route map), what it
+    /// [unsuppresses](Self::unsuppresses) is a route like others.
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        match self.unsuppresses(route) {
+            true => self.export(route),
+            false => Verdict::Deny(DenyReason::Filtered),
+        }
+    }
     /// Whether [`export`](Self::export) looks at anything of the receiving
     /// peer but whether it is internal or external. Peers that share a policy
     /// which does not are told the same by one look at the table (an update
@@ -152,12 +168,62 @@ pub trait Policy: fmt::Debug + Send + Sync {
     fn export_depends_on_peer(&self) -> bool {
         true
     }
+    /// What tells two policies apart as far as [`export`](Self::export) goes:
+    /// where it is equal, the answers are, and peers may share an update group
+    /// though their policies are two. A policy whose export side is an
+    /// allocation of its own may say the address of that; it has to stay
+    /// alive as long as the policy.
+    fn export_identity(&self) -> usize {
+        core::ptr::from_ref(self).cast::<()>().addr()
+    }
     /// Whether [`export`](Self::export) denies any route. A client of the route
     /// server whose policy does is told the best path that it lets pass, which
     /// takes memory; see [`PeerInfo::route_server_client`].
     fn export_may_deny(&self) -> bool {
         true
     }
+}
+
+/// Where the answers of a peer's new policy are others than those of the one
+/// before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redo {
+    /// Families in which [`Policy::import`] answers otherwise.
+    pub import: FamilySet,
+    /// Families in which [`Policy::export`] answers otherwise.
+    pub export: FamilySet,
+}
+
+const ANY_FAMILY: FamilySet = {
+    let mut all = FamilySet::EMPTY;
+    all.insert(Family::Ipv4Unicast);
+    all.insert(Family::Ipv6Unicast);
+    all
+};
+
+impl Redo {
+    /// Anywhere.
+    pub const ALL: Redo = Redo {
+        import: ANY_FAMILY,
+        export: ANY_FAMILY,
+    };
+
+    /// Nowhere: the policy is another allocation, and says the same.
+    pub const NOTHING: Redo = Redo {
+        import: FamilySet::EMPTY,
+        export: FamilySet::EMPTY,
+    };
+}
+
+/// Decides what the forwarding table is told (FRR's `table-map`). Must be pure:
+/// for other answers [`Rib::set_forwarding_policy`](crate::Rib::set_forwarding_policy)
+/// has to be given another one.
+pub trait ForwardingPolicy: fmt::Debug + Send + Sync {
+    /// Asked for each path that packets would go by; its peer is the one that
+    /// it was learned from. One that is denied is not forwarded by. MED in the
+    /// new attributes of the best path is the route's metric; nothing else of
+    /// them matters.
+    fn install(&self, route: &RouteContext<'_>) -> Verdict;
 }
 
 /// What becomes of a route.

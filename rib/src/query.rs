@@ -173,6 +173,7 @@ impl<F: RibFamily> FamilyRib<F> {
             prefix: entry.prefix.into(),
             version: self.version(entry.version),
             reason: entry.reason,
+            suppressed: self.is_suppressed(slot),
             rib_failure: self.refused.contains(slot),
             forwarding: self.forwarding_of(slot),
             paths,

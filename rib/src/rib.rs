@@ -16,7 +16,7 @@ use crate::local::{LocalRoute, LocalSource};
 use crate::nexthop::{NextHopState, TrackEvent, TrackedNextHop};
 use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
-use crate::policy::Policy;
+use crate::policy::{ForwardingPolicy, Policy, Redo};
 use crate::query::Range;
 use crate::shared::{Peer, Rules, Shared};
 use crate::transform::own_next_hop;
@@ -73,9 +73,9 @@ pub enum RouteEvent {
 /// two pulls changes of a prefix coalesce; only the newest state comes out.
 #[derive(Debug)]
 pub struct Rib {
-    shared: Shared,
-    v4: FamilyRib<V4>,
-    v6: FamilyRib<V6>,
+    pub(crate) shared: Shared,
+    pub(crate) v4: FamilyRib<V4>,
+    pub(crate) v6: FamilyRib<V6>,
 }
 
 /// Evaluates an expression with `$rib` bound to a family's table.
@@ -143,7 +143,10 @@ impl Rib {
         }
         self.reimport_all();
         for family in Family::ALL {
-            with_family!(self, family, rib => rib.decide_all(&mut self.shared));
+            with_family!(self, family, rib => {
+                rib.decide_all(&mut self.shared);
+                rib.unsettle_aggregates();
+            });
         }
     }
 
@@ -166,6 +169,21 @@ impl Rib {
             for family in Family::ALL {
                 with_family!(self, family, rib => rib.set_forwarding(&mut self.shared, on));
             }
+        }
+    }
+
+    /// What decides which paths of a family packets go by; none lets all pass.
+    /// Applied to all that was reported already. What is not reported for it
+    /// does not wait for the [gate](Self::set_fib_gate).
+    pub fn set_forwarding_policy(
+        &mut self,
+        family: Family,
+        policy: Option<Arc<dyn ForwardingPolicy>>,
+    ) {
+        if self.shared.forwarding {
+            with_family!(self, family, rib => rib.set_forwarding_policy(policy));
+        } else {
+            with_family!(self, family, rib => rib.forwarding_policy = policy);
         }
     }
 
@@ -336,12 +354,31 @@ impl Rib {
 
     /// Replaces a peer's policy and applies it in both directions.
     pub fn set_policy(&mut self, peer: PeerId, policy: Arc<dyn Policy>) {
+        self.set_policies(peer, policy, Redo::ALL);
+    }
+
+    /// Replaces a peer's policy and applies it where its answers are others
+    /// than those of the policy before. Where they are not, nothing is looked
+    /// at again.
+    pub fn set_policies(&mut self, peer: PeerId, policy: Arc<dyn Policy>, redo: Redo) {
         let before = self.rules();
-        if let Some(state) = self.shared.peer_mut(peer) {
-            state.policy = policy;
-            self.peer_rules_change(peer, &before);
-            self.refresh_in(peer);
+        let Some(state) = self.shared.peer_mut(peer) else {
+            return;
+        };
+        state.policy = policy;
+        for family in Family::ALL {
+            with_family!(self, family, rib => {
+                if redo.export.contains(family) {
+                    rib.peer_rules_change(&mut self.shared, peer, &before);
+                } else {
+                    rib.policy_stands(&mut self.shared, peer, &before);
+                }
+            });
         }
+        for family in redo.import.iter() {
+            with_family!(self, family, rib => rib.reimport(&mut self.shared, peer));
+        }
+        self.sweep();
     }
 
     /// Marks all routes of the peer stale: the beginning of an enhanced route
@@ -440,6 +477,7 @@ impl Rib {
             return summary;
         };
         let takes_aigp = info.takes_aigp();
+        self.shared.now = now;
         let shared = &mut self.shared;
         match event {
             RouteEvent::Withdraw(prefixes) => {
@@ -537,7 +575,7 @@ impl Rib {
 
 impl Rib {
     /// Drops what nobody needs any more.
-    fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         self.v4.let_ghosts_go(&mut self.shared);
         self.v6.let_ghosts_go(&mut self.shared);
         self.shared.interner.sweep();
@@ -552,6 +590,7 @@ impl Rib {
     /// once, at most `budget`. Local routes are not forwarded by us. An answer
     /// shorter than `budget` means that nothing is left.
     pub fn take_fib_changes(&mut self, budget: usize) -> Vec<FibChange> {
+        self.settle_aggregates();
         let mut changes = Vec::new();
         self.shared.fib_again = 0;
         for family in Family::ALL {
@@ -630,6 +669,7 @@ impl Rib {
     /// last reported, each once, at most `budget`; a prefix may have no path
     /// any more. An answer shorter than `budget` means that nothing is left.
     pub fn take_watched(&mut self, watcher: Watcher, budget: usize) -> Vec<IpNet> {
+        self.settle_aggregates();
         let mut changed = Vec::new();
         for family in Family::ALL {
             with_family!(self, family, rib => rib.take_watched(watcher, budget, &mut changed));
@@ -648,6 +688,7 @@ impl Rib {
 
     /// Whether [`take_watched`](Self::take_watched) has something to tell.
     pub fn has_watched(&mut self, watcher: Watcher) -> bool {
+        self.settle_aggregates();
         self.v4.has_watched(watcher) || self.v6.has_watched(watcher)
     }
 
@@ -661,6 +702,7 @@ impl Rib {
     /// prefixes of each family, so a portion may be empty though more is
     /// [`pending`](Self::pending). A budget of 0 counts as 1.
     pub fn export(&mut self, peer: PeerId, budget: usize) -> ExportBatch {
+        self.settle_aggregates();
         let mut batch = ExportBatch::default();
         for family in Family::ALL {
             let part = with_family!(self, family, rib => {
@@ -689,7 +731,9 @@ impl Rib {
     pub fn pending_groups(&self) -> Vec<GroupId> {
         let mut groups = Vec::new();
         for family in Family::ALL {
-            let pending = with_family!(ref self, family, rib => rib.groups.pending());
+            let pending = with_family!(ref self, family, rib => {
+                rib.groups.pending(!rib.is_settled())
+            });
             groups.extend(pending.into_iter().map(|number| GroupId { family, number }));
         }
         groups
@@ -718,7 +762,9 @@ impl Rib {
     /// Whether an update group has to be told anything.
     pub fn group_pending(&self, group: GroupId) -> bool {
         with_family!(ref self, group.family, rib => {
-            rib.groups.get(group.number).is_some_and(|group| group.is_pending())
+            let settled = rib.is_settled();
+            let group = rib.groups.get(group.number);
+            group.is_some_and(|group| group.is_pending() || !settled)
         })
     }
 
@@ -726,6 +772,7 @@ impl Rib {
     /// prefixes, so a portion may be empty though more is pending. When a
     /// group is in sync with the table it may join another one.
     pub fn export_group(&mut self, group: GroupId, budget: usize) -> Option<GroupBatch> {
+        self.settle_aggregates();
         with_family!(self, group.family, rib => {
             rib.export(&mut self.shared, group.number, budget.max(1))
         })

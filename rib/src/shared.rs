@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) fib_again: usize,
     /// Whether peers share update groups.
     pub(crate) grouping: bool,
+    /// The caller's clock at the last event that said it.
+    pub(crate) now: u64,
 }
 
 impl Shared {
@@ -70,6 +72,7 @@ impl Shared {
             fib_batch: 0,
             fib_again: 0,
             grouping: true,
+            now: 0,
         }
     }
 

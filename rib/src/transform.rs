@@ -51,6 +51,8 @@ pub(crate) struct Route {
     pub(crate) distance: u32,
     /// What the paths that are used together carry.
     pub(crate) carried: Carried,
+    /// An aggregate stands for it.
+    pub(crate) suppressed: bool,
 }
 
 /// Where a route comes from, as far as next hops go.
@@ -166,7 +168,7 @@ impl<'a> Exporter<'a> {
         let mut verdicts = Verdicts::new();
         let mut all_accept = true;
         for form in &prepared.forms {
-            let verdict = form.to.policy.export(&RouteContext {
+            let context = RouteContext {
                 peer: &form.to.info,
                 learned_from: prepared.learned_from.as_ref().map(|peer| &peer.info),
                 family: self.family,
@@ -176,7 +178,11 @@ impl<'a> Exporter<'a> {
                 source: prepared.source,
                 original_next_hop: prepared.original_next_hop,
                 original_med: prepared.original_med,
-            });
+            };
+            let verdict = match route.suppressed {
+                true => form.to.policy.export_suppressed(&context),
+                false => form.to.policy.export(&context),
+            };
             if matches!(verdict, Verdict::Accept) && all_accept {
                 continue;
             }
@@ -389,6 +395,7 @@ impl<'a> Exporter<'a> {
                 integer: to.info.integer_bandwidth,
             },
             towards: base.towards,
+            communities: to.info.family(self.family).send_communities,
         };
         forms.push(PreparedForm {
             set: base.set.clone(),

@@ -105,6 +105,9 @@ pub struct PrefixView {
     /// The kernel has a route of another origin in place of the best path's
     /// (FRR's RIB-failure).
     pub rib_failure: bool,
+    /// An aggregate stands for the prefix: peers are not told of it, unless
+    /// their policy [says otherwise](crate::Policy::unsuppresses).
+    pub suppressed: bool,
     /// How far the best path is on its way into the kernel; none where it is
     /// one of ours, where there is none, and unless
     /// [`Rib::set_fib_gate`](crate::Rib::set_fib_gate) is on.

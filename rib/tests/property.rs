@@ -14,7 +14,7 @@ use common::world::{self, Event};
 use common::*;
 use holdfast_rib::{
     AddPathSend, ExportBatch, FibAnswer, FibRoute, Forwarding, LocalSource, PathSource, PeerId,
-    Rib, TrackEvent,
+    Redo, Rib, TrackEvent,
 };
 use ipnet::IpNet;
 use model::Model;
@@ -48,6 +48,7 @@ struct Harness {
     grouped: bool,
     /// Everything that is taken reaches the remotes.
     delivers: bool,
+    events: usize,
 }
 
 impl Harness {
@@ -65,11 +66,16 @@ impl Harness {
             policies: BTreeMap::new(),
             grouped: false,
             delivers: true,
+            events: 0,
         }
     }
 
     fn policy(&mut self, number: u8) -> (Arc<TestPolicy>, TestPolicy) {
         let policy = world::policy(number);
+        if number & 128 != 0 {
+            // Another allocation that says the same.
+            self.policies.remove(&(number % 6));
+        }
         let shared = self.policies.entry(number % 6);
         (Arc::clone(shared.or_insert(Arc::new(policy))), policy)
     }
@@ -107,8 +113,15 @@ impl Harness {
             | Event::RefreshOut(..) => self.peer_event(event),
             _ => self.route_event(event),
         }
+        self.model.forget();
         self.answer_tracking();
-        self.check_table();
+        self.events += 1;
+        // Mostly many changes come to an aggregate before somebody looks.
+        let settled = Family::ALL.map(|f| self.rib.are_aggregates_settled(f));
+        if self.events.is_multiple_of(4) || settled == [true, true] {
+            self.rib.settle_aggregates();
+            self.check_table();
+        }
         // What is shown is what was told, whatever is to be told yet.
         for peer in self.remotes.keys().filter(|_| self.delivers) {
             self.check_advertised(*peer);
@@ -142,10 +155,13 @@ impl Harness {
                 self.remotes.remove(&peer);
             }
             Event::SetPolicy(peer, _) => {
-                rib.set_policy(PeerId(peer), shared);
-                if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
-                    peer.policy = policy;
-                }
+                let before = model.peers.get_mut(&PeerId(peer));
+                let before = before.map(|peer| std::mem::replace(&mut peer.policy, policy));
+                let redo = match before == Some(policy) {
+                    true => Redo::NOTHING,
+                    false => Redo::ALL,
+                };
+                rib.set_policies(PeerId(peer), shared, redo);
             }
             Event::SetPeer(peer, variant) => {
                 let info = world::peer(peer, variant);
@@ -221,6 +237,10 @@ impl Harness {
             Event::Config(variant) => {
                 rib.set_config(world::config_variant(*variant));
                 model.config = world::config_variant(*variant);
+            }
+            Event::Aggregates(bits) => {
+                rib.set_aggregates(world::aggregates(*bits), 1);
+                model.aggregates = world::aggregates(*bits).into_iter().collect();
             }
             Event::Own(yes) => {
                 rib.set_local_addresses(&world::own_addresses(*yes));
@@ -355,6 +375,7 @@ impl Harness {
                 self.run(&Event::WithdrawLocal(net(prefix), source));
             }
         }
+        self.run(&Event::Aggregates(0));
         self.settle();
         assert_eq!(self.rib.attribute_holds(), 0);
         assert_eq!(self.rib.groups(), []);
@@ -486,6 +507,7 @@ impl Harness {
     fn check_prefix(&self, view: &holdfast_rib::PrefixView) -> usize {
         let outcome = self.model.decide(view.prefix);
         assert_eq!(view.reason, outcome.reason, "{view:?} {outcome:?}");
+        assert_eq!(view.suppressed, self.model.suppressed(view.prefix));
         assert_eq!(view.paths.len(), outcome.paths.len());
         for shown in &view.paths {
             let place = outcome

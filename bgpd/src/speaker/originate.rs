@@ -142,6 +142,8 @@ impl Core {
             LocalSource::Static => Source::Static,
             LocalSource::Kernel => Source::Kernel,
             LocalSource::Table => Source::Table(table),
+            // The table makes them.
+            LocalSource::Aggregate => return None,
         };
         of(source)?.route_map.as_deref()
     }

@@ -14,7 +14,7 @@ use holdfast_config::model::{
     NextHopSelf, PeerKind as ConfigPeerKind, Shutdown, UpdateSource,
 };
 use holdfast_fib::{Interface, KernelView};
-use holdfast_rib::{AddPathSend, AllowAsIn, PeerFamily, PeerId, PeerInfo, Watcher};
+use holdfast_rib::{AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo, Watcher};
 use tokio::sync::{mpsc, oneshot};
 
 use super::configure::registry;
@@ -509,6 +509,7 @@ fn peer_family(settings: &EffectivePeer, negotiated: &Negotiated, family: Family
             Some(AddPathTx::BestPerAs) => AddPathSend::BestPerAs,
         },
         next_hop_unchanged: af.next_hop_unchanged,
+        send_communities: CommunityKinds::ALL,
     }
 }
 

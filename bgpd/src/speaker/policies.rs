@@ -174,7 +174,7 @@ impl PolicyBook {
         let view = RouteView {
             weight: route.weight,
             source_protocol: Some(match route.source {
-                LocalSource::Network => SourceProtocol::Bgp,
+                LocalSource::Network | LocalSource::Aggregate => SourceProtocol::Bgp,
                 LocalSource::Connected => SourceProtocol::Connected,
                 LocalSource::Static => SourceProtocol::Static,
                 LocalSource::Kernel => SourceProtocol::Kernel,

@@ -14,8 +14,9 @@ use bgp_wire::{
     AsPath, Community, Family, FamilySet, NextHop, Origin, PathAttributes, PeerKind, Update,
 };
 use holdfast_rib::{
-    Confederation, DenyReason, ExportBatch, FibChange, NextHopState, PeerId, PeerInfo, Policy,
-    Rewritten, Rib, RibConfig, RouteContext, TrackEvent, Verdict,
+    AggregatePolicy, AggregateRoute, Confederation, DenyReason, ExportBatch, FibChange,
+    NextHopState, PeerId, PeerInfo, Policy, Rewritten, Rib, RibConfig, RouteContext, TrackEvent,
+    Verdict,
 };
 use ipnet::IpNet;
 
@@ -326,7 +327,53 @@ impl Policy for TestPolicy {
         false
     }
 
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        match self {
+            TestPolicy::DenyCommunity(_) => route.prefix.prefix_len() == 24,
+            _ => false,
+        }
+    }
+
+    /// What else is set of a route that is suppressed shows that it was.
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        match self {
+            TestPolicy::Rewrite { local_pref, .. } => {
+                let mut attributes = PathAttributes::clone(route.attributes);
+                attributes.local_pref = Some(local_pref + 1);
+                attributes.med = Some(99);
+                Verdict::rewrite(attributes)
+            }
+            _ if self.unsuppresses(route) => self.export(route),
+            _ => Verdict::Deny(DenyReason::Filtered),
+        }
+    }
+
     fn export_may_deny(&self) -> bool {
         *self != TestPolicy::Accept
+    }
+}
+
+/// Policies of aggregates for tests.
+#[derive(Debug)]
+pub struct TestAggregatePolicy(pub u8);
+
+impl AggregatePolicy for TestAggregatePolicy {
+    fn suppresses(&self, route: &AggregateRoute<'_>) -> bool {
+        let marked = route
+            .attributes
+            .communities
+            .contains(&Community(0xffde_0001));
+        route.prefix.prefix_len().is_multiple_of(2) || marked || route.weight == 5
+    }
+
+    /// Denies what is incomplete; or else a mark comes with it, and no weight.
+    fn originate(&self, route: &AggregateRoute<'_>) -> Verdict {
+        if self.0 == 0 && route.attributes.origin == Origin::Incomplete {
+            return Verdict::Deny(DenyReason::Filtered);
+        }
+        let mut attributes = PathAttributes::clone(route.attributes);
+        attributes.communities = vec![Community(0xffde_0002)];
+        let weight = (self.0 == 1).then_some(0);
+        Verdict::AcceptWith(Arc::new(Rewritten { attributes, weight }))
     }
 }

@@ -7,8 +7,8 @@ use bgp_wire::{
     Aigp, AsPath, Community, ExtendedCommunity, FamilySet, NextHop, Origin, PathAttributes,
 };
 use holdfast_rib::{
-    AddPathSend, AllowAsIn, FibAnswer, LinkBandwidth, LocalRoute, LocalSource, MaxPaths,
-    NextHopState, PeerInfo, RibConfig,
+    AddPathSend, Aggregate, AggregatePolicy, AllowAsIn, FibAnswer, LinkBandwidth, LocalRoute,
+    LocalSource, MaxPaths, NextHopState, PeerInfo, RibConfig,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -67,6 +67,8 @@ pub enum Event {
     Originate(IpNet, Box<LocalRoute>),
     WithdrawLocal(IpNet, LocalSource),
     Config(u16),
+    /// Other aggregates than before.
+    Aggregates(u16),
     Own(bool),
     SetPolicy(u32, u8),
     SetPeer(u32, u8),
@@ -148,10 +150,15 @@ impl Event {
             *variant = if *variant % 4 == 0 { 2 } else { 0 };
         }
         if let Some(policy) = policy {
-            *policy = match *policy % 6 {
-                0 => 0,
-                1 => 2,
-                _ => 3,
+            // 132 is a 0 and 134 a 2 in another allocation, 129 a 3.
+            let other = *policy & 128 != 0;
+            *policy = match (*policy % 6, other) {
+                (0, false) => 0,
+                (0, true) => 132,
+                (1, false) => 2,
+                (1, true) => 134,
+                (_, false) => 3,
+                (_, true) => 129,
             };
         }
         self
@@ -217,6 +224,8 @@ pub fn peer(number: u32, variant: u8) -> PeerInfo {
         info.ebgp_multihop = !info.ebgp_multihop;
     }
     info.ipv4.next_hop_unchanged = variant & 24 == 8;
+    info.ipv4.send_communities.standard = variant & 12 != 12;
+    info.ipv6.send_communities.extended = variant & 10 != 10;
     (info.ipv4.add_path, info.ipv6.add_path) = match variant >> 4 & 7 {
         1 => (AddPathSend::All, AddPathSend::All),
         2 => (AddPathSend::BestPerAs, AddPathSend::All),
@@ -288,6 +297,54 @@ pub fn config_variant(variant: u16) -> RibConfig {
             config()
         }
     }
+}
+
+const AGGREGATES: [&str; 5] = [
+    "198.18.0.0/15",
+    "198.18.0.0/16",
+    "198.18.0.0/22",
+    "2001:db8:100::/48",
+    "2001:db8::/32",
+];
+
+/// Three bits say what there is of each.
+pub fn aggregates(bits: u16) -> Vec<(IpNet, Aggregate)> {
+    let policy = |kind| Some(Arc::new(TestAggregatePolicy(kind)) as Arc<dyn AggregatePolicy>);
+    let settings = |kind: u16| {
+        let plain = Aggregate::default();
+        Some(match kind {
+            0 | 1 => return None,
+            2 => plain,
+            3 => Aggregate {
+                summary_only: true,
+                ..plain
+            },
+            4 => Aggregate {
+                as_set: true,
+                summary_only: true,
+                ..plain
+            },
+            5 => Aggregate {
+                matching_med_only: true,
+                summary_only: true,
+                ..plain
+            },
+            6 => Aggregate {
+                policy: policy(0),
+                ..plain
+            },
+            _ => Aggregate {
+                as_set: true,
+                origin: Some(Origin::Egp),
+                policy: policy(1),
+                ..plain
+            },
+        })
+    };
+    let kinds = AGGREGATES.iter().enumerate();
+    kinds
+        .filter_map(|(at, prefix)| Some((net(prefix), settings(bits >> (3 * at) & 7)?)))
+        .collect()
 }
 
 pub fn own_addresses(yes: bool) -> Vec<IpAddr> {
@@ -445,6 +502,7 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         4 => (a_prefix(), a_local_route()).prop_map(|(n, r)| Event::Originate(n, Box::new(r))),
         3 => (a_prefix(), a_source()).prop_map(|(n, s)| Event::WithdrawLocal(n, s)),
         2 => any::<u16>().prop_map(Event::Config),
+        4 => any::<u16>().prop_map(Event::Aggregates),
         1 => any::<bool>().prop_map(Event::Own),
         3 => (0..PEERS, any::<u8>()).prop_map(|(p, k)| Event::SetPolicy(p, k)),
         2 => (0..PEERS, any::<u8>()).prop_map(|(p, v)| Event::SetPeer(p, v)),

@@ -3,16 +3,18 @@
 
 #![allow(unreachable_pub)]
 
+mod aggregates;
 mod bandwidth;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp_wire::{Community, Family, NextHop, PathAttributes, PeerKind};
 use holdfast_rib::{
-    AddPathSend, AllowAsIn, Attributes, FibKind, FibNextHop, FibRoute, LocalRoute, LocalSource,
-    NextHopState, PathSource, PeerId, PeerInfo, Policy, Rewritten, RibConfig, RouteContext, Step,
-    Verdict,
+    AddPathSend, Aggregate, AllowAsIn, Attributes, FibKind, FibNextHop, FibRoute, LocalRoute,
+    LocalSource, NextHopState, PathSource, PeerId, PeerInfo, Policy, Rewritten, RibConfig,
+    RouteContext, Step, Verdict,
 };
 use ipnet::IpNet;
 
@@ -40,6 +42,9 @@ pub struct Model {
     /// The world's next hops, known to the table as far as it asks.
     pub next_hops: BTreeMap<IpAddr, NextHopState>,
     pub own: Vec<IpAddr>,
+    pub aggregates: BTreeMap<IpNet, Aggregate>,
+    /// What was worked out since something changed.
+    known_aggregates: RefCell<BTreeMap<IpNet, Option<ModelPath>>>,
 }
 
 /// A path that import let pass.
@@ -77,6 +82,8 @@ impl Model {
             routes: BTreeMap::new(),
             next_hops: BTreeMap::new(),
             own: Vec::new(),
+            aggregates: BTreeMap::new(),
+            known_aggregates: RefCell::default(),
         }
     }
 
@@ -175,24 +182,16 @@ impl Model {
 
 impl Model {
     pub fn prefixes(&self) -> BTreeSet<IpNet> {
-        self.routes.keys().map(|(prefix, _, _)| *prefix).collect()
+        let said = self.routes.keys().map(|(prefix, _, _)| *prefix);
+        said.chain(self.aggregates.keys().copied()).collect()
     }
 
     fn path(&self, prefix: IpNet, source: PathSource, path_id: u32) -> Option<ModelPath> {
         let said = &self.routes[&(prefix, source, path_id)];
         let mut path = ModelPath {
-            source,
             path_id,
-            attributes: said.attributes.clone(),
-            weight: said.weight,
             stale: said.stale,
-            valid: true,
-            tracked: None,
-            metric: 0,
-            router_id: Ipv4Addr::UNSPECIFIED,
-            external: false,
-            confederation: false,
-            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            ..accepted_as_local(source, said.attributes.clone(), said.weight)
         };
         let PathSource::Peer(peer) = source else {
             return Some(path);
@@ -308,6 +307,24 @@ impl Model {
     }
 }
 
+/// A path that nobody has to judge.
+fn accepted_as_local(source: PathSource, attributes: PathAttributes, weight: u32) -> ModelPath {
+    ModelPath {
+        source,
+        path_id: 0,
+        attributes,
+        weight,
+        stale: false,
+        valid: true,
+        tracked: None,
+        metric: 0,
+        router_id: Ipv4Addr::UNSPECIFIED,
+        external: false,
+        confederation: false,
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
 fn link_local(addr: IpAddr) -> bool {
     matches!(addr, IpAddr::V6(addr) if addr.is_unicast_link_local())
 }
@@ -321,6 +338,7 @@ impl Model {
             .range((prefix, PathSource::Local(LocalSource::Network), 0)..)
             .take_while(|((p, _, _), _)| *p == prefix)
             .filter_map(|((p, source, id), _)| self.path(*p, *source, *id))
+            .chain(self.aggregate(prefix))
             .collect();
         let valid: Vec<usize> = (0..paths.len()).filter(|i| paths[*i].valid).collect();
         let (equal, best) = self.eliminate(&paths, valid.clone());
@@ -559,9 +577,10 @@ impl Model {
         let outcome = self.decide(prefix);
         let paths = &outcome.paths;
         let carried = self.carried(&outcome);
+        let suppressed = self.suppressed(prefix);
         let tell = |i: usize| {
             let carried = carried.filter(|_| outcome.best == Some(i));
-            self.told((id, prefix), &paths[i], carried)
+            self.told((id, prefix), &paths[i], carried, suppressed)
         };
         let mut valid: Vec<usize> = (0..paths.len()).filter(|i| paths[*i].valid).collect();
         let client = peer.info.is_external() && peer.info.route_server_client.contains(family);
@@ -595,6 +614,7 @@ impl Model {
         (id, prefix): (PeerId, IpNet),
         path: &ModelPath,
         carried: Option<f32>,
+        suppressed: bool,
     ) -> Option<PathAttributes> {
         let peer = self.peers.get(&id).filter(|peer| peer.up)?;
         let to = &peer.info;
@@ -634,17 +654,22 @@ impl Model {
                 told.local_pref = Some(local_pref);
             }
         }
-        let verdict = peer.policy.export(&RouteContext {
+        let attributes = Attributes::new(told.clone());
+        let context = RouteContext {
             peer: to,
             learned_from: from,
             family,
             prefix,
-            attributes: &Attributes::new(told.clone()),
+            attributes: &attributes,
             weight: path.weight,
             source: None,
             original_next_hop: None,
             original_med: None,
-        });
+        };
+        let verdict = match suppressed {
+            true => peer.policy.export_suppressed(&context),
+            false => peer.policy.export(&context),
+        };
         match verdict {
             Verdict::Deny(_) => return None,
             Verdict::Accept => {}
@@ -672,6 +697,10 @@ impl Model {
                 }
             }
         }
+        let kinds = to.family(family).send_communities;
+        told.communities.retain(|_| kinds.standard);
+        told.extended_communities.retain(|_| kinds.extended);
+        told.large_communities.retain(|_| kinds.large);
         for community in &mut told.extended_communities {
             if to.integer_bandwidth {
                 *community = community.link_bandwidth_to_integer();
