@@ -347,8 +347,9 @@ impl ByMirror<'_> {
     /// The way by a route of BGP. Its own next hops must be reached without one, so that no two
     /// lead to each other; and it is none to its own next hops.
     fn by_own(&self, prefix: IpNet, way: &Route, key: TrackKey) -> Step {
+        // An aggregate leads nowhere: what it stands for does.
         let RouteKind::Unicast(next_hops) = &way.kind else {
-            return Step::End(None);
+            return Step::Further;
         };
         if next_hops.iter().any(|hop| hop.gateway == key.address) {
             return Step::Further;

@@ -57,6 +57,7 @@ mod builtin;
 mod compiled;
 pub mod model;
 mod peer_policy;
+mod table_policy;
 
 pub use builtin::{AcceptAll, Directional, EbgpRequiresPolicy};
 pub use compiled::{
@@ -66,3 +67,4 @@ pub use compiled::{
     RouteView, SharedRoas, Step, Trace,
 };
 pub use peer_policy::{Filters, PeerFacts, PeerPolicy};
+pub use table_policy::{AggregateMaps, TableMap};

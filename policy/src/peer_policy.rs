@@ -26,6 +26,12 @@ pub struct Filters {
     pub filter_list: Option<String>,
     /// `neighbor X route-map NAME`.
     pub route_map: Option<String>,
+    /// `neighbor X unsuppress-map NAME`, on the way out: stands in for the
+    /// route map where an aggregate stands for the route.
+    pub unsuppress_map: Option<String>,
+    /// `neighbor X default-originate`, on the way out: the peer is told a
+    /// default route of ours, and none that the table has.
+    pub default_originate: bool,
 }
 
 impl Filters {
@@ -54,10 +60,10 @@ pub struct PeerFacts {
 
 /// A name, and what it stands for.
 #[derive(Debug, Clone)]
-struct Bound<L> {
+pub(crate) struct Bound<L> {
     object: Object,
     /// None where there is no such thing: it then denies.
-    is: Option<Arc<L>>,
+    pub(crate) is: Option<Arc<L>>,
 }
 
 /// Most are the same allocation, and then nobody needs to look inside.
@@ -72,7 +78,7 @@ impl<L: PartialEq> PartialEq for Bound<L> {
 }
 
 impl<L> Bound<L> {
-    fn new(
+    pub(crate) fn new(
         kind: ObjectKind,
         name: Option<&String>,
         find: impl FnOnce(&str) -> Option<Arc<L>>,
@@ -121,6 +127,10 @@ struct Chain {
     prefix: Option<BoundPrefixList>,
     filter: Option<Bound<AsPathList>>,
     map: Option<Bound<CompiledRouteMap>>,
+    /// The same with another map, for what an aggregate stands for.
+    unsuppressing: Option<Box<Chain>>,
+    /// Default routes are denied.
+    no_default: bool,
 }
 
 impl PartialEq for Chain {
@@ -131,9 +141,12 @@ impl PartialEq for Chain {
             prefix,
             filter,
             map,
+            unsuppressing,
+            no_default,
         } = self;
         (distribute, prefix) == (&other.distribute, &other.prefix)
             && (filter, map) == (&other.filter, &other.map)
+            && (unsuppressing, no_default) == (&other.unsuppressing, &other.no_default)
     }
 }
 
@@ -168,6 +181,15 @@ impl Chain {
             map: Bound::new(Kind::RouteMap, filters.route_map.as_ref(), |name| {
                 policies.route_map(name).cloned()
             }),
+            unsuppressing: filters.unsuppress_map.as_ref().map(|name| {
+                let instead = Filters {
+                    route_map: Some(name.clone()),
+                    unsuppress_map: None,
+                    ..filters.clone()
+                };
+                Box::new(Chain::new(policies, &instead, family))
+            }),
+            no_default: filters.default_originate,
         }
     }
 
@@ -181,17 +203,24 @@ impl Chain {
     fn may_deny(&self) -> bool {
         let lists = self.distribute.is_some() || self.prefix.is_some() || self.filter.is_some();
         let map = self.map.as_ref();
-        lists || map.is_some_and(|map| map.is.as_ref().is_none_or(|map| map.may_deny()))
+        let denies = map.is_some_and(|map| map.is.as_ref().is_none_or(|map| map.may_deny()));
+        lists || denies || self.no_default
+    }
+
+    /// Whether a map says so.
+    fn any(&self, says: impl Fn(&CompiledRouteMap) -> bool) -> bool {
+        let chains = [Some(self), self.unsuppressing.as_deref()];
+        let maps = chains.into_iter().flatten();
+        let mut maps = maps.filter_map(|chain| chain.map.as_ref()?.is.as_ref());
+        maps.any(|map| says(map))
     }
 
     fn depends_on_peer(&self) -> bool {
-        let map = self.map.as_ref().and_then(|map| map.is.as_ref());
-        map.is_some_and(|map| map.export_depends_on_peer())
+        self.any(CompiledRouteMap::export_depends_on_peer)
     }
 
     fn uses_rpki(&self) -> bool {
-        let map = self.map.as_ref().and_then(|map| map.is.as_ref());
-        map.is_some_and(|map| map.uses_rpki())
+        self.any(CompiledRouteMap::uses_rpki)
     }
 
     fn uses(&self, all: &mut BTreeSet<Object>) {
@@ -201,6 +230,9 @@ impl Chain {
         if let Some(map) = &self.map {
             all.insert(map.object.clone());
             all.extend(map.is.iter().flat_map(|map| map.uses()).cloned());
+        }
+        if let Some(chain) = &self.unsuppressing {
+            chain.uses(all);
         }
     }
 
@@ -421,6 +453,9 @@ impl PeerPolicy {
 
     fn verdict(&self, direction: Direction, route: &RouteContext<'_>) -> Verdict {
         let chain = self.chain(route.family, direction);
+        if chain.no_default && route.prefix.prefix_len() == 0 {
+            return Verdict::Deny(DenyReason::Filtered);
+        }
         if chain.is_empty() {
             return self.without(route);
         }
@@ -451,23 +486,35 @@ impl PeerPolicy {
 
     fn view<'a>(&'a self, direction: Direction, route: &RouteContext<'a>) -> RouteView<'a> {
         RouteView {
-            direction,
-            peer: Some(route.peer),
             peer_interface: self.facts.interface.as_deref(),
-            learned_from: route.learned_from,
-            weight: route.weight,
-            source_protocol: Some(match route.source {
-                None | Some(LocalSource::Network | LocalSource::Aggregate) => SourceProtocol::Bgp,
-                Some(LocalSource::Connected) => SourceProtocol::Connected,
-                Some(LocalSource::Static) => SourceProtocol::Static,
-                Some(LocalSource::Kernel) => SourceProtocol::Kernel,
-                Some(LocalSource::Table) => SourceProtocol::Other(OtherProtocol::Table),
-            }),
             rtt_ms: self.facts.rtt_ms.load(Ordering::Relaxed),
-            original_next_hop: route.original_next_hop,
-            original_med: route.original_med,
-            ..RouteView::new(route.prefix, route.attributes)
+            ..view(direction, route)
         }
+    }
+}
+
+/// A route of the table's as maps see it.
+pub(crate) fn view<'a>(direction: Direction, route: &RouteContext<'a>) -> RouteView<'a> {
+    RouteView {
+        direction,
+        peer: Some(route.peer),
+        learned_from: route.learned_from,
+        weight: route.weight,
+        source_protocol: Some(source_protocol(route.source)),
+        original_next_hop: route.original_next_hop,
+        original_med: route.original_med,
+        ..RouteView::new(route.prefix, route.attributes)
+    }
+}
+
+/// What `match source-protocol` says of a route.
+pub(crate) const fn source_protocol(source: Option<LocalSource>) -> SourceProtocol {
+    match source {
+        None | Some(LocalSource::Network | LocalSource::Aggregate) => SourceProtocol::Bgp,
+        Some(LocalSource::Connected) => SourceProtocol::Connected,
+        Some(LocalSource::Static) => SourceProtocol::Static,
+        Some(LocalSource::Kernel) => SourceProtocol::Kernel,
+        Some(LocalSource::Table) => SourceProtocol::Other(OtherProtocol::Table),
     }
 }
 
@@ -478,6 +525,18 @@ impl Policy for PeerPolicy {
 
     fn export(&self, route: &RouteContext<'_>) -> Verdict {
         self.verdict(Direction::Out, route)
+    }
+
+    fn unsuppresses(&self, route: &RouteContext<'_>) -> bool {
+        !matches!(self.export_suppressed(route), Verdict::Deny(_))
+    }
+
+    fn export_suppressed(&self, route: &RouteContext<'_>) -> Verdict {
+        let chain = self.chain(route.family, Direction::Out);
+        match &chain.unsuppressing {
+            Some(chain) => chain.verdict(&self.view(Direction::Out, route)),
+            None => Verdict::Deny(DenyReason::Filtered),
+        }
     }
 
     fn export_depends_on_peer(&self) -> bool {

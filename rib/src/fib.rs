@@ -14,6 +14,10 @@ pub enum FibKind {
     Ebgp,
     /// The best path is internal (FRR: distance 200).
     Ibgp,
+    /// The best path is an aggregate of our own: packets that no contributor
+    /// takes are dropped, or they would go round in circles (RFC 4632 section
+    /// 5.1; FRR: distance 200).
+    Aggregate,
 }
 
 /// One next hop of a route.
@@ -36,11 +40,11 @@ pub struct FibNextHop {
 /// of the table, so a consumer may share next-hop objects by pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FibRoute {
-    /// External or internal.
+    /// Where it is from.
     pub kind: FibKind,
     /// The best path's MED, 0 if it has none: FRR's metric of the route.
     pub metric: u32,
-    /// The multipath set; never empty.
+    /// The multipath set; empty for an aggregate, and for nothing else.
     pub next_hops: Vec<FibNextHop>,
 }
 

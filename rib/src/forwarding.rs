@@ -8,6 +8,7 @@ use crate::attrs::AttrId;
 use crate::bandwidth::shares;
 use crate::family_rib::FamilyRib;
 use crate::fib::{FibChange, FibKind, FibNextHop, FibRoute};
+use crate::local::LocalSource;
 use crate::path::Path;
 use crate::policy::{Attributes, DenyReason, ForwardingPolicy, RouteContext, Verdict};
 use crate::shared::{FibId, Shared};
@@ -73,7 +74,7 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     /// What is to be forwarded for a prefix, with one more user; none where
-    /// the best path is our own.
+    /// the best path is our own, and no aggregate.
     fn fib_route(&self, shared: &mut Shared, slot: u32, last: &mut Last) -> Option<FibId> {
         let entry = self.table.get(slot)?;
         let best = entry.best()?;
@@ -104,8 +105,16 @@ impl<F: RibFamily> FamilyRib<F> {
 
     fn build(&self, shared: &Shared, slot: u32) -> Option<FibRoute> {
         let best = self.table.get(slot)?.best()?;
-        let PathSource::Peer(peer) = best.source() else {
-            return None;
+        let peer = match best.source() {
+            PathSource::Peer(peer) => peer,
+            PathSource::Local(LocalSource::Aggregate) => {
+                return Some(FibRoute {
+                    kind: FibKind::Aggregate,
+                    metric: 0,
+                    next_hops: Vec::new(),
+                });
+            }
+            PathSource::Local(_) => return None,
         };
         let kind = if shared.peer(peer)?.info.is_external() {
             FibKind::Ebgp

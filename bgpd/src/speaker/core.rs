@@ -17,8 +17,8 @@ use bgp_wire::{NextHop, PeerKind};
 use holdfast_config::model::{Config, Family as ConfigFamily, InstanceName};
 use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
 use holdfast_rib::{
-    FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig, Through,
-    TrackEvent,
+    Attributes, FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig,
+    Through, TrackEvent,
 };
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -528,18 +528,43 @@ impl Core {
     /// The table's routes in the FIB's terms. Equal ones are one allocation
     /// there, and stay one here.
     fn fib_routes(&self, changes: Vec<FibChange>) -> fib::Changes {
-        let mut known: HashMap<(*const FibRoute, ConfigFamily), Arc<fib::Route>> = HashMap::new();
+        type Key = (*const FibRoute, ConfigFamily, Option<IpAddr>);
+        let mut known: HashMap<Key, Arc<fib::Route>> = HashMap::new();
+        let mut route_of = |prefix: IpNet, route: Arc<FibRoute>| {
+            let family = family_of(prefix);
+            let source = self.source_address(prefix, &route)?;
+            let known = known.entry((Arc::as_ptr(&route), family, source));
+            let made = known.or_insert_with(|| {
+                Arc::new(fib::Route {
+                    prefsrc: source,
+                    ..self.fib_route(&route, family)
+                })
+            });
+            Some(Arc::clone(made))
+        };
         changes
             .into_iter()
             .map(|FibChange { prefix, route }| {
-                let route = route.map(|route| {
-                    let family = family_of(prefix);
-                    let known = known.entry((Arc::as_ptr(&route), family));
-                    Arc::clone(known.or_insert_with(|| Arc::new(self.fib_route(&route, family))))
-                });
+                let route = route.and_then(|route| route_of(prefix, route));
                 (prefix, route)
             })
             .collect()
+    }
+
+    /// The source address that a route of ours is to have in the kernel, if any;
+    /// none at all where the kernel is not to have it.
+    fn source_address(&self, prefix: IpNet, route: &FibRoute) -> Option<Option<IpAddr>> {
+        let Some(map) = self.policies.protocol_map(family_of(prefix)) else {
+            return Some(None);
+        };
+        let attributes = Attributes::new(bgp_wire::PathAttributes {
+            next_hop: route.next_hops.first().map(|hop| hop.next_hop),
+            med: Some(route.metric),
+            ..bgp_wire::PathAttributes::default()
+        });
+        let source = map.source(prefix, &attributes).ok()?;
+        // An address that is not ours would cost the route.
+        Some(source.filter(|source| self.addresses.binary_search(source).is_ok()))
     }
 
     fn fib_route(&self, route: &FibRoute, family: ConfigFamily) -> fib::Route {
@@ -560,9 +585,12 @@ impl Core {
         fib::Route {
             metric: distance(match route.kind {
                 FibKind::Ebgp => PeerKind::External,
-                FibKind::Ibgp => PeerKind::Internal,
+                FibKind::Ibgp | FibKind::Aggregate => PeerKind::Internal,
             }),
-            kind: fib::RouteKind::Unicast(hops.collect()),
+            kind: match route.kind {
+                FibKind::Aggregate => fib::RouteKind::Blackhole,
+                _ => fib::RouteKind::Unicast(hops.collect()),
+            },
             prefsrc: None,
             resilient: resilient(&self.config, family),
         }

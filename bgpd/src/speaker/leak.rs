@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use bgp_wire::{AddressFamily, Family, FamilySet, Nlri, PackedPrefixes, PeerKind, V4, V6};
 use holdfast_config::InstanceName;
-use holdfast_rib::{AttrRef, PathSource, PathView, PeerId, PeerInfo, Policy, RouteEvent, Watcher};
+use holdfast_rib::{AttrRef, PathSource, PathView, PeerId, PeerInfo, RouteEvent, Watcher};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
@@ -355,8 +355,7 @@ impl Core {
         });
         giver.sources.insert(origin.peer, id);
         if known.is_none() {
-            let policy: Arc<dyn Policy> = self.policies.accept_all();
-            self.rib.peer_up(id, info, policy);
+            self.rib.peer_up(id, info, self.policies.taken());
         } else {
             self.rib.set_peer(id, info);
         }

@@ -337,14 +337,39 @@ impl Core {
         let requires_policy = self.requires_policy();
         for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
             let policy = self.policies.of(requires_policy, &peer.settings);
-            if PolicyBook::differs(peer.policy.as_ref(), &policy) {
-                self.rib.set_policy(peer.id, Arc::clone(&policy.both));
+            if let Some(redo) = PolicyBook::redo(peer.policy.as_ref(), &policy) {
+                let both = Arc::clone(&policy.both);
+                self.rib.set_policies(peer.id, both, redo);
                 peer.policy = Some(policy);
             }
         }
         let in_use = self.peers.values().filter_map(|peer| peer.policy.clone());
         let in_use: Vec<Own> = in_use.collect();
         self.policies.tidy(&in_use);
+        self.refresh_table_policies();
+    }
+
+    /// The same for policies that are no neighbor's.
+    fn refresh_table_policies(&mut self) {
+        for family in self.policies.configure_protocol_maps(&self.config).iter() {
+            self.rib.repeat_forwarding(family);
+        }
+        let Some(bgp) = &self.config.bgp else {
+            return self.rib.set_aggregates([], now_ms() / 1000);
+        };
+        for family in Family::ALL {
+            if let Some(policy) = self.policies.table_map(bgp, family) {
+                self.rib.set_forwarding_policy(family, policy);
+            }
+        }
+        let aggregates = self.policies.aggregates(bgp);
+        self.rib.set_aggregates(aggregates, now_ms() / 1000);
+        if let Some(redo) = self.policies.configure_taken(bgp) {
+            let policy = self.policies.taken();
+            for id in self.leaks.sources.keys() {
+                self.rib.set_policies(*id, Arc::clone(&policy), redo);
+            }
+        }
     }
 
     fn requires_policy(&self) -> bool {
@@ -509,7 +534,11 @@ fn peer_family(settings: &EffectivePeer, negotiated: &Negotiated, family: Family
             Some(AddPathTx::BestPerAs) => AddPathSend::BestPerAs,
         },
         next_hop_unchanged: af.next_hop_unchanged,
-        send_communities: CommunityKinds::ALL,
+        send_communities: CommunityKinds {
+            standard: af.policy.send_community,
+            extended: af.policy.send_extended_community,
+            large: af.policy.send_large_community,
+        },
     }
 }
 

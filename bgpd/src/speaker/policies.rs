@@ -4,14 +4,18 @@
 
 use std::sync::Arc;
 
-use bgp_wire::Family;
-use holdfast_config::model::{Config, EffectivePeer, Family as ConfigFamily};
+use bgp_wire::{Family, FamilySet};
+use holdfast_config::model::{
+    Aggregate as ConfigAggregate, Bgp, Config, EffectivePeer, Family as ConfigFamily,
+};
 use holdfast_policy::model::{OtherProtocol, PolicyConfig, SourceProtocol};
 use holdfast_policy::{
-    AcceptAll, Applied, Compiler, Direction, Directional, Filters, PeerFacts, PeerPolicy, Policies,
-    RouteView,
+    AggregateMaps, Applied, Compiler, Direction, Directional, Filters, PeerFacts, PeerPolicy,
+    Policies, RouteView, TableMap,
 };
-use holdfast_rib::{Attributes, LocalRoute, LocalSource, Policy};
+use holdfast_rib::{
+    Aggregate, AggregatePolicy, Attributes, ForwardingPolicy, LocalRoute, LocalSource, Policy, Redo,
+};
 use ipnet::IpNet;
 
 /// What compiled policies depend on.
@@ -47,7 +51,14 @@ pub(super) struct PolicyBook {
     imports: Vec<Arc<PeerPolicy>>,
     exports: Vec<Arc<PeerPolicy>>,
     pairs: Vec<Own>,
-    accept_all: Arc<dyn Policy>,
+    /// Of aggregates.
+    aggregates: Vec<Arc<AggregateMaps>>,
+    /// `table-map` of both families.
+    table_maps: [Option<Arc<TableMap>>; 2],
+    /// `ip protocol bgp route-map` of both families.
+    protocol_maps: [Option<Arc<TableMap>>; 2],
+    /// What goes for routes of other instances.
+    taken: Arc<PeerPolicy>,
 }
 
 impl Default for PolicyBook {
@@ -62,15 +73,127 @@ impl Default for PolicyBook {
             imports: Vec::new(),
             exports: Vec::new(),
             pairs: Vec::new(),
-            accept_all: Arc::new(AcceptAll),
+            aggregates: Vec::new(),
+            table_maps: [None, None],
+            protocol_maps: [None, None],
+            taken: Arc::new(PeerPolicy::new().requires_policy(false)),
         }
     }
 }
 
 impl PolicyBook {
-    /// A policy that lets everything pass.
-    pub(super) fn accept_all(&self) -> Arc<dyn Policy> {
-        Arc::clone(&self.accept_all)
+    /// The policy for routes of other instances (`import vrf route-map`).
+    pub(super) fn taken(&self) -> Arc<dyn Policy> {
+        let policy: Arc<PeerPolicy> = Arc::clone(&self.taken);
+        policy
+    }
+
+    /// The same as it is configured now; where it is another, what it is
+    /// another for.
+    pub(super) fn configure_taken(&mut self, bgp: &Bgp) -> Option<Redo> {
+        let families = [
+            (Family::Ipv4Unicast, &bgp.ipv4_unicast.import_vrf_route_map),
+            (Family::Ipv6Unicast, &bgp.ipv6_unicast.import_vrf_route_map),
+        ];
+        let mut policy = PeerPolicy::new().requires_policy(false);
+        for (family, name) in families {
+            let filters = Filters {
+                route_map: name.clone(),
+                ..Filters::default()
+            };
+            policy = policy.with(&self.compiled, family, Direction::In, &filters);
+        }
+        if *self.taken == policy {
+            return None;
+        }
+        let import = changed(Some(&self.taken), &policy, Direction::In);
+        self.taken = Arc::new(policy);
+        let export = FamilySet::EMPTY;
+        Some(Redo { import, export })
+    }
+
+    /// The aggregates of an instance. What is as it was is the same allocation.
+    pub(super) fn aggregates(&mut self, bgp: &Bgp) -> Vec<(IpNet, Aggregate)> {
+        let v4 = bgp.ipv4_unicast.aggregates.iter();
+        let v6 = bgp.ipv6_unicast.aggregates.iter();
+        let v4 = v4.map(|(prefix, aggregate)| (IpNet::V4(*prefix), aggregate));
+        let v6 = v6.map(|(prefix, aggregate)| (IpNet::V6(*prefix), aggregate));
+        let known = std::mem::take(&mut self.aggregates);
+        let lines: Vec<_> = v4.chain(v6).collect();
+        let wanted = lines.into_iter();
+        wanted
+            .map(|(prefix, line)| (prefix, self.aggregate(line, &known)))
+            .collect()
+    }
+
+    fn aggregate(&mut self, line: &ConfigAggregate, known: &[Arc<AggregateMaps>]) -> Aggregate {
+        let (suppress, map) = (line.suppress_map.as_deref(), line.route_map.as_deref());
+        let maps = AggregateMaps::new(&self.compiled, suppress, map).map(|maps| {
+            let mut like = known.iter().chain(&self.aggregates);
+            let same = like.find(|known| ***known == maps).cloned();
+            let maps = same.unwrap_or_else(|| Arc::new(maps));
+            self.aggregates.push(Arc::clone(&maps));
+            maps
+        });
+        Aggregate {
+            as_set: line.as_set,
+            summary_only: line.summary_only,
+            matching_med_only: line.matching_med_only,
+            origin: line.origin,
+            policy: maps.map(|maps| -> Arc<dyn AggregatePolicy> { maps }),
+        }
+    }
+
+    /// What decides what a family's forwarding table is told (`table-map`),
+    /// where that is another than it was.
+    pub(super) fn table_map(
+        &mut self,
+        bgp: &Bgp,
+        family: Family,
+    ) -> Option<Option<Arc<dyn ForwardingPolicy>>> {
+        let [v4, v6] = &mut self.table_maps;
+        let (known, name) = match family {
+            Family::Ipv4Unicast => (v4, &bgp.ipv4_unicast.table_map),
+            Family::Ipv6Unicast => (v6, &bgp.ipv6_unicast.table_map),
+        };
+        let map = name.as_deref();
+        let map = map.map(|name| TableMap::new(&self.compiled, name));
+        if known.as_deref() == map.as_ref() {
+            return None;
+        }
+        *known = map.map(Arc::new);
+        let policy = known.clone();
+        Some(policy.map(|policy| -> Arc<dyn ForwardingPolicy> { policy }))
+    }
+
+    /// What decides about a family's routes on their way into the kernel (`ip
+    /// protocol bgp route-map`).
+    pub(super) fn protocol_map(&self, family: ConfigFamily) -> Option<&TableMap> {
+        let [v4, v6] = &self.protocol_maps;
+        match family {
+            ConfigFamily::Ipv4Unicast => v4.as_deref(),
+            ConfigFamily::Ipv6Unicast => v6.as_deref(),
+        }
+    }
+
+    /// The same as it is configured now; returns the families in which it is
+    /// another.
+    pub(super) fn configure_protocol_maps(&mut self, config: &Config) -> FamilySet {
+        let names = [
+            &config.ip_protocol_route_map,
+            &config.ipv6_protocol_route_map,
+        ];
+        let mut changed = FamilySet::EMPTY;
+        let places = self.protocol_maps.iter_mut().zip(names);
+        for ((known, name), family) in places.zip(Family::ALL) {
+            let map = name.as_deref();
+            let map = map.map(|name| TableMap::new(&self.compiled, name));
+            if known.as_deref() != map.as_ref() {
+                *known = map.map(Arc::new);
+                changed.insert(family);
+            }
+        }
+        changed
     }
 
     /// Compiles what is configured, if that is something else. Lists and maps
@@ -134,9 +257,18 @@ impl PolicyBook {
         own
     }
 
-    /// Whether a neighbor has another policy than it had.
-    pub(super) fn differs(before: Option<&Own>, now: &Own) -> bool {
-        before.is_none_or(|before| !before.is(now))
+    /// Where a neighbor's policy is another than it was; none where it is
+    /// the same.
+    pub(super) fn redo(before: Option<&Own>, now: &Own) -> Option<Redo> {
+        if before.is_some_and(|before| before.is(now)) {
+            return None;
+        }
+        let import = before.map(|before| &*before.import);
+        let export = before.map(|before| &*before.export);
+        Some(Redo {
+            import: changed(import, &now.import, Direction::In),
+            export: changed(export, &now.export, Direction::Out),
+        })
     }
 
     /// Lets go of those that no neighbor has any more.
@@ -196,6 +328,15 @@ impl PolicyBook {
     }
 }
 
+/// The families that are decided differently in a direction.
+fn changed(before: Option<&PeerPolicy>, now: &PeerPolicy, direction: Direction) -> FamilySet {
+    let differs = |family: &Family| {
+        let same = |before: &PeerPolicy| before.same(now, *family, direction);
+        !before.is_some_and(same)
+    };
+    Family::ALL.into_iter().filter(differs).collect()
+}
+
 /// The one of the list that is equal, or the new one. What looks at the one
 /// peer it is for is nobody else's.
 fn shared(list: &mut Vec<Arc<PeerPolicy>>, policy: PeerPolicy) -> Arc<PeerPolicy> {
@@ -209,6 +350,7 @@ fn shared(list: &mut Vec<Arc<PeerPolicy>>, policy: PeerPolicy) -> Arc<PeerPolicy
 
 fn filters(settings: &EffectivePeer, family: ConfigFamily, direction: Direction) -> Filters {
     let policy = &settings.af(family).policy;
+    let out = direction == Direction::Out;
     let name = |names: &holdfast_config::model::InOut| match direction {
         Direction::In => names.inbound.clone(),
         _ => names.outbound.clone(),
@@ -218,5 +360,7 @@ fn filters(settings: &EffectivePeer, family: ConfigFamily, direction: Direction)
         prefix_list: name(&policy.prefix_list),
         filter_list: name(&policy.filter_list),
         route_map: name(&policy.route_map),
+        unsuppress_map: policy.unsuppress_map.clone().filter(|_| out),
+        default_originate: out && policy.default_originate.is_some(),
     }
 }

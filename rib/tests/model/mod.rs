@@ -533,6 +533,13 @@ impl Model {
     fn fib_route(&self, prefix: IpNet) -> Option<FibRoute> {
         let outcome = self.decide(prefix);
         let best = outcome.best?;
+        if outcome.paths[best].source == PathSource::Local(LocalSource::Aggregate) {
+            return Some(FibRoute {
+                kind: FibKind::Aggregate,
+                metric: 0,
+                next_hops: Vec::new(),
+            });
+        }
         let ways = self.ways(&outcome)?;
         let bandwidths: Vec<Option<u64>> = ways.values().map(|way| way.1).collect();
         let weights = bandwidth::weights(&bandwidths, self.config.link_bandwidth);
