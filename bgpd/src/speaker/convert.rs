@@ -378,8 +378,11 @@ fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
             Some(shown) if path.stale => shown.stale_until_ms,
             _ => 0,
         },
-        local: path.source == PathSource::Local(LocalSource::Network),
-        sourced: matches!(path.source, PathSource::Local(_)),
+        local: matches!(
+            path.source,
+            PathSource::Local(LocalSource::Network | LocalSource::Aggregate)
+        ),
+        sourced: matches!(path.source, PathSource::Local(source) if source != LocalSource::Aggregate),
         selection_reason: match view.reason {
             Some(reason) if path.best => reason.reason().to_owned(),
             _ => String::new(),
@@ -401,6 +404,7 @@ fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
                 view.forwarding,
                 Some(Forwarding::Awaited | Forwarding::Absent)
             ),
+        suppressed: view.suppressed,
         attributes: Some(path_attributes(&path.attributes.decode(), &view.prefix)),
         ..shown.map(|shown| shown.path.clone()).unwrap_or_default()
     }

@@ -48,7 +48,15 @@ pub(crate) fn prefix(
         Some(best) => {
             let restriction = best_restriction(&route.paths[best]);
             let table = view.table();
-            writeln!(out, ", best #{}, {table}{restriction})", best + 1)?;
+            let suppressed = match route.paths[best].suppressed {
+                true => ", Advertisements suppressed by an aggregate.",
+                false => "",
+            };
+            writeln!(
+                out,
+                ", best #{}, {table}{restriction}{suppressed})",
+                best + 1
+            )?;
         }
         None => writeln!(out, ", no best path)")?,
     }

@@ -247,6 +247,9 @@ impl<'a> RouteTable<'a> {
         if path.stale {
             put("stale", json!(true));
         }
+        if path.suppressed {
+            put("suppressed", json!(true));
+        }
         if path.valid {
             put("valid", json!(true));
         }
@@ -378,6 +381,8 @@ impl<'a> RouteTable<'a> {
 fn status(path: &v1::Path) -> String {
     let first = if path.stale {
         'S'
+    } else if path.suppressed {
+        's'
     } else if path.rib_failure {
         'r'
     } else if path.valid {
