@@ -220,7 +220,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("none at all", &["no neighbor 10.0.6.2 send-community all"]),
     ("a table map", &["table-map KERNEL"]),
     ("one that is not there", &["table-map MISSING"]),
-    ("none", &["no table-map"]),
+    ("none", &["no table-map MISSING"]),
     ("weights", &["neighbor 10.0.2.2 weight 50"]),
     ("a default route", &["neighbor 10.0.7.2 default-originate"]),
     ("to our own AS", &["neighbor 10.0.8.2 default-originate"]),

@@ -19,6 +19,7 @@ use crate::group::{Group, GroupId, GroupKey, Next};
 use crate::peer::PeerId;
 use crate::plan::{Audience, Form, Plan};
 use crate::shared::{Rules, Shared, put};
+use crate::slots::SlotSet;
 use crate::table::RibFamily;
 use crate::transform::{Exporter, Route, own_next_hop};
 use crate::view::PathSource;
@@ -330,6 +331,32 @@ impl<F: RibFamily> FamilyRib<F> {
         }
     }
 
+    /// The peer is told another default route beside the table than before, or
+    /// none any more.
+    pub(crate) fn default_route_changes(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        before: &Arc<Rules>,
+    ) {
+        let Some(number) = self.isolate_by(shared, before, peer) else {
+            return;
+        };
+        let slot = self.table.find_or_add(F::everything());
+        let mut slots = SlotSet::default();
+        slots.insert(slot);
+        let Some((group, mut key)) = self.groups.get_mut(number).zip(Self::key(shared, peer))
+        else {
+            return;
+        };
+        group.rules_change(before, Some(&slots));
+        group.mark(slot, None, &mut shared.interner);
+        if group.listing.is_some() {
+            key.stay_alone(peer);
+        }
+        self.groups.rekey(number, key);
+    }
+
     /// What everybody is told goes by other rules than before.
     pub(crate) fn all_rules_change(&mut self, before: &Arc<Rules>) {
         let numbers: Vec<u32> = self.groups.iter().map(|(number, _)| number).collect();
@@ -394,6 +421,11 @@ impl<F: RibFamily> FamilyRib<F> {
         let Some(group) = self.groups.get_mut(number) else {
             return;
         };
+        if group.key.has_default_route() {
+            group
+                .pending
+                .insert(self.table.find_or_add(F::everything()));
+        }
         for (slot, entry) in self.table.iter() {
             if entry.has_paths() {
                 group.pending.insert(slot);
@@ -456,7 +488,7 @@ impl Told {
         slot: u32,
     ) -> Option<Rc<Plan>> {
         let entry = rib.table.get(slot)?;
-        let route = Told::route(rib, shared, group, slot)?;
+        let route = Told::route(rib, shared, group, slot);
         let rules = match group.told_by(slot) {
             Some(rules) => self
                 .earlier
@@ -549,8 +581,9 @@ impl<F: RibFamily> FamilyRib<F> {
                 prefix: entry.prefix,
             };
             let prefix: IpNet = entry.prefix.into();
-            let wanted = now.and_then(|route| exporter.plan(&shared.interner, prefix, route));
-            if forwarding == Some(Forwarding::Awaited) && wanted.is_some() {
+            let wanted = exporter.plan(&shared.interner, prefix, now);
+            let awaited = forwarding == Some(Forwarding::Awaited);
+            if awaited && wanted.is_some() && !exporter.is_beside(prefix) {
                 group.hold(slot);
                 continue;
             }
@@ -559,13 +592,11 @@ impl<F: RibFamily> FamilyRib<F> {
             let noted = group.take_told(slot);
             let last = noted.or(last);
             let interner = &mut shared.interner;
-            if group.advertised.contains(slot)
-                && let Some(route) = last
-            {
+            if group.advertised.contains(slot) {
                 let by = group.told_by(slot);
                 let at = by.and_then(|by| earlier.iter().position(|known| Arc::ptr_eq(known, by)));
                 let by = at.and_then(|at| before.get_mut(at));
-                told = by.unwrap_or(&mut exporter).plan(interner, prefix, route);
+                told = by.unwrap_or(&mut exporter).plan(interner, prefix, last);
             }
             if let Some(noted) = noted {
                 interner.release(noted.attributes);

@@ -12,7 +12,7 @@ use bgp_wire::{Family, PeerKind};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::attrs::Interner;
+use crate::attrs::{AttrRef, Interner};
 use crate::listed::Listing;
 use crate::listing::Offer;
 use crate::peer::{AddPathSend, CommunityKinds, PeerFamily, PeerId, PeerInfo};
@@ -65,6 +65,7 @@ pub(crate) struct GroupKey {
     encoding: u32,
     /// [`Policy::export_identity`](crate::Policy::export_identity).
     policy: usize,
+    default_route: Option<AttrRef>,
     /// Set where the peer is told what nobody else is.
     alone: Option<PeerId>,
 }
@@ -75,6 +76,7 @@ impl GroupKey {
             info,
             policy,
             up: _,
+            defaults: _,
         } = peer;
         let PeerInfo {
             kind,
@@ -140,6 +142,7 @@ impl GroupKey {
             integer_bandwidth: *integer_bandwidth,
             encoding: *encoding,
             policy: policy.export_identity(),
+            default_route: peer.default_route(family).cloned(),
             alone: alone.then_some(id),
         }
     }
@@ -147,6 +150,11 @@ impl GroupKey {
     /// Which paths its peers are told.
     pub(crate) fn offer(&self) -> Offer {
         self.offer
+    }
+
+    /// Whether its peers are told a default route beside the table.
+    pub(crate) fn has_default_route(&self) -> bool {
+        self.default_route.is_some()
     }
 
     /// Whether what its peers were told has to be written down.

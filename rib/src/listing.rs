@@ -21,12 +21,14 @@ use crate::fib::Forwarding;
 use crate::gate::forwarding;
 use crate::group::{Group, GroupId, Next};
 use crate::listed::{Listed, PathKey, Paths};
+use crate::local::LocalSource;
 use crate::path::Path;
 use crate::peer::PeerId;
 use crate::plan::{Audience, Plan};
 use crate::shared::Shared;
 use crate::table::{RibFamily, Table};
 use crate::transform::Exporter;
+use crate::view::PathSource;
 
 /// Which paths of a prefix a peer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +68,9 @@ impl Group {
         }
     }
 }
+
+/// What stands for a default route that no path is behind.
+const BESIDE: PathKey = (PathSource::Local(LocalSource::Network), 0);
 
 /// A path that is to be told.
 struct Wanted {
@@ -152,6 +157,13 @@ fn wanted<F: RibFamily>(
         return Vec::new();
     };
     let prefix: IpNet = entry.prefix.into();
+    if exporter.is_beside(prefix) {
+        let plan = exporter.plan(&shared.interner, prefix, None);
+        return plan
+            .into_iter()
+            .map(|plan| Wanted { key: BESIDE, plan })
+            .collect();
+    }
     let mut plan = |path: &Path| {
         // Of the others nobody knows what is used beside them.
         let carried = match path.best() {
@@ -160,7 +172,7 @@ fn wanted<F: RibFamily>(
         };
         let mut route = path.route(shared, carried)?;
         route.suppressed = suppressed;
-        let plan = exporter.plan(&shared.interner, prefix, route)?;
+        let plan = exporter.plan(&shared.interner, prefix, Some(route))?;
         let key = key_of(path);
         Some(Wanted { key, plan })
     };
@@ -257,6 +269,7 @@ impl<F: RibFamily> FamilyRib<F> {
             let what = (slot, offer, suppressed);
             let mut wanted = wanted(&self.table, shared, &mut exporter, what);
             match forwarding {
+                _ if exporter.is_beside(entry.prefix.into()) => {}
                 Some(Forwarding::Awaited) if !wanted.is_empty() => {
                     group.hold(slot);
                     continue;
@@ -320,8 +333,8 @@ impl<F: RibFamily> FamilyRib<F> {
             let route = Told::route(self, shared, group, slot);
             let plan = told.plan(self, shared, group, slot);
             let number = plan.and_then(|plan| number_of(&mut shared.interner, peer, &plan));
-            let path = route.zip(number).map(|(route, attributes)| Listed {
-                key: (route.source, 0),
+            let path = number.map(|attributes| Listed {
+                key: route.map_or(BESIDE, |route| (route.source, 0)),
                 path_id: 0,
                 attributes,
             });

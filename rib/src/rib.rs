@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::{Family, FamilySet, NextHop, PackedPrefixes, Update, V4, V6};
+use bgp_wire::{Family, FamilySet, NextHop, PackedPrefixes, PathAttributes, Update, V4, V6};
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
@@ -272,8 +272,13 @@ impl Rib {
         }
         let before = self.rules();
         let same = before.peer(peer).is_some_and(|old| old.info == info);
-        let up = true;
-        self.shared.put_peer(peer, Peer { info, policy, up });
+        let state = Peer {
+            info,
+            policy,
+            up: true,
+            defaults: [None, None],
+        };
+        self.shared.put_peer(peer, state);
         for family in Family::ALL {
             let negotiated = families.contains(family);
             with_family!(self, family, rib => {
@@ -378,6 +383,39 @@ impl Rib {
         for family in redo.import.iter() {
             with_family!(self, family, rib => rib.reimport(&mut self.shared, peer));
         }
+        self.sweep();
+    }
+
+    /// Has the peer be told a default route of ours whether the table has one or
+    /// not, and none that the table has (FRR's `default-originate`); or no more.
+    /// It does not go through the peer's policy. Ends with the session; a next
+    /// hop in the attributes is ignored.
+    pub fn set_default_route(
+        &mut self,
+        peer: PeerId,
+        family: Family,
+        route: Option<PathAttributes>,
+    ) {
+        let before = self.rules();
+        let Some(state) = self.shared.peer_mut(peer) else {
+            return;
+        };
+        let route = route.map(|mut attributes| {
+            attributes.next_hop = None;
+            AttrRef::new(&attributes)
+        });
+        let [v4, v6] = &mut state.defaults;
+        let known = match family {
+            Family::Ipv4Unicast => v4,
+            Family::Ipv6Unicast => v6,
+        };
+        if *known == route {
+            return;
+        }
+        *known = route;
+        with_family!(self, family, rib => {
+            rib.default_route_changes(&mut self.shared, peer, &before);
+        });
         self.sweep();
     }
 

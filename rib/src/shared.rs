@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_wire::NextHop;
+use bgp_wire::{Family, NextHop};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::attrs::Interner;
+use crate::attrs::{AttrRef, Interner};
 use crate::config::RibConfig;
 use crate::fib::FibRoute;
 use crate::nexthop::Tracker;
@@ -22,6 +22,19 @@ pub(crate) struct Peer {
     pub(crate) info: PeerInfo,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) up: bool,
+    /// Default routes that it is told beside the table, of both families.
+    pub(crate) defaults: [Option<AttrRef>; 2],
+}
+
+impl Peer {
+    /// The default route that the peer is told beside the table.
+    pub(crate) const fn default_route(&self, family: Family) -> Option<&AttrRef> {
+        let [v4, v6] = &self.defaults;
+        match family {
+            Family::Ipv4Unicast => v4.as_ref(),
+            Family::Ipv6Unicast => v6.as_ref(),
+        }
+    }
 }
 
 /// What export goes by: a snapshot says what somebody was told before a

@@ -26,11 +26,17 @@ pub(crate) trait RibFamily: AddressFamily {
     fn prefixes(list: Vec<Nlri<Self::Prefix>>) -> Prefixes;
     /// A prefix as numbers, quicker to hash than its fields.
     fn key(prefix: &Self::Prefix) -> (u64, u64);
+    /// The prefix of all addresses.
+    fn everything() -> Self::Prefix;
 }
 
 impl RibFamily for V4 {
     fn prefixes(list: Vec<Nlri<Ipv4Net>>) -> Prefixes {
         Prefixes::V4(list)
+    }
+
+    fn everything() -> Ipv4Net {
+        Ipv4Net::default()
     }
 
     fn key(prefix: &Ipv4Net) -> (u64, u64) {
@@ -42,6 +48,10 @@ impl RibFamily for V4 {
 impl RibFamily for V6 {
     fn prefixes(list: Vec<Nlri<Ipv6Net>>) -> Prefixes {
         Prefixes::V6(list)
+    }
+
+    fn everything() -> Ipv6Net {
+        Ipv6Net::default()
     }
 
     fn key(prefix: &Ipv6Net) -> (u64, u64) {

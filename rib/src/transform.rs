@@ -33,6 +33,9 @@ pub(crate) struct Exporter<'a> {
     rules: &'a Rules,
     members: Vec<(PeerId, Arc<Peer>)>,
     family: Family,
+    /// What the members are told beside the table.
+    default_route: Option<AttrRef>,
+    default_plan: Option<Option<Rc<Plan>>>,
     sets: HashMap<Route, Option<Rc<Prepared>>, RandomState>,
     last: Option<(Route, Option<Rc<Prepared>>)>,
     /// Plans that policy made of single prefixes, by what they say.
@@ -142,13 +145,17 @@ struct PreparedForm {
 impl<'a> Exporter<'a> {
     /// For the members that the rules know.
     pub(crate) fn new(rules: &'a Rules, members: &[PeerId], family: Family) -> Exporter<'a> {
+        let members: Vec<(PeerId, Arc<Peer>)> = members
+            .iter()
+            .filter_map(|id| Some((*id, Arc::clone(rules.peer(*id)?))))
+            .collect();
+        let first = members.first().map(|(_, peer)| peer);
         Exporter {
             config: &rules.config,
             rules,
-            members: members
-                .iter()
-                .filter_map(|id| Some((*id, Arc::clone(rules.peer(*id)?))))
-                .collect(),
+            default_route: first.and_then(|peer| peer.default_route(family).cloned()),
+            default_plan: None,
+            members,
             family,
             sets: HashMap::default(),
             last: None,
@@ -162,8 +169,12 @@ impl<'a> Exporter<'a> {
         &mut self,
         interner: &Interner,
         prefix: IpNet,
-        route: Route,
+        route: Option<Route>,
     ) -> Option<Rc<Plan>> {
+        if self.is_beside(prefix) {
+            return self.default_plan();
+        }
+        let route = route?;
         let prepared = self.prepared(interner, route)?;
         let mut verdicts = Verdicts::new();
         let mut all_accept = true;
@@ -203,6 +214,24 @@ impl<'a> Exporter<'a> {
             .chain(verdicts)
             .collect();
         self.after(&prepared, verdicts)
+    }
+
+    /// Whether the members are told a default route of ours in place of what the
+    /// table has of this prefix.
+    pub(crate) fn is_beside(&self, prefix: IpNet) -> bool {
+        self.default_route.is_some() && prefix.prefix_len() == 0
+    }
+
+    /// What the members are told of that default route.
+    fn default_plan(&mut self) -> Option<Rc<Plan>> {
+        if self.default_plan.is_none() {
+            let set = self.default_route.clone()?;
+            let local = PathSource::Local(LocalSource::Network);
+            let prepared = self.prepare(&set, (local, 0, Carried::default()));
+            let plan = prepared.map(|prepared| Rc::new(Self::finished(&prepared, &[])));
+            self.default_plan = Some(plan);
+        }
+        self.default_plan.clone().flatten()
     }
 
     /// The plan after verdicts that are not all to accept.
@@ -285,7 +314,8 @@ impl<'a> Exporter<'a> {
         let known = self.sets.get(&route).cloned();
         let prepared = known.unwrap_or_else(|| {
             let set = interner.set(route.attributes);
-            let prepared = set.and_then(|set| self.prepare(set, route));
+            let of = (route.source, route.distance, route.carried);
+            let prepared = set.and_then(|set| self.prepare(set, of));
             let prepared = prepared.map(Rc::new);
             self.sets.insert(route, prepared.clone());
             prepared
@@ -295,15 +325,19 @@ impl<'a> Exporter<'a> {
     }
 
     /// The attributes for the members as export policy sees them.
-    fn prepare(&mut self, set: &AttrRef, route: Route) -> Option<Prepared> {
-        let from = match route.source {
+    fn prepare(
+        &mut self,
+        set: &AttrRef,
+        (source, distance, carried): (PathSource, u32, Carried),
+    ) -> Option<Prepared> {
+        let from = match source {
             PathSource::Local(_) => None,
             PathSource::Peer(peer) => Some(Arc::clone(self.rules.peer(peer)?)),
         };
         let (_, any) = self.members.first()?;
         let any = Arc::clone(any);
         let from_info = from.as_ref().map(|peer| &peer.info);
-        let distance = from_info.map(|_| route.distance);
+        let distance = from_info.map(|_| distance);
         // A route of another table is announced as if it began here: nobody but
         // us knows the way to its next hop.
         let from_info = from_info.filter(|from| from.imported.is_none());
@@ -319,7 +353,7 @@ impl<'a> Exporter<'a> {
         let base = Base {
             set,
             distance,
-            carried: route.carried.told(self.config.link_bandwidth),
+            carried: carried.told(self.config.link_bandwidth),
             towards,
         };
         let mut prepared = Prepared {
@@ -329,7 +363,7 @@ impl<'a> Exporter<'a> {
             exceptions: Vec::new(),
             unchanged: std::cell::OnceCell::new(),
             told: RefCell::default(),
-            source: match route.source {
+            source: match source {
                 PathSource::Local(source) => Some(source),
                 PathSource::Peer(_) => None,
             },
@@ -343,7 +377,7 @@ impl<'a> Exporter<'a> {
             let form = self.form(&mut prepared.forms, &base, *named, &to);
             prepared.exceptions.push((*peer, form));
         }
-        self.leave_out(&mut prepared, set, route.source);
+        self.leave_out(&mut prepared, set, source);
         let told = prepared.exceptions.iter().any(|(_, form)| form.is_some());
         let rest = prepared.rest.is_some() && prepared.exceptions.len() < self.members.len();
         (told || rest).then_some(prepared)

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bgp_wire::{AsPath, Community, LargeCommunity, Origin, PathAttributes};
 use common::*;
 use holdfast_rib::{
-    Aggregate, AggregatePolicy, AggregateRoute, DenyReason, LOCAL_WEIGHT, LocalRoute, LocalSource,
-    PathSource, PathView, PeerId, Rib, RibConfig, Verdict,
+    Aggregate, AggregatePolicy, AggregateRoute, DenyReason, FibKind, LOCAL_WEIGHT, LocalRoute,
+    LocalSource, PathSource, PathView, PeerId, Rib, RibConfig, Verdict,
 };
 use ipnet::IpNet;
 
@@ -463,12 +463,18 @@ fn it_is_one_path_beside_others_of_its_prefix() {
 }
 
 #[test]
-fn what_is_forwarded_is_as_if_there_were_no_suppression() {
+fn what_no_contributor_takes_is_dropped_and_the_rest_forwarded() {
     let mut rib = with(&[(WIDE, summary())]);
     announce(&mut rib, 1, ONE, route("65001"));
     let changes = fib(&mut rib);
-    let prefixes: Vec<IpNet> = changes.iter().map(|change| change.prefix).collect();
-    assert_eq!(prefixes, nets_of(&[ONE]));
+    let kinds: Vec<_> = changes
+        .iter()
+        .map(|change| (change.prefix, change.route.as_ref().unwrap().kind))
+        .collect();
+    let expected = [(net(ONE), FibKind::Ebgp), (net(WIDE), FibKind::Aggregate)];
+    assert_eq!(kinds, expected);
+    withdraw(&mut rib, 1, ONE);
+    assert!(fib(&mut rib).iter().all(|change| change.route.is_none()));
 }
 
 #[test]

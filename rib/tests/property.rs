@@ -104,6 +104,7 @@ impl Harness {
             Event::Up(..)
             | Event::Down(..)
             | Event::SetPolicy(..)
+            | Event::DefaultRoute(..)
             | Event::SetPeer(..)
             | Event::OurSide(..)
             | Event::MarkStale(..)
@@ -162,6 +163,19 @@ impl Harness {
                     false => Redo::ALL,
                 };
                 rib.set_policies(PeerId(peer), shared, redo);
+            }
+            Event::DefaultRoute(peer, family, med) => {
+                let route = med.map(|med| PathAttributes {
+                    med: Some(med),
+                    ..PathAttributes::default()
+                });
+                rib.set_default_route(PeerId(peer), family, route.clone());
+                if let Some(peer) = model.peers.get_mut(&PeerId(peer)) {
+                    match route {
+                        Some(route) => peer.defaults.insert(family as u8, route),
+                        None => peer.defaults.remove(&(family as u8)),
+                    };
+                }
             }
             Event::SetPeer(peer, variant) => {
                 let info = world::peer(peer, variant);
@@ -301,14 +315,15 @@ impl Harness {
 
     /// With the gate, nobody is told of a route that the kernel was not heard
     /// to have in this form.
-    fn check_gate(&self, batch: &ExportBatch) {
+    fn check_gate(&self, peer: u32, batch: &ExportBatch) {
         if !self.gated || batch.announced.is_empty() {
             return;
         }
         let fib = self.model.fib();
         for (prefix, _) in batch.announced.iter().flat_map(|(_, list)| paths(list)) {
             let has = self.heard.get(&prefix).and_then(Option::as_deref);
-            let through = !self.is_forwarded(prefix) || has == fib.get(&prefix);
+            let beside = self.model.default_route(PeerId(peer), prefix).is_some();
+            let through = beside || !self.is_forwarded(prefix) || has == fib.get(&prefix);
             assert!(through, "{prefix} is told, the kernel has {has:?}");
         }
     }
@@ -334,7 +349,7 @@ impl Harness {
     }
 
     fn deliver(&mut self, peer: u32, batch: &ExportBatch) {
-        self.check_gate(batch);
+        self.check_gate(peer, batch);
         let Some(remote) = self.remotes.get_mut(&peer) else {
             assert!(batch.is_empty());
             return;
@@ -424,7 +439,8 @@ impl Harness {
         let mut wanted = self.model.advertised(PeerId(peer));
         wanted.retain(|prefix, _| {
             let absent = self.gated && self.kernel.blocked(*prefix).is_some();
-            !absent || !self.is_forwarded(*prefix)
+            let beside = self.model.default_route(PeerId(peer), *prefix).is_some();
+            beside || !absent || !self.is_forwarded(*prefix)
         });
         for paths in holds.values_mut().chain(wanted.values_mut()) {
             paths.sort_by_cached_key(|path| format!("{path:?}"));
@@ -434,13 +450,14 @@ impl Harness {
 
     /// All answers were heard: what is shown is what the kernel has.
     fn check_forwarding(&self) {
+        let fib = self.model.fib();
         for prefix in self.model.prefixes() {
             let Some(view) = self.rib.prefix(prefix) else {
                 continue;
             };
             let blocked = self.kernel.blocked(prefix);
             let ours = self.is_forwarded(prefix);
-            let foreign = ours && blocked == Some(FibAnswer::Foreign);
+            let foreign = fib.contains_key(&prefix) && blocked == Some(FibAnswer::Foreign);
             assert_eq!(view.rib_failure, foreign, "{view:?}");
             let forwarding = match blocked {
                 None => Forwarding::Installed,

@@ -20,6 +20,7 @@ mod answers;
 mod configure;
 mod convert;
 mod core;
+mod defaults;
 mod edit;
 mod exports;
 mod instances;

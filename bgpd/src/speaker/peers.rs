@@ -347,6 +347,7 @@ impl Core {
         let in_use: Vec<Own> = in_use.collect();
         self.policies.tidy(&in_use);
         self.refresh_table_policies();
+        self.apply_defaults();
     }
 
     /// The same for policies that are no neighbor's.
@@ -763,6 +764,7 @@ impl Core {
         if !stale.intersection(kept).is_empty() {
             self.stale_for(id, self.stalepath_time(), StaleTimer::EndOfRib);
         }
+        self.apply_default(address);
     }
 
     fn session_down(&mut self, address: IpAddr, keep_routes: bool) {

@@ -17,7 +17,8 @@ use super::*;
 
 pub const PEERS: u32 = 12;
 
-pub const PREFIXES: [&str; 8] = [
+pub const PREFIXES: [&str; 9] = [
+    "0.0.0.0/0",
     "198.18.0.0/15",
     "198.18.0.0/16",
     "198.18.1.0/24",
@@ -71,6 +72,8 @@ pub enum Event {
     Aggregates(u16),
     Own(bool),
     SetPolicy(u32, u8),
+    /// A default route beside the table, of this MED.
+    DefaultRoute(u32, Family, Option<u32>),
     SetPeer(u32, u8),
     /// Addresses of ours towards a peer come and go.
     OurSide(u32, u8),
@@ -138,6 +141,7 @@ impl Event {
             | Event::RefreshIn(peer)
             | Event::OurSide(peer, _)
             | Event::RefreshOut(peer, ..)
+            | Event::DefaultRoute(peer, ..)
             | Event::Export(peer, _)
             | Event::Isolate(peer, _) => (Some(peer), None, None),
             _ => (None, None, None),
@@ -505,6 +509,8 @@ pub fn an_event() -> impl Strategy<Value = Event> {
         4 => any::<u16>().prop_map(Event::Aggregates),
         1 => any::<bool>().prop_map(Event::Own),
         3 => (0..PEERS, any::<u8>()).prop_map(|(p, k)| Event::SetPolicy(p, k)),
+        3 => (0..PEERS, a_family(), prop::option::weighted(0.7, 0u32..2))
+            .prop_map(|(p, f, m)| Event::DefaultRoute(p, f, m)),
         2 => (0..PEERS, any::<u8>()).prop_map(|(p, v)| Event::SetPeer(p, v)),
         3 => (0..PEERS, any::<u8>()).prop_map(|(p, b)| Event::OurSide(p, b)),
         1 => (0..PEERS, a_family()).prop_map(|(p, f)| Event::MarkStale(p, f)),

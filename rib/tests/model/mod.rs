@@ -25,6 +25,8 @@ pub struct ModelPeer {
     pub info: PeerInfo,
     pub policy: TestPolicy,
     pub up: bool,
+    /// Told beside the table, by family.
+    pub defaults: BTreeMap<u8, PathAttributes>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +47,14 @@ pub struct Model {
     pub aggregates: BTreeMap<IpNet, Aggregate>,
     /// What was worked out since something changed.
     known_aggregates: RefCell<BTreeMap<IpNet, Option<ModelPath>>>,
+}
+
+/// What export policy is asked about a path.
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Policy,
+    Suppressed,
+    Nobody,
 }
 
 /// A path that import let pass.
@@ -94,6 +104,7 @@ impl Model {
             info,
             policy,
             up: true,
+            defaults: BTreeMap::new(),
         };
         self.peers.insert(peer, new);
         self.routes.retain(|(prefix, source, _), _| {
@@ -106,6 +117,7 @@ impl Model {
             return;
         };
         state.up = false;
+        state.defaults.clear();
         self.routes.retain(|(prefix, source, _), said| {
             *source != PathSource::Peer(peer) || (keep.contains(family_of(*prefix)) && !said.stale)
         });
@@ -568,7 +580,8 @@ impl Model {
 
     /// What the peer holds of each prefix, in no order that matters.
     pub fn advertised(&self, peer: PeerId) -> BTreeMap<IpNet, Vec<PathAttributes>> {
-        let prefixes = self.prefixes().into_iter();
+        let everything = ["0.0.0.0/0", "::/0"].map(|prefix| prefix.parse().unwrap());
+        let prefixes = self.prefixes().into_iter().chain(everything);
         let mut told: BTreeMap<_, _> = prefixes
             .map(|prefix| (prefix, self.offered(peer, prefix)))
             .collect();
@@ -580,11 +593,17 @@ impl Model {
         let Some(peer) = self.peers.get(&id) else {
             return Vec::new();
         };
+        if let Some(told) = self.told_beside(id, prefix) {
+            return told;
+        }
         let family = family_of(prefix);
         let outcome = self.decide(prefix);
         let paths = &outcome.paths;
         let carried = self.carried(&outcome);
-        let suppressed = self.suppressed(prefix);
+        let suppressed = match self.suppressed(prefix) {
+            true => Ask::Suppressed,
+            false => Ask::Policy,
+        };
         let tell = |i: usize| {
             let carried = carried.filter(|_| outcome.best == Some(i));
             self.told((id, prefix), &paths[i], carried, suppressed)
@@ -616,12 +635,38 @@ impl Model {
         }
     }
 
+    /// The default route that a peer is told beside the table, if this is one.
+    pub fn default_route(&self, id: PeerId, prefix: IpNet) -> Option<&PathAttributes> {
+        let peer = self.peers.get(&id).filter(|_| prefix.prefix_len() == 0)?;
+        peer.defaults.get(&(family_of(prefix) as u8))
+    }
+
+    fn told_beside(&self, id: PeerId, prefix: IpNet) -> Option<Vec<PathAttributes>> {
+        let attributes = self.default_route(id, prefix)?.clone();
+        let path = ModelPath {
+            source: PathSource::Local(LocalSource::Network),
+            path_id: 0,
+            attributes,
+            weight: 0,
+            stale: false,
+            valid: true,
+            tracked: None,
+            metric: 0,
+            router_id: Ipv4Addr::UNSPECIFIED,
+            external: false,
+            confederation: false,
+            address: Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let told = self.told((id, prefix), &path, None, Ask::Nobody);
+        Some(told.into_iter().collect())
+    }
+
     fn told(
         &self,
         (id, prefix): (PeerId, IpNet),
         path: &ModelPath,
         carried: Option<f32>,
-        suppressed: bool,
+        ask: Ask,
     ) -> Option<PathAttributes> {
         let peer = self.peers.get(&id).filter(|peer| peer.up)?;
         let to = &peer.info;
@@ -673,9 +718,10 @@ impl Model {
             original_next_hop: None,
             original_med: None,
         };
-        let verdict = match suppressed {
-            true => peer.policy.export_suppressed(&context),
-            false => peer.policy.export(&context),
+        let verdict = match ask {
+            Ask::Suppressed => peer.policy.export_suppressed(&context),
+            Ask::Policy => peer.policy.export(&context),
+            Ask::Nobody => Verdict::Accept,
         };
         match verdict {
             Verdict::Deny(_) => return None,
