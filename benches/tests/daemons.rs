@@ -2,6 +2,7 @@
 
 use holdfast_bench::runner::arena::Arena;
 use holdfast_bench::runner::daemons::{Daemon, Programs, spawn, wait_until_listening};
+use holdfast_bench::runner::policies::Policy;
 use holdfast_bench::runner::setup::Setup;
 
 fn setups() -> Vec<(&'static str, Setup)> {
@@ -15,7 +16,17 @@ fn setups() -> Vec<(&'static str, Setup)> {
         ("IPv6", Setup::external_ipv6(3)),
         ("reflector", Setup::reflector(3)),
         ("add-path", with(|setup| setup.add_path = true)),
-        ("policy", with(|setup| setup.policy = true)),
+        ("policy", with(|setup| setup.policy = Some(Policy::Simple))),
+        ("lists", with(|setup| setup.policy = Some(Policy::Lists))),
+        ("map", with(|setup| setup.policy = Some(Policy::Map))),
+        (
+            "policy to edit",
+            with(|setup| setup.policy = Some(Policy::Out)),
+        ),
+        (
+            "the same inbound",
+            with(|setup| setup.policy = Some(Policy::In)),
+        ),
         ("kernel", with(|setup| setup.kernel = true)),
         ("coalesce", with(|setup| setup.coalesce_ms = Some(100))),
     ]

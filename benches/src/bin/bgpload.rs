@@ -70,6 +70,8 @@ enum Verb {
     AddPath(Measure),
     /// As full-table, for a daemon with policies.
     Policy(Measure),
+    /// A policy is edited while a full table stands.
+    Reload(Measure),
     /// As churn, while somebody asks the daemon for its tables.
     Queries(Measure),
     /// Single changes in a full and quiet table.
@@ -128,6 +130,7 @@ impl Verb {
             Self::Reflector(_) => Some(Scenario::Reflector),
             Self::AddPath(_) => Some(Scenario::AddPath),
             Self::Policy(_) => Some(Scenario::Policy),
+            Self::Reload(_) => Some(Scenario::Reload),
             Self::Queries(_) => Some(Scenario::Queries),
             Self::LoneChange(_) => Some(Scenario::LoneChange),
             Self::Growth(_) => Some(Scenario::Growth),
@@ -172,6 +175,7 @@ fn execute(verb: Verb) -> Result<String, Error> {
         | Verb::Reflector(m)
         | Verb::AddPath(m)
         | Verb::Policy(m)
+        | Verb::Reload(m)
         | Verb::Queries(m)
         | Verb::LoneChange(m)
         | Verb::Growth(m)

@@ -29,6 +29,8 @@ pub enum Expect {
         /// The expected sender of each prefix.
         winners: Arc<[u16]>,
     },
+    /// When its last announcement had this community.
+    Community(u32),
     /// When so many paths with different identifiers were announced
     /// (RFC 7911).
     Paths(u8),
@@ -120,6 +122,14 @@ impl Tracker {
     /// Takes any announcement from now on; what is present stays so.
     pub fn expect_any(&mut self) {
         self.expect = Expect::Any;
+    }
+
+    /// Waits for announcements with a community from now on; nothing has been
+    /// announced with it so far.
+    pub fn expect_community(&mut self, community: u32) {
+        self.expect = Expect::Community(community);
+        self.present.fill(0);
+        self.count = 0;
     }
 
     /// Waits for the winners that `expect` names from now on. All prefixes
@@ -232,6 +242,10 @@ impl Tracker {
                 .and_then(|asn| u16::try_from(asn.wrapping_sub(*first_asn)).ok()),
             _ => None,
         };
+        let has = match self.expect {
+            Expect::Community(wanted) => walk::has_community(parts.attributes, wanted),
+            _ => false,
+        };
         for (path_id, key) in Nlri::new(parts.announced, self.family, add_path) {
             self.stats.announced += 1;
             let Some(position) = self.find(key) else {
@@ -239,6 +253,8 @@ impl Tracker {
             };
             match &self.expect {
                 Expect::Any => self.set(position),
+                Expect::Community(_) if has => self.set(position),
+                Expect::Community(_) => self.unset(position),
                 Expect::Via { winners, .. } => match via == Some(winners[position as usize]) {
                     true => self.set(position),
                     false => self.unset(position),

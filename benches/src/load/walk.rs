@@ -133,6 +133,13 @@ pub(crate) fn mark(attributes: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*number))
 }
 
+/// Whether a community is there.
+pub(crate) fn has_community(attributes: &[u8], wanted: u32) -> bool {
+    let communities = Attributes(attributes).find(|&(code, _)| code == 8);
+    let wanted = wanted.to_be_bytes();
+    communities.is_some_and(|(_, list)| list.chunks_exact(4).any(|one| one == wanted))
+}
+
 /// One prefix: its address as two left-aligned halves, and its length.
 pub(crate) type Key = ((u64, u64), u8);
 

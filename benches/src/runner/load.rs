@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::arena::load_address;
 use super::daemons::Daemon;
 use super::error::{Error, Result};
+use super::policies::EDITED;
 use super::scenarios::{Case, Scenario};
 use super::setup::{DAEMON_AS, FIRST_LOAD_AS};
 use crate::load::scenario::{self, Outcome, Params};
@@ -70,6 +71,7 @@ pub(super) fn params(case: &Case, deadline: Duration) -> Params {
         Scenario::Reflector => Load::Reflector,
         Scenario::AddPath => Load::AddPath,
         Scenario::Policy => Load::Policy,
+        Scenario::Reload => Load::Reload,
         Scenario::Queries => Load::Queries,
         Scenario::LoneChange => Load::LoneChange,
         // Each size is a daemon of its own here.
@@ -93,6 +95,7 @@ pub(super) fn params(case: &Case, deadline: Duration) -> Params {
         // So that the backlog of the slowest has an end, and fits into memory.
         flood: 100 * u64::from(sizes.rate),
         changes: u32::try_from(sizes.changes).unwrap_or(u32::MAX),
+        community: EDITED,
         no_withdraw: matches!(case.scenario, Scenario::Growth),
         ..Params::default()
     }
@@ -105,6 +108,8 @@ fn values(case: &Case, outcome: &Outcome) -> Result<Values> {
         ("loaded", "announce_s"),
         ("withdrawn", "withdraw_s"),
         ("full", "start_s"),
+        ("reloaded", "reload_s"),
+        ("reloaded-first-update", "reload_first_s"),
         ("all-up", "all_up_s"),
         ("loaded-first-update", "first_update_s"),
     ];
@@ -130,6 +135,10 @@ fn values(case: &Case, outcome: &Outcome) -> Result<Values> {
     }
     if let Some(rate) = outcome.rates.get("full-speed-updates") {
         values.insert("updates_per_s".to_owned(), *rate);
+    }
+    let count = |what: &str| outcome.counts.get(what).map(|count| *count as f64);
+    if let Some((needed, announced)) = count("needed").zip(count("reloaded-announced")) {
+        values.insert("told_share".to_owned(), announced / needed.max(1.0));
     }
     let generator: f64 = outcome
         .stages

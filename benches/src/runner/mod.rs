@@ -25,6 +25,7 @@ mod fib;
 mod load;
 pub mod machine;
 mod plot;
+pub mod policies;
 pub mod process;
 mod queries;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -216,6 +217,13 @@ fn measure_running(
             .map(Asker::start),
         _ => None,
     };
+    let mut edit = match case.scenario {
+        Scenario::Reload => {
+            let command = case.daemon.edit(&case.setup, arena, &plan.programs)?;
+            command.map(quiet)
+        }
+        _ => None,
+    };
     let changing = asker.as_ref().map(Asker::switch);
     let pid = process.pid();
     let (tell, told) = mpsc::channel();
@@ -227,6 +235,8 @@ fn measure_running(
         }
         // The receiving end lives until the load is through.
         "loaded" => drop(tell.send(usage_of_tree(pid))),
+        // Whether it worked is seen at the routes.
+        "edit" => drop(edit.as_mut().map(Command::spawn)),
         _ => (),
     };
     let result = arena.in_load(move || drive(case, deadline, Box::new(follower)));
@@ -243,6 +253,12 @@ fn measure_running(
         values.insert("query_octets".to_owned(), answer.octets as f64);
     }
     Ok(measured)
+}
+
+/// Its output is for nobody.
+fn quiet(mut command: Command) -> Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
 }
 
 /// The load knocks before the daemon is started; its clock begins with the

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::daemons::Daemon;
+use super::policies::Policy;
 use super::setup::Setup;
 
 /// A scenario of the report, in its order.
@@ -41,6 +42,8 @@ pub enum Scenario {
     AddPath,
     /// A full table through a policy.
     Policy,
+    /// A policy is edited while a full table stands.
+    Reload,
     /// The whole table is shown while it changes.
     Queries,
     /// Single changes in an idle daemon with a full table.
@@ -138,7 +141,7 @@ pub struct Case {
 
 impl Scenario {
     /// All, in the order of the report.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::FullTable,
         Self::FanIn,
         Self::FanOut,
@@ -148,6 +151,7 @@ impl Scenario {
         Self::Reflector,
         Self::AddPath,
         Self::Policy,
+        Self::Reload,
         Self::Queries,
         Self::LoneChange,
         Self::Growth,
@@ -167,6 +171,7 @@ impl Scenario {
             Self::Reflector => "reflector",
             Self::AddPath => "add-path",
             Self::Policy => "policy",
+            Self::Reload => "reload",
             Self::Queries => "queries",
             Self::LoneChange => "lone-change",
             Self::Growth => "growth",
@@ -198,6 +203,11 @@ impl Scenario {
                 metric("loss_s", "loss", SECONDS),
                 WITHDRAW,
             ],
+            Self::Reload => vec![
+                metric("reload_s", "reload", SECONDS),
+                metric("reload_first_s", "first change", SECONDS),
+                metric("told_share", "told/changed", ("", 1.0, 2)),
+            ],
             Self::LoneChange => vec![
                 metric("p50_s", "p50", MICROSECONDS),
                 metric("p99_s", "p99", MICROSECONDS),
@@ -211,9 +221,15 @@ impl Scenario {
     pub fn deadline(self, scale: Scale) -> Duration {
         match (scale, self) {
             (Scale::Quick, _) => Duration::from_secs(30),
-            (Scale::Full, Self::FullTable | Self::LoneChange | Self::Growth | Self::FibLarge) => {
-                Duration::from_secs(300)
-            }
+            (
+                Scale::Full,
+                Self::FullTable
+                | Self::LoneChange
+                | Self::Growth
+                | Self::FibLarge
+                | Self::Policy
+                | Self::Reload,
+            ) => Duration::from_secs(300),
             (Scale::Full, _) => Duration::from_secs(120),
         }
     }
@@ -247,6 +263,26 @@ impl Scenario {
                     case("coalesce-time 100", sizes, coalesced),
                 ]
             }
+            Self::Policy => POLICIES
+                .into_iter()
+                .map(|(variant, policy)| {
+                    let setup = Setup {
+                        policy,
+                        ..setup.clone()
+                    };
+                    case(variant, sizes, setup)
+                })
+                .collect(),
+            Self::Reload => [("out", Policy::Out), ("in", Policy::In)]
+                .into_iter()
+                .map(|(variant, policy)| {
+                    let setup = Setup {
+                        policy: Some(policy),
+                        ..setup.clone()
+                    };
+                    case(variant, sizes, setup)
+                })
+                .collect(),
             Self::Growth => growth(scale)
                 .into_iter()
                 .map(|(variant, sizes)| case(variant, sizes, self.setup(sizes)))
@@ -267,6 +303,10 @@ impl Scenario {
         match daemon {
             Daemon::Direct => matches!(self, Self::FullTable | Self::Ipv6),
             Daemon::Holdfast | Daemon::Bird => true,
+            // Their policies are other languages.
+            Daemon::Gobgp | Daemon::Openbgpd if matches!(self, Self::Policy | Self::Reload) => {
+                false
+            }
             Daemon::Frr => self != Self::Growth,
             // GoBGP leaves the kernel to FRR's zebra, OpenBGPD to OpenBSD's.
             Daemon::Gobgp | Daemon::Openbgpd => self != Self::Growth && !self.is_fib(),
@@ -288,10 +328,6 @@ impl Scenario {
                 add_path: true,
                 ..Setup::external(sessions)
             },
-            Self::Policy => Setup {
-                policy: true,
-                ..Setup::external(sessions)
-            },
             Self::Fib | Self::FibLarge => Setup {
                 kernel: true,
                 ..Setup::external(sessions)
@@ -302,7 +338,8 @@ impl Scenario {
 
     fn sizes(self, scale: Scale) -> Sizes {
         let full = match self {
-            Self::FullTable | Self::Growth => table(1_000_000, 1, 1),
+            Self::FullTable | Self::Growth | Self::Policy => table(1_000_000, 1, 1),
+            Self::Reload => table(1_000_000, 1, 10),
             Self::FanIn => table(100_000, 10, 1),
             Self::FanOut => table(20_000, 2, 64),
             Self::Churn | Self::Queries => Sizes {
@@ -311,7 +348,7 @@ impl Scenario {
                 ..table(200_000, 1, 1)
             },
             Self::ColdStart => table(10, 500, 1),
-            Self::Ipv6 | Self::Policy => table(200_000, 1, 1),
+            Self::Ipv6 => table(200_000, 1, 1),
             Self::Reflector => table(20_000, 10, 90),
             Self::AddPath => table(100_000, 4, 1),
             Self::LoneChange => Sizes {
@@ -353,6 +390,14 @@ fn table(prefixes: usize, senders: u16, receivers: u16) -> Sizes {
         changes: 0,
     }
 }
+
+/// The variants of [`Scenario::Policy`].
+const POLICIES: [(&str, Option<Policy>); 4] = [
+    ("none", None),
+    ("simple", Some(Policy::Simple)),
+    ("lists", Some(Policy::Lists)),
+    ("map", Some(Policy::Map)),
+];
 
 /// Next hops of a prefix in the variants of [`Scenario::Fib`]; as many sessions
 /// announce it.

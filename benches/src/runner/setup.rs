@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::arena::{DAEMON_V4, DAEMON_V6, load_address};
+use super::policies::Policy;
 
 /// The daemon's AS.
 pub const DAEMON_AS: u32 = 65000;
@@ -34,8 +35,8 @@ pub struct Setup {
     pub reflector: bool,
     /// Multiple paths per prefix are received and sent (RFC 7911).
     pub add_path: bool,
-    /// Routes go through a simple policy both ways.
-    pub policy: bool,
+    /// What routes go through, if anything.
+    pub policy: Option<Policy>,
     /// Routes are put into the kernel, each by way of all its best paths.
     pub kernel: bool,
     /// FRR's `coalesce-time`, milliseconds; its default if there is none.
@@ -75,7 +76,7 @@ impl Setup {
             ipv6,
             reflector,
             add_path: false,
-            policy: false,
+            policy: None,
             kernel: false,
             coalesce_ms: None,
         }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use bgp_wire::{Family, PathAttributes};
+use bgp_wire::{Family, Origin, PathAttributes};
 use holdfast_config::model::EffectivePeer;
 
 use super::core::Core;
@@ -32,6 +32,10 @@ impl Core {
     fn default_route(&self, settings: &EffectivePeer, family: Family) -> Option<PathAttributes> {
         let policy = &settings.af(config_family(family)).policy;
         let asked = policy.default_originate.as_ref()?;
-        asked.route_map.is_none().then(PathAttributes::default)
+        asked.route_map.is_none().then(|| PathAttributes {
+            origin: Origin::Igp,
+            med: Some(0),
+            ..PathAttributes::default()
+        })
     }
 }

@@ -171,7 +171,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Notes when the first UPDATE came in, and starts new counters.
-    fn first_update(&mut self, name: &str, start: Instant, ids: &[SessionId]) {
+    pub(crate) fn first_update(&mut self, name: &str, start: Instant, ids: &[SessionId]) {
         let mut first: Option<Instant> = None;
         let mut totals = [0u64; 4];
         for &id in ids {

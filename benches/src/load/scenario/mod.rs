@@ -15,6 +15,7 @@
 //! | lone-change | `loaded` | latency `lone` |
 //! | cold-start | `first-up`, `all-up`, `full`, from the start | |
 //! | growth | `step-N` for N routes | |
+//! | reload | `loaded`; `reloaded` after somebody edited the policy at `edit` | |
 //!
 //! `NAME-first-update` is when the first receiver got its first UPDATE in
 //! stage `NAME`.
@@ -27,6 +28,7 @@ mod fan;
 mod full_table;
 mod growth;
 mod params;
+mod reload;
 
 pub(crate) use churn::Circle;
 pub use params::{Outcome, Params, Peer, Role, Scenario, Stage};
@@ -48,5 +50,6 @@ pub fn run(params: &Params, control: &mut Control) -> Result<Outcome, Error> {
         Scenario::ColdStart => cold_start::run(params, control),
         Scenario::AddPath => add_path::run(params, control),
         Scenario::Growth => growth::run(params, control),
+        Scenario::Reload => reload::run(params, control),
     }
 }

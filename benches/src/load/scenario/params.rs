@@ -35,6 +35,8 @@ pub enum Scenario {
     AddPath,
     /// As full-table, for a daemon with policies.
     Policy,
+    /// A policy is edited while a full table stands.
+    Reload,
     /// As churn, while somebody asks the daemon for its tables.
     Queries,
     /// Single changes in a full and quiet table.
@@ -141,6 +143,10 @@ pub struct Params {
     /// How many single changes (lone-change).
     #[arg(long, default_value_t = 1000)]
     pub changes: u32,
+    /// The community that an edit of the policy gives to the routes of
+    /// 32.0.0.0/3 (reload). [default: 65000:2]
+    #[arg(long, default_value_t = 65_000 << 16 | 2)]
+    pub community: u32,
     /// Numbers of routes at which growth halts. Up to the size of the table
     /// they come from the first sender; then the other senders add theirs.
     #[arg(long, value_delimiter = ',')]
@@ -184,6 +190,7 @@ impl Default for Params {
             marks: 150,
             flapping: 0.1,
             changes: 1000,
+            community: 65_000 << 16 | 2,
             steps: Vec::new(),
             late_receiver: false,
             no_withdraw: false,
@@ -258,6 +265,7 @@ impl Params {
             Scenario::Reflector => (20_000, 10, 90),
             Scenario::AddPath => (100_000, usize::from(self.paths), 1),
             Scenario::Growth => (1_000_000, 4, 1),
+            Scenario::Reload => (1_000_000, 1, 10),
         };
         let senders = match (self.scenario, self.one_sender) {
             (Scenario::AddPath, true) => 1,

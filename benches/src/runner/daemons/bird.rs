@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::runner::arena::{Arena, DAEMON_V4, DAEMON_V6};
+use crate::runner::policies::Policy;
 use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const PROGRAM: &str = "/usr/sbin/bird";
@@ -16,8 +17,8 @@ pub(super) fn config(setup: &Setup) -> String {
         "log stderr {{ warning, error, fatal, bug }};\nrouter id {DAEMON_V4};\n\
          protocol device {{}}\n"
     );
-    if setup.policy {
-        text.push_str(POLICY);
+    if let Some(policy) = setup.policy {
+        text.push_str(&policy.bird());
     }
     if setup.kernel {
         // Scans are for what others do to the table, and nobody does here.
@@ -45,10 +46,19 @@ pub(super) fn config(setup: &Setup) -> String {
             text.push_str("  rr client;\n");
         }
         let family = if setup.ipv6 { "ipv6" } else { "ipv4" };
-        let (import, export) = if setup.policy {
-            ("filter policy_in", "filter policy_out")
-        } else {
-            ("all", "all")
+        let filtered = setup.policy.map(|policy| policy.directions(neighbor.index));
+        let import = match filtered {
+            Some(ways) if ways.inbound => "filter policy_in",
+            _ => "all",
+        };
+        let export = match filtered {
+            Some(ways) if ways.outbound => "filter policy_out",
+            _ => "all",
+        };
+        // Without, an edit of what comes in would ask the neighbor for all of it.
+        let kept = match setup.policy {
+            Some(Policy::In) if neighbor.index == 0 => " import table yes;",
+            _ => "",
         };
         let add_path = if setup.add_path {
             " add paths yes;"
@@ -57,28 +67,11 @@ pub(super) fn config(setup: &Setup) -> String {
         };
         let _ = writeln!(
             text,
-            "  {family} {{ import {import}; export {export};{add_path} }};\n}}"
+            "  {family} {{ import {import}; export {export};{add_path}{kept} }};\n}}"
         );
     }
     text
 }
-
-/// Refuses a prefix list and an AS, sets a preference and a community; refuses
-/// one community on the way out and prepends.
-const POLICY: &str = "\
-filter policy_in {
-  if net ~ [ 10.0.0.0/8+, 172.16.0.0/12+, 192.168.0.0/16+ ] then reject;
-  if bgp_path ~ [= * 64666 * =] then reject;
-  bgp_local_pref = 150;
-  bgp_community.add((65000, 1));
-  accept;
-}
-filter policy_out {
-  if (65000, 666) ~ bgp_community then reject;
-  bgp_path.prepend(65000);
-  accept;
-}
-";
 
 pub(super) fn command(arena: &Arena, file: &Path) -> Command {
     let mut command = arena.daemon_command(PROGRAM);
@@ -90,6 +83,16 @@ pub(super) fn command(arena: &Arena, file: &Path) -> Command {
         .arg(arena.path("bird.ctl"))
         .arg("-P")
         .arg(arena.path("bird.pid"));
+    command
+}
+
+/// What makes it take its configuration anew.
+pub(super) fn reconfigure(arena: &Arena) -> Command {
+    let mut command = Command::new("/usr/sbin/birdc");
+    command
+        .arg("-s")
+        .arg(arena.path("bird.ctl"))
+        .arg("configure");
     command
 }
 

@@ -11,6 +11,7 @@ use nix::unistd::User;
 
 use crate::runner::arena::{Arena, DAEMON_V4};
 use crate::runner::error::{Error, Result, io};
+use crate::runner::policies::Policy;
 use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const PROGRAM: &str = "/usr/lib/frr/bgpd";
@@ -22,12 +23,16 @@ const USER: &str = "frr";
 pub(super) fn config(setup: &Setup) -> String {
     // Before its use: FRR looks at what is defined later only after some
     // seconds, and then asks the neighbours to send everything again.
-    let policy = if setup.policy { POLICY } else { "" };
+    let policy = setup.policy.map(Policy::frr).unwrap_or_default();
     let mut text = format!(
         "frr defaults traditional\nhostname bench\n{policy}!\nrouter bgp {DAEMON_AS}\n \
          bgp router-id {DAEMON_V4}\n no bgp ebgp-requires-policy\n \
          no bgp default ipv4-unicast\n no bgp network import-check\n"
     );
+    if setup.policy.is_some() {
+        // How long an edit waits for further ones; 5 s if nothing is said.
+        text.push_str(" bgp route-map delay-timer 1\n");
+    }
     if let Some(milliseconds) = setup.coalesce_ms {
         let _ = writeln!(text, " coalesce-time {milliseconds}");
     }
@@ -59,39 +64,23 @@ pub(super) fn config(setup: &Setup) -> String {
         if setup.add_path {
             let _ = writeln!(text, "  neighbor {address} addpath-tx-all-paths");
         }
-        if setup.policy {
-            let _ = writeln!(text, "  neighbor {address} route-map IN in");
-            let _ = writeln!(text, "  neighbor {address} route-map OUT out");
+        if let Some(policy) = setup.policy {
+            let ways = policy.directions(neighbor.index);
+            if ways.inbound {
+                let _ = writeln!(text, "  neighbor {address} route-map IN in");
+            }
+            if ways.outbound {
+                let _ = writeln!(text, "  neighbor {address} route-map OUT out");
+            }
+            if policy == Policy::In && ways.inbound {
+                // Without, an edit would ask the neighbor for everything.
+                let _ = writeln!(text, "  neighbor {address} soft-reconfiguration inbound");
+            }
         }
     }
     text.push_str(" exit-address-family\nexit\n");
     text
 }
-
-/// The same as for BIRD.
-const POLICY: &str = "\
-ip prefix-list PRIVATE seq 5 permit 10.0.0.0/8 le 32
-ip prefix-list PRIVATE seq 10 permit 172.16.0.0/12 le 32
-ip prefix-list PRIVATE seq 15 permit 192.168.0.0/16 le 32
-bgp as-path access-list BAD seq 5 permit _64666_
-bgp community-list standard STOP seq 5 permit 65000:666
-route-map IN deny 10
- match ip address prefix-list PRIVATE
-exit
-route-map IN deny 20
- match as-path BAD
-exit
-route-map IN permit 30
- set local-preference 150
- set community 65000:1 additive
-exit
-route-map OUT deny 10
- match community STOP
-exit
-route-map OUT permit 20
- set as-path prepend 65000
-exit
-";
 
 /// Starts zebra, and `bgpd` as soon as zebra can be talked to. The shell becomes
 /// `bgpd`, so that zebra is its child; the kernel ends zebra with it. The
@@ -144,6 +133,17 @@ pub(super) fn command(setup: &Setup, arena: &Arena, file: &Path) -> Result<Comma
         .arg("--vty_socket")
         .arg(arena.directory());
     Ok(command)
+}
+
+/// Types lines into the shell, in the mode for the configuration.
+pub(super) fn edit(arena: &Arena, lines: &[String]) -> Command {
+    let mut command = Command::new("/usr/bin/vtysh");
+    command.arg("--vty_socket").arg(arena.directory());
+    command.args(["-d", "bgpd", "-c", "configure terminal"]);
+    for line in lines {
+        command.args(["-c", line]);
+    }
+    command
 }
 
 pub(super) fn query(setup: &Setup, arena: &Arena) -> Command {

@@ -21,7 +21,7 @@ pub(super) fn config(setup: &Setup) -> String {
         "[global.config]\nas = {DAEMON_AS}\nrouter-id = \"{DAEMON_V4}\"\n\
          local-address-list = [\"{listen}\"]\n"
     );
-    if setup.policy {
+    if setup.policy.is_some() {
         text.push_str(POLICY_GLOBAL);
     }
     let family = if setup.ipv6 {
@@ -54,7 +54,7 @@ pub(super) fn config(setup: &Setup) -> String {
             );
         }
     }
-    if setup.policy {
+    if setup.policy.is_some() {
         text.push_str(POLICY);
     }
     text

@@ -6,20 +6,15 @@ use std::process::Command;
 
 use super::Programs;
 use crate::runner::arena::{Arena, DAEMON_V4};
+use crate::runner::policies::Policy;
 use crate::runner::setup::{DAEMON_AS, MAX_PATHS, Setup};
 
 pub(super) const COMMAND_LINE: &str = "bgpd -n -f FILE --socket SOCKET --log-level warn";
 
-pub(super) fn obstacle(setup: &Setup) -> Option<&'static str> {
-    if setup.policy {
-        return Some("there are no route maps yet");
-    }
-    None
-}
-
 pub(super) fn config(setup: &Setup) -> String {
+    let policy = setup.policy.map(Policy::frr).unwrap_or_default();
     let mut text = format!(
-        "hostname bench\n!\nrouter bgp {DAEMON_AS}\n bgp router-id {DAEMON_V4}\n \
+        "hostname bench\n{policy}!\nrouter bgp {DAEMON_AS}\n bgp router-id {DAEMON_V4}\n \
          no bgp ebgp-requires-policy\n"
     );
     if setup.kernel {
@@ -47,6 +42,13 @@ pub(super) fn config(setup: &Setup) -> String {
         if setup.add_path {
             let _ = writeln!(text, "  neighbor {address} addpath-tx-all-paths");
         }
+        let ways = setup.policy.map(|policy| policy.directions(neighbor.index));
+        if ways.is_some_and(|ways| ways.inbound) {
+            let _ = writeln!(text, "  neighbor {address} route-map IN in");
+        }
+        if ways.is_some_and(|ways| ways.outbound) {
+            let _ = writeln!(text, "  neighbor {address} route-map OUT out");
+        }
     }
     text.push_str(" exit-address-family\nexit\n");
     text
@@ -62,6 +64,17 @@ pub(super) fn command(setup: &Setup, arena: &Arena, programs: &Programs, file: &
         .arg(file)
         .arg("--socket")
         .arg(arena.path("api.sock"));
+    command
+}
+
+/// Types lines into the shell, in the mode for the configuration.
+pub(super) fn edit(arena: &Arena, programs: &Programs, lines: &[String]) -> Command {
+    let mut command = Command::new(&programs.vtysh);
+    command.arg("--socket").arg(arena.path("api.sock"));
+    command.args(["-c", "configure terminal"]);
+    for line in lines {
+        command.args(["-c", line]);
+    }
     command
 }
 

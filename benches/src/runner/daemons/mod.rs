@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arena::Arena;
 use super::error::{Error, Result, io};
+use super::policies::{Policy, edit_bird};
 use super::process::Process;
 use super::setup::Setup;
 
@@ -103,10 +104,10 @@ impl Daemon {
     /// Why it cannot be set up so, if it cannot.
     pub fn obstacle(self, setup: &Setup) -> Option<&'static str> {
         match self {
-            Self::Holdfast => holdfast::obstacle(setup),
             Self::Direct => (setup.neighbors.len() != 2)
                 .then_some("only a scenario of one sender and one receiver goes without a daemon"),
-            Self::Bird
+            Self::Holdfast
+            | Self::Bird
             | Self::Frr
             | Self::Gobgp
             | Self::Openbgpd
@@ -177,6 +178,34 @@ impl Daemon {
             Self::Gobgp => gobgp::query(setup, arena),
             Self::Openbgpd => openbgpd::query(arena),
             Self::Direct | Self::Writer | Self::GroupWriter => return None,
+        })
+    }
+
+    /// Edits the policy of a daemon that runs in `arena` as the scenario's policy
+    /// says, by what a person would type; returns the command that does it.
+    ///
+    /// # Errors
+    ///
+    /// Its file cannot be written.
+    pub fn edit(
+        self,
+        setup: &Setup,
+        arena: &Arena,
+        programs: &Programs,
+    ) -> Result<Option<Command>> {
+        let Some(lines) = setup.policy.and_then(Policy::edit_frr) else {
+            return Ok(None);
+        };
+        Ok(match self {
+            Self::Holdfast => Some(holdfast::edit(arena, programs, &lines)),
+            Self::Frr => Some(frr::edit(arena, &lines)),
+            Self::Bird => {
+                let file = arena.path("daemon.conf");
+                let text = edit_bird(&self.config(setup, arena));
+                std::fs::write(&file, text).map_err(io(&file))?;
+                Some(bird::reconfigure(arena))
+            }
+            _ => None,
         })
     }
 

@@ -34,7 +34,7 @@ pub(super) fn config(setup: &Setup, arena: &Arena) -> String {
         }
         text.push_str("}\n");
     }
-    if setup.policy {
+    if setup.policy.is_some() {
         text.push_str(POLICY);
     } else {
         text.push_str("allow from any\nallow to any\n");
