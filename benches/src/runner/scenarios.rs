@@ -206,7 +206,7 @@ impl Scenario {
             Self::Reload => vec![
                 metric("reload_s", "reload", SECONDS),
                 metric("reload_first_s", "first change", SECONDS),
-                metric("told_share", "told/changed", ("", 1.0, 2)),
+                metric("told_share", "told/changed", ("times", 1.0, 2)),
             ],
             Self::LoneChange => vec![
                 metric("p50_s", "p50", MICROSECONDS),
