@@ -60,3 +60,58 @@ fn what_is_taken_out_says_nothing() {
     assert_eq!(roas.validate(net("10.0.0.0/24"), Some(1)), NotFound);
     assert_eq!((roas.len(), roas.iter().count()), (0, 0));
 }
+
+#[test]
+fn a_clone_is_a_snapshot() {
+    let mut roas = RoaTable::new();
+    for block in 0..64u8 {
+        let prefix = IpNet::from(ipnet::Ipv4Net::new([10, block, 0, 0].into(), 16).unwrap());
+        roas.insert(prefix, 24, 1);
+    }
+    roas.insert(net("10.0.0.0/8"), 8, 2);
+    roas.insert(net("2001:db8::/32"), 48, 1);
+    roas.insert(net("2001::/16"), 20, 2);
+    let before = roas.clone();
+    assert!(roas.remove(net("10.7.0.0/16"), 24, 1));
+    assert!(roas.insert(net("10.8.0.0/16"), 24, 3));
+    assert!(roas.remove(net("2001:db8::/32"), 48, 1));
+    let state = |roas: &RoaTable, prefix, asn| roas.validate(net(prefix), Some(asn));
+    assert_eq!(state(&before, "10.7.1.0/24", 1), Valid);
+    assert_eq!(state(&roas, "10.7.1.0/24", 1), Invalid);
+    assert_eq!(state(&before, "10.8.1.0/24", 3), Invalid);
+    assert_eq!(state(&roas, "10.8.1.0/24", 3), Valid);
+    assert_eq!(state(&before, "2001:db8:1::/48", 1), Valid);
+    assert_eq!(state(&roas, "2001:db8:1::/48", 1), Invalid);
+    assert_eq!((before.lens(), roas.lens()), ((65, 2), (65, 1)));
+}
+
+#[test]
+fn payloads_come_in_the_order_of_their_prefixes() {
+    let mut roas = RoaTable::new();
+    for (prefix, max_len, asn) in [
+        ("2001:db8::/32", 48, 1),
+        ("192.0.2.0/24", 24, 9),
+        ("10.0.0.0/8", 24, 2),
+        ("10.1.0.0/16", 24, 2),
+        ("9.0.0.0/20", 24, 2),
+        ("192.0.2.0/24", 24, 3),
+    ] {
+        roas.insert(net(prefix), max_len, asn);
+    }
+    let all: Vec<String> = roas
+        .iter()
+        .map(|(net, _, asn)| format!("{net} {asn}"))
+        .collect();
+    let expected = [
+        "9.0.0.0/20 2",
+        "10.0.0.0/8 2",
+        "10.1.0.0/16 2",
+        "192.0.2.0/24 3",
+        "192.0.2.0/24 9",
+        "2001:db8::/32 1",
+    ];
+    assert_eq!(all, expected);
+    let covering = roas.covering(net("10.1.2.0/24"));
+    let expected = [(net("10.0.0.0/8"), 24, 2), (net("10.1.0.0/16"), 24, 2)];
+    assert_eq!(covering, expected);
+}
