@@ -9,9 +9,9 @@ use holdfast_config::model::{Config, EffectivePeer, Family as ConfigFamily};
 use holdfast_policy::model::{OtherProtocol, PolicyConfig, SourceProtocol};
 use holdfast_policy::{
     AcceptAll, Applied, Compiler, Direction, Directional, Filters, PeerFacts, PeerPolicy, Policies,
-    RouteView,
+    RoaTable, RouteView,
 };
-use holdfast_rib::{Attributes, LocalRoute, LocalSource, Policy};
+use holdfast_rib::{Attributes, LocalRoute, LocalSource, Policy, Redo};
 use ipnet::IpNet;
 
 /// What compiled policies depend on.
@@ -20,6 +20,8 @@ struct Source {
     policy: PolicyConfig,
     asn: u32,
     local_pref: u32,
+    /// What others take our own routes to be from.
+    origin_as: u32,
 }
 
 /// The policy of a neighbor.
@@ -32,6 +34,18 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// Where this one's answers are others than those of the one before.
+    pub(super) fn redo(&self, before: &Own) -> Redo {
+        let families = |same| match same {
+            true => Redo::NOTHING.import,
+            false => Redo::ALL.import,
+        };
+        Redo {
+            import: families(Arc::ptr_eq(&self.import, &before.import)),
+            export: families(Arc::ptr_eq(&self.export, &before.export)),
+        }
+    }
+
     fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
@@ -68,6 +82,13 @@ impl Default for PolicyBook {
 }
 
 impl PolicyBook {
+    /// Of nothing, where policies will ask these ROAs.
+    pub(super) fn new(roas: &Arc<RoaTable>) -> PolicyBook {
+        let mut book = PolicyBook::default();
+        book.set_roas(roas);
+        book
+    }
+
     /// A policy that lets everything pass.
     pub(super) fn accept_all(&self) -> Arc<dyn Policy> {
         Arc::clone(&self.accept_all)
@@ -81,12 +102,14 @@ impl PolicyBook {
             policy: config.policy.clone(),
             asn: bgp.asn,
             local_pref: bgp.default_local_preference,
+            origin_as: bgp.confederation_identifier.unwrap_or(bgp.asn),
         };
         if self.source.as_ref() == Some(&source) {
             return;
         }
         let compiler = Compiler::new(&source.policy)
             .local_as(source.asn)
+            .origin_as(source.origin_as)
             .default_local_pref(source.local_pref)
             .after(&self.compiled);
         match compiler.compile() {
@@ -98,6 +121,19 @@ impl PolicyBook {
             Err(errors) => tracing::error!(%errors, "policy stays as it was"),
         }
         self.source = Some(source);
+    }
+
+    /// Has policies ask other ROAs; whether any asks for them.
+    pub(super) fn set_roas(&mut self, roas: &Arc<RoaTable>) -> bool {
+        self.compiled = self.compiled.with_roas(roas);
+        let mut maps = self.compiled.route_maps();
+        maps.any(|(_, map)| map.uses_rpki())
+    }
+
+    /// Whether a route map asks for ROAs.
+    pub(super) fn uses_rpki(&self, map: &str) -> bool {
+        let map = self.compiled.route_map(map);
+        map.is_some_and(|map| map.uses_rpki())
     }
 
     /// The policy of a neighbor. Equal ones are one.
