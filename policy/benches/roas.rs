@@ -29,7 +29,10 @@ fn prefix(state: &mut u64) -> IpNet {
         let len = [32, 36, 44, 48][next(state) as usize % 4];
         return Ipv6Net::new(address.into(), len).unwrap().trunc().into();
     }
-    let len = [24, 24, 24, 22, 20, 16, 14][next(state) as usize % 7];
+    let len = match next(state) % 300 {
+        0 => 14,
+        n => [24, 24, 24, 23, 22, 20, 16][n as usize % 7],
+    };
     let address = next(state) << 1 | next(state) & 1;
     Ipv4Net::new((address % 0xe000_0000).into(), len)
         .unwrap()

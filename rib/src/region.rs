@@ -1,6 +1,7 @@
 //! Prefixes with all that is more specific, to ask of many prefixes whether
 //! they are among those.
 
+use bgp_wire::Family;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Some prefixes, and everything inside of them.
@@ -54,6 +55,14 @@ impl Region {
     /// Whether there is nothing in it.
     pub const fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// Whether there is anything of a family in it.
+    pub const fn concerns(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4Unicast => !self.v4.is_empty(),
+            Family::Ipv6Unicast => !self.v6.is_empty(),
+        }
     }
 
     /// The prefixes, without those inside of others.

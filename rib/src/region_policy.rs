@@ -16,6 +16,9 @@ use crate::table::RibFamily;
 impl<F: RibFamily> FamilyRib<F> {
     fn slots_within(&self, region: &Region) -> SlotSet {
         let mut slots = SlotSet::default();
+        if !region.concerns(F::FAMILY) {
+            return slots;
+        }
         for (slot, entry) in self.table.iter() {
             if region.contains(entry.prefix.into()) {
                 slots.insert(slot);

@@ -144,6 +144,7 @@ fn a_region_has_what_is_inside_of_its_prefixes() {
     all.unite(region(&["192.0.2.0/23", "0.0.0.0/0"]));
     assert!(all.contains(net("11.0.0.0/8")) && all.iter().count() == 2);
     assert!(Region::default().is_empty() && !all.is_empty());
+    assert!(all.concerns(V4) && all.concerns(V6) && !region(&["::/0"]).concerns(V4));
 }
 
 #[test]
