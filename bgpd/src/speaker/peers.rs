@@ -347,8 +347,9 @@ impl Core {
         let requires_policy = self.requires_policy();
         for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
             let policy = self.policies.of(requires_policy, &peer.settings);
-            if PolicyBook::differs(peer.policy.as_ref(), &policy) {
-                self.rib.set_policy(peer.id, Arc::clone(&policy.both));
+            if let Some(redo) = PolicyBook::redo(peer.policy.as_ref(), &policy) {
+                let both = Arc::clone(&policy.both);
+                self.rib.set_policies(peer.id, both, redo);
                 peer.policy = Some(policy);
             }
         }

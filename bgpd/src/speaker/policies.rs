@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bgp_wire::Family;
+use bgp_wire::{Family, FamilySet};
 use holdfast_config::model::{Config, EffectivePeer, Family as ConfigFamily};
 use holdfast_policy::model::{OtherProtocol, PolicyConfig, SourceProtocol};
 use holdfast_policy::{
@@ -34,18 +34,6 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Where this one's answers are others than those of the one before.
-    pub(super) fn redo(&self, before: &Own) -> Redo {
-        let families = |same| match same {
-            true => Redo::NOTHING.import,
-            false => Redo::ALL.import,
-        };
-        Redo {
-            import: families(Arc::ptr_eq(&self.import, &before.import)),
-            export: families(Arc::ptr_eq(&self.export, &before.export)),
-        }
-    }
-
     fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
@@ -170,9 +158,18 @@ impl PolicyBook {
         own
     }
 
-    /// Whether a neighbor has another policy than it had.
-    pub(super) fn differs(before: Option<&Own>, now: &Own) -> bool {
-        before.is_none_or(|before| !before.is(now))
+    /// Where a neighbor's policy is another than it was; none where it is
+    /// the same.
+    pub(super) fn redo(before: Option<&Own>, now: &Own) -> Option<Redo> {
+        if before.is_some_and(|before| before.is(now)) {
+            return None;
+        }
+        let import = before.map(|before| &*before.import);
+        let export = before.map(|before| &*before.export);
+        Some(Redo {
+            import: changed(import, &now.import, Direction::In),
+            export: changed(export, &now.export, Direction::Out),
+        })
     }
 
     /// Lets go of those that no neighbor has any more.
@@ -230,6 +227,15 @@ impl PolicyBook {
             }),
         }
     }
+}
+
+/// The families that are decided differently in a direction.
+fn changed(before: Option<&PeerPolicy>, now: &PeerPolicy, direction: Direction) -> FamilySet {
+    let differs = |family: &Family| {
+        let same = |before: &PeerPolicy| before.same(now, *family, direction);
+        !before.is_some_and(same)
+    };
+    Family::ALL.into_iter().filter(differs).collect()
 }
 
 /// The one of the list that is equal, or the new one. What looks at the one

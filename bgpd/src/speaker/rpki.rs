@@ -185,8 +185,7 @@ impl Core {
         for peer in self.peers.values_mut() {
             if let Some(before) = peer.policy() {
                 let policy = self.policies.of(requires_policy, &peer.settings);
-                if PolicyBook::differs(Some(before), &policy) {
-                    let redo = policy.redo(before);
+                if let Some(redo) = PolicyBook::redo(Some(before), &policy) {
                     changed.push((peer.id, Arc::clone(&policy.both), redo));
                     peer.set_policy(policy);
                 }
