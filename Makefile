@@ -23,7 +23,8 @@ build:
 
 test:
 	tests/need-packages.sh ip:iproute2 sysctl:procps tshark:tshark /usr/sbin/bird:bird2 \
-	  gobgpd:gobgpd gobgp:gobgpd /usr/lib/frr/bgpd:frr /usr/lib/frr/frr-reload.py:frr-pythontools
+	  gobgpd:gobgpd gobgp:gobgpd /usr/lib/frr/bgpd:frr /usr/lib/frr/frr-reload.py:frr-pythontools \
+	  /usr/lib/$$(uname -m)-linux-gnu/frr/modules/bgpd_rpki.so:frr-rpki-rtrlib stayrtr:stayrtr
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) build -p holdfast-bgpd -p vtysh --bins

@@ -3,7 +3,8 @@
 #
 #   need-packages.sh PROGRAM:PACKAGE...
 #
-# PROGRAM is a name in PATH (the sbin directories included) or a path.
+# PROGRAM is a name in PATH (the sbin directories included) or a path, which may
+# be that of a file that is no program.
 # Nothing is done, and no root needed, when all programs are there. The
 # packages' services are not started.
 set -euo pipefail
@@ -13,7 +14,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 missing=()
 for pair in "$@"; do
   program=${pair%%:*} package=${pair##*:}
-  if ! command -v "$program" >/dev/null; then
+  if ! command -v "$program" >/dev/null && [ ! -e "$program" ]; then
     missing+=("$package")
   fi
 done

@@ -176,6 +176,7 @@ impl Holdfast for Server {
     type ListRoutesStream = Streamed<v1::RouteChunk>;
     type ListFibStream = Streamed<v1::FibChunk>;
     type WatchStream = Streamed<v1::WatchEvent>;
+    type ListRoasStream = Streamed<v1::RoaChunk>;
 
     async fn get_global(
         &self,
@@ -317,6 +318,31 @@ impl Holdfast for Server {
     ) -> Result<Response<v1::WriteConfigResponse>, Status> {
         let path = self.speaker.write_config().await.map_err(status)?;
         Ok(Response::new(v1::WriteConfigResponse { path }))
+    }
+
+    async fn list_roas(
+        &self,
+        request: Request<v1::ListRoasRequest>,
+    ) -> Result<Response<Self::ListRoasStream>, Status> {
+        let roas = self.speaker.roas(request.get_ref()).map_err(status)?;
+        let chunks = tokio_stream::iter(roas.map(Ok));
+        Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn list_rpki_caches(
+        &self,
+        _: Request<v1::ListRpkiCachesRequest>,
+    ) -> Result<Response<v1::ListRpkiCachesResponse>, Status> {
+        Ok(Response::new(self.speaker.rpki_caches()))
+    }
+
+    async fn control_rpki(
+        &self,
+        request: Request<v1::ControlRpkiRequest>,
+    ) -> Result<Response<v1::ControlRpkiResponse>, Status> {
+        let order = request.get_ref().order();
+        self.speaker.control_rpki(order).await.map_err(status)?;
+        Ok(Response::new(v1::ControlRpkiResponse {}))
     }
 
     async fn clear(

@@ -8,9 +8,9 @@ use bgp_wire::{
 };
 use common::{apply, changed, communities, compile, net, one_map, path, peer, set};
 use holdfast_policy::model::*;
-use holdfast_policy::{Applied, Changed, Compiler, Direction, RoaTable, RouteView};
+use holdfast_policy::{Applied, Changed, Compiler, Direction, Policies, RoaTable, RouteView};
 use holdfast_rib::{Attributes, PeerInfo};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 /// Whether the line matches the route.
 fn holds(line: Match, view: &RouteView<'_>) -> bool {
@@ -192,21 +192,55 @@ fn communities_are_compared_in_three_ways() {
 }
 
 #[test]
-fn match_rpki_asks_the_table_that_is_there_now() {
-    let roas = Arc::new(RwLock::new(RoaTable::new()));
+fn match_rpki_asks_the_snapshot_that_a_policy_was_made_with() {
     let line = RouteMapEntry::permit().matching(Match::Rpki(RpkiState::Valid));
-    let config = one_map(RouteMap::new().entry(10, line));
-    let policies = Compiler::new(&config)
-        .roas(Arc::clone(&roas))
-        .compile()
-        .unwrap();
-    let map = policies.route_map("M").unwrap();
-    assert!(map.uses_rpki());
+    let other = RouteMap::new().entry(10, RouteMapEntry::permit());
+    let config = one_map(RouteMap::new().entry(10, line)).with_route_map("OTHER", other);
+    let before = Compiler::new(&config).compile().unwrap();
+    let mut roas = RoaTable::new();
+    roas.insert(net("10.0.0.0/16"), 24, 64502);
+    let after = before.with_roas(&Arc::new(roas));
+    let [old, new] = [&before, &after].map(|policies| policies.route_map("M").unwrap());
+    assert!(old.uses_rpki() && old != new);
     let attributes = Attributes::new(common::attributes());
     let route = view(&attributes);
-    assert_eq!(map.apply(&route), Applied::Denied);
-    roas.write().unwrap().insert(net("10.0.0.0/16"), 24, 64502);
-    assert_eq!(map.apply(&route), Applied::Unchanged);
+    assert_eq!(old.apply(&route), Applied::Denied);
+    assert_eq!(new.apply(&route), Applied::Unchanged);
+    // What was made of the route by the ROAs of before is not asked again.
+    assert_eq!(old.apply(&route), Applied::Denied);
+    let counters = new.counters().unwrap();
+    drop(attributes);
+    assert_eq!(counters.invoked(), 3);
+    let [old, new] = [&before, &after].map(|policies| policies.route_map("OTHER").unwrap());
+    assert!(Arc::ptr_eq(old, new) && !old.uses_rpki());
+    // A new configuration keeps the ROAs.
+    let again = Compiler::new(&config).after(&after).compile().unwrap();
+    assert!(Arc::ptr_eq(again.roas(), after.roas()));
+    assert!(Arc::ptr_eq(
+        again.route_map("M").unwrap(),
+        after.route_map("M").unwrap()
+    ));
+}
+
+#[test]
+fn a_route_of_our_own_is_of_the_as_that_others_know() {
+    let line = RouteMapEntry::permit().matching(Match::Rpki(RpkiState::Valid));
+    let config = one_map(RouteMap::new().entry(10, line));
+    let mut roas = RoaTable::new();
+    roas.insert(net("10.0.0.0/16"), 24, 64500);
+    let roas = Arc::new(roas);
+    let compiler = || {
+        Compiler::new(&config)
+            .roas(Arc::clone(&roas))
+            .local_as(65000)
+    };
+    let attributes = Attributes::new(PathAttributes::default());
+    let holds = |policies: Policies| {
+        let map = Arc::clone(policies.route_map("M").unwrap());
+        map.apply(&RouteView::new(net("10.0.0.0/24"), &attributes)) != Applied::Denied
+    };
+    assert!(!holds(compiler().compile().unwrap()));
+    assert!(holds(compiler().origin_as(64500).compile().unwrap()));
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn lost(members: &[PeerId], told: &Plan, wanted: Option<&Plan>) -> Option<Audien
 // ===== peers =====
 
 impl<F: RibFamily> FamilyRib<F> {
-    fn key(shared: &Shared, peer: PeerId) -> Option<GroupKey> {
+    pub(crate) fn key(shared: &Shared, peer: PeerId) -> Option<GroupKey> {
         let state = shared.peer(peer)?;
         Some(GroupKey::new(peer, state, F::FAMILY, shared.grouping))
     }
@@ -246,7 +246,12 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// [`isolate`](Self::isolate), where others than the rules in force were
     /// those that the group was told by until now.
-    fn isolate_by(&mut self, shared: &mut Shared, rules: &Rules, peer: PeerId) -> Option<u32> {
+    pub(crate) fn isolate_by(
+        &mut self,
+        shared: &mut Shared,
+        rules: &Rules,
+        peer: PeerId,
+    ) -> Option<u32> {
         let number = self.groups.number_of(peer)?;
         let group = self.groups.get(number)?;
         if group.members.len() < 2 {

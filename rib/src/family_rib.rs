@@ -40,11 +40,15 @@ type Reimporter = (Importer, Attributes<'static>);
 /// How many of those are kept: they have the attributes taken apart.
 const REIMPORTERS_MAX: usize = 4096;
 
+pub(crate) type Reimporters = HashMap<AttrId, Option<Reimporter>, RandomState>;
+
 /// What a peer's paths come to.
 #[derive(Debug, Default)]
 pub(crate) struct AdjRibIn {
     /// Prefixes of which the peer has a path.
     pub(crate) slots: SlotSet,
+    /// Those of them that are to pass through import once more.
+    pub(crate) again: SlotSet,
     received: usize,
     accepted: usize,
     /// The family was negotiated in the session that is up.
@@ -322,40 +326,52 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// Passes the peer's routes through import once more.
     pub(crate) fn reimport(&mut self, shared: &mut Shared, peer: PeerId) {
-        let source = PathSource::Peer(peer);
         // Prefixes that share attributes are all over the table.
-        let mut importers: HashMap<AttrId, Option<Reimporter>, RandomState> = HashMap::default();
+        let mut importers = Reimporters::default();
+        if let Some(adj) = self.ins.get_mut(peer.0 as usize) {
+            adj.again = SlotSet::default();
+        }
         self.for_each_slot(peer, |rib, slot| {
-            let Some(prefix) = rib.table.get(slot).map(|entry| entry.prefix) else {
-                return;
-            };
-            let before = rib.before(shared, slot);
-            let mut changed = false;
-            for place in rib.places(slot, source) {
-                let Some(old) = rib.table.path_mut(slot, place).map(|path| *path) else {
-                    continue;
-                };
-                if importers.len() >= REIMPORTERS_MAX {
-                    importers.clear();
-                }
-                let importer = importers.entry(old.pre).or_insert_with(|| {
-                    let set = shared.interner.set(old.pre).cloned()?;
-                    let importer = Importer::new(shared, peer, F::FAMILY, &set)?;
-                    let attributes = Attributes::keeping(importer.set());
-                    Some((importer, attributes))
-                });
-                let Some((importer, attributes)) = importer else {
-                    continue;
-                };
-                let imported = importer.import(shared, prefix.into(), attributes);
-                let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
-                path.set_stale(old.stale());
-                changed |= rib.replace(shared, slot, place, path);
-            }
-            if changed {
-                rib.decide(shared, slot, before);
-            }
+            rib.reimport_slot(shared, (peer, slot), &mut importers);
         });
+    }
+
+    /// The same for one prefix.
+    pub(crate) fn reimport_slot(
+        &mut self,
+        shared: &mut Shared,
+        (peer, slot): (PeerId, u32),
+        importers: &mut Reimporters,
+    ) {
+        let Some(prefix) = self.table.get(slot).map(|entry| entry.prefix) else {
+            return;
+        };
+        let before = self.before(shared, slot);
+        let mut changed = false;
+        for place in self.places(slot, PathSource::Peer(peer)) {
+            let Some(old) = self.table.path_mut(slot, place).map(|path| *path) else {
+                continue;
+            };
+            if importers.len() >= REIMPORTERS_MAX {
+                importers.clear();
+            }
+            let importer = importers.entry(old.pre).or_insert_with(|| {
+                let set = shared.interner.set(old.pre).cloned()?;
+                let importer = Importer::new(shared, peer, F::FAMILY, &set)?;
+                let attributes = Attributes::keeping(importer.set());
+                Some((importer, attributes))
+            });
+            let Some((importer, attributes)) = importer else {
+                continue;
+            };
+            let imported = importer.import(shared, prefix.into(), attributes);
+            let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
+            path.set_stale(old.stale());
+            changed |= self.replace(shared, slot, place, path);
+        }
+        if changed {
+            self.decide(shared, slot, before);
+        }
     }
 
     /// Decides again for the paths of a next hop, which had the metric `was`

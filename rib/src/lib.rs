@@ -38,6 +38,8 @@ mod peer;
 mod plan;
 mod policy;
 mod query;
+mod region;
+mod region_policy;
 mod rib;
 mod shared;
 mod slots;
@@ -63,6 +65,7 @@ pub use plan::Audience;
 pub use policy::{
     Attributes, DenyReason, ForwardingPolicy, Policy, Redo, Rewritten, RouteContext, Verdict,
 };
+pub use region::Region;
 pub use rib::{Rib, RouteEvent, UpdateSummary};
 pub use view::{
     AdvertisedRoute, Invalid, Page, PathSource, PathView, PeerCounters, PrefixView, ReceivedRoute,

@@ -18,6 +18,7 @@ use crate::path::MAX_PEER;
 use crate::peer::{PeerId, PeerInfo};
 use crate::policy::{ForwardingPolicy, Policy, Redo};
 use crate::query::Range;
+use crate::region::Region;
 use crate::shared::{Peer, Rules, Shared};
 use crate::transform::own_next_hop;
 use crate::view::{
@@ -417,6 +418,45 @@ impl Rib {
             rib.default_route_changes(&mut self.shared, peer, &before);
         });
         self.sweep();
+    }
+
+    /// Replaces policies of peers by others that answer otherwise only for
+    /// prefixes of the region, and there only where `Redo` says so. What they
+    /// sent is passed through import again by
+    /// [`import_noted`](Self::import_noted); until then it is what the policy
+    /// before made of it.
+    pub fn set_policies_within(
+        &mut self,
+        policies: Vec<(PeerId, Arc<dyn Policy>, Redo)>,
+        region: &Region,
+    ) {
+        let before = self.rules();
+        let mut changed = Vec::new();
+        for (peer, policy, redo) in policies {
+            if let Some(state) = self.shared.peer_mut(peer) {
+                state.policy = policy;
+                changed.push((peer, redo));
+            }
+        }
+        for family in Family::ALL {
+            with_family!(self, family, rib => {
+                rib.policies_change_within(&mut self.shared, &changed, region, &before);
+            });
+        }
+        self.sweep();
+    }
+
+    /// Passes through import what [`set_policies_within`](Self::set_policies_within)
+    /// noted, up to `budget` prefixes, counted for each peer. Whether there is
+    /// more.
+    pub fn import_noted(&mut self, mut budget: usize) -> bool {
+        if !(self.v4.has_noted() || self.v6.has_noted()) {
+            return false;
+        }
+        self.v4.reimport_noted(&mut self.shared, &mut budget);
+        self.v6.reimport_noted(&mut self.shared, &mut budget);
+        self.sweep();
+        self.v4.has_noted() || self.v6.has_noted()
     }
 
     /// Marks all routes of the peer stale: the beginning of an enhanced route

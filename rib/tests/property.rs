@@ -162,7 +162,14 @@ impl Harness {
                     true => Redo::NOTHING,
                     false => Redo::ALL,
                 };
-                rib.set_policies(PeerId(peer), shared, redo);
+                if peer % 2 == 0 {
+                    rib.set_policies(PeerId(peer), shared, redo);
+                } else {
+                    let everywhere = ["0.0.0.0/0", "::/0"].map(net).into_iter().collect();
+                    let change = (PeerId(peer), shared as _, redo);
+                    rib.set_policies_within(vec![change], &everywhere);
+                    while rib.import_noted(1) {}
+                }
             }
             Event::DefaultRoute(peer, family, med) => {
                 let route = med.map(|med| PathAttributes {

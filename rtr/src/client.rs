@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures::future::{OptionFuture, select_all};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep_until, timeout};
@@ -28,6 +29,8 @@ const LANE: usize = 4;
 pub struct CacheConfig {
     /// Name or address.
     pub host: String,
+    /// The local address of the connection; none leaves it to the kernel.
+    pub source: Option<IpAddr>,
     /// TCP port; 323 is that of RFC 8210 section 9.
     pub port: u16,
     /// Lower is better. Caches of one preference are used together.
@@ -69,7 +72,7 @@ pub struct Client {
 
 impl Client {
     /// Uses these caches and no others. Those that were there before keep their
-    /// connections and data.
+    /// connections and data, with other times as well.
     pub fn configure(&self, caches: Vec<CacheConfig>) {
         // Without a task nobody asks for payloads.
         let _ = self.commands.send(Command::Configure(caches));
@@ -175,14 +178,18 @@ impl Task {
         for config in wanted {
             let same = |cache: &Cache| {
                 let known = &cache.config;
-                (&known.host, known.port, known.overrides)
-                    == (&config.host, config.port, config.overrides)
+                (&known.host, known.port, known.source)
+                    == (&config.host, config.port, config.source)
             };
             let cache = match before.iter().position(same) {
-                Some(at) => Cache {
-                    config,
-                    ..before.swap_remove(at)
-                },
+                Some(at) => {
+                    let mut cache = before.swap_remove(at);
+                    if cache.config.overrides != config.overrides {
+                        cache.session.set_overrides(config.overrides, now);
+                    }
+                    cache.config = config;
+                    cache
+                }
                 None => {
                     self.next_number += 1;
                     Cache {
@@ -228,10 +235,10 @@ impl Task {
         let mut changes = Vec::new();
         for cache in &mut self.caches {
             if cache.session.wants_connection(now) && cache.attempt.is_none() {
-                let (host, port) = (cache.config.host.clone(), cache.config.port);
+                let config = cache.config.clone();
                 let number = cache.number;
                 cache.attempt = Some(self.attempts.spawn(async move {
-                    let connect = TcpStream::connect((host.as_str(), port));
+                    let connect = connect(&config);
                     let late = |_| Err(io::ErrorKind::TimedOut.into());
                     (number, timeout(CONNECT, connect).await.unwrap_or_else(late))
                 }));
@@ -314,14 +321,28 @@ impl Task {
         Ok(())
     }
 
-    /// The caches that have data, of the best preference that has any.
+    /// The caches that have data and a connection, of the best preference that
+    /// has any. Without any, it is those whose data counted last, until that is
+    /// too old.
     fn preferred(&self) -> BTreeSet<u64> {
-        let with_data = || self.caches.iter().filter(|cache| cache.session.has_data());
-        let best = with_data().map(|cache| cache.config.preference).min();
-        with_data()
-            .filter(|cache| Some(cache.config.preference) == best)
-            .map(|cache| cache.number)
-            .collect()
+        let best = |usable: &dyn Fn(&Cache) -> bool| -> BTreeSet<u64> {
+            let usable = || self.caches.iter().filter(|cache| usable(cache));
+            let best = usable().map(|cache| cache.config.preference).min();
+            usable()
+                .filter(|cache| Some(cache.config.preference) == best)
+                .map(|cache| cache.number)
+                .collect()
+        };
+        let current = best(&|cache| cache.session.is_current());
+        if !current.is_empty() {
+            return current;
+        }
+        let had = |cache: &Cache| cache.session.has_data() && self.in_use.contains(&cache.number);
+        let last = best(&had);
+        match last.is_empty() {
+            true => best(&|cache| cache.session.has_data()),
+            false => last,
+        }
     }
 
     /// From what counted to the data of these caches.
@@ -405,6 +426,29 @@ impl Cache {
             }
         }
     }
+}
+
+/// Connects to the first address that answers.
+async fn connect(config: &CacheConfig) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for to in lookup_host((config.host.as_str(), config.port)).await? {
+        match connect_from(config.source, to).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn connect_from(source: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match to {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = source {
+        socket.bind((source, 0).into())?;
+    }
+    socket.connect(to).await
 }
 
 /// The place of a cache that has something to say.

@@ -89,7 +89,11 @@ pub struct Session {
     known: Option<(u16, u32)>,
     data: BTreeSet<Vrp>,
     incoming: Option<Incoming>,
+    /// What the cache said of its times.
+    said: Timing,
     timing: Timing,
+    /// The data is what the cache has, as far as this connection knows.
+    current: bool,
     /// The end of the last complete data.
     updated: Option<Instant>,
     waiting: Waiting,
@@ -107,12 +111,14 @@ impl Session {
             known: None,
             data: BTreeSet::new(),
             incoming: None,
+            said: DEFAULT_TIMING,
             timing: DEFAULT_TIMING,
+            current: false,
             updated: None,
             waiting: Waiting::Down,
             next: now,
         };
-        session.take_timing(None);
+        session.take_timing();
         session
     }
 
@@ -136,6 +142,24 @@ impl Session {
     /// Whether there is data that may be used, even if there is none in it.
     pub fn has_data(&self) -> bool {
         self.updated.is_some()
+    }
+
+    /// Whether there is a connection over which all of the data came, or was
+    /// said to be as it was.
+    pub fn is_current(&self) -> bool {
+        self.current
+    }
+
+    /// The operator says other times.
+    pub fn set_overrides(&mut self, overrides: Overrides, now: Instant) {
+        self.overrides = overrides;
+        self.take_timing();
+        let wait = match self.waiting {
+            Waiting::Down => self.timing.retry,
+            Waiting::Rest => self.timing.refresh,
+            Waiting::Answer | Waiting::Data => return,
+        };
+        self.next = self.next.min(now + Duration::from_secs(wait.into()));
     }
 
     /// Session and serial number of the data.
@@ -166,8 +190,8 @@ impl Session {
         Some(self.updated? + Duration::from_secs(self.timing.expire.into()))
     }
 
-    fn take_timing(&mut self, said: Option<Timing>) {
-        let said = said.unwrap_or(DEFAULT_TIMING);
+    fn take_timing(&mut self) {
+        let said = self.said;
         let Overrides {
             refresh,
             retry,
@@ -189,12 +213,14 @@ impl Session {
     /// There is a connection.
     pub fn connected(&mut self, now: Instant) -> Vec<Action> {
         self.settled = false;
+        self.current = false;
         vec![self.ask(now)]
     }
 
     /// The connection is gone, or did not come about.
     pub fn closed(&mut self, now: Instant) {
         self.incoming = None;
+        self.current = false;
         self.waiting = Waiting::Down;
         self.next = now + Duration::from_secs(self.timing.retry.into());
     }
@@ -415,7 +441,9 @@ impl Session {
                 self.data.extend(&delta.announced);
             }
         }
-        self.take_timing(timing);
+        self.said = timing.unwrap_or(DEFAULT_TIMING);
+        self.take_timing();
+        self.current = true;
         self.known = Some(news);
         self.updated = Some(now);
         self.waiting = Waiting::Rest;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use holdfast_rtr::Vrp;
-use holdfast_rtr::client::{CacheConfig, Client, spawn};
+use holdfast_rtr::client::{CacheConfig, CacheStatus, Client, spawn};
 use holdfast_rtr::pdu::{Pdu, Timing, Version, put, take};
 use holdfast_rtr::session::{Delta, Overrides};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +40,7 @@ impl Cache {
     fn config(&self, preference: u8) -> CacheConfig {
         CacheConfig {
             host: "127.0.0.1".to_owned(),
+            source: None,
             port: self.listener.local_addr().unwrap().port(),
             preference,
             overrides: Overrides {
@@ -269,4 +270,77 @@ async fn a_cache_that_talks_nonsense_is_told_and_left_until_later() {
     cache.answers((1, 1), &[(true, 1)]).await;
     router.has(&[1]).await;
     assert_eq!(router.client.status()[0].error, None);
+}
+
+#[tokio::test]
+async fn another_cache_takes_over_and_data_stays_while_there_is_none() {
+    let (mut first, mut second) = (Cache::start().await, Cache::start().await);
+    let configs = [first.config(1), second.config(2)];
+    let mut router = Router::start(&configs);
+    first.hears().await;
+    first.answers((1, 1), &[(true, 1)]).await;
+    router.has(&[1]).await;
+    second.hears().await;
+    second.answers((2, 1), &[(true, 1), (true, 2)]).await;
+    wait(&router.client, |status| status[1].payloads == 2).await;
+    assert!(router.client.status()[0].in_use);
+    first.connection = None;
+    router.has(&[1, 2]).await;
+    assert!(router.client.status()[1].in_use);
+    // Back, but without a word on its data yet.
+    let question = Pdu::SerialQuery {
+        session: 1,
+        serial: 1,
+    };
+    assert_eq!(first.hears().await, question);
+    assert!(router.client.status()[1].in_use);
+    first.answers((1, 2), &[(true, 3)]).await;
+    router.has(&[1, 3]).await;
+    // Both go, in this order: what counted last goes on counting.
+    first.connection = None;
+    router.has(&[1, 2]).await;
+    drop(first);
+    second.connection = None;
+    drop(second);
+    wait(&router.client, |status| status.iter().all(|s| !s.connected)).await;
+    let status = router.client.status();
+    assert!(!status[0].in_use && status[1].in_use);
+    router.has(&[1, 2]).await;
+}
+
+#[tokio::test]
+async fn other_times_leave_the_connection_and_the_data_alone() {
+    let mut cache = Cache::start().await;
+    let mut config = cache.config(1);
+    let mut router = Router::start(std::slice::from_ref(&config));
+    cache.hears().await;
+    cache.answers((1, 1), &[(true, 1)]).await;
+    router.has(&[1]).await;
+    config.overrides.refresh = Some(1);
+    router.client.configure(vec![config.clone()]);
+    let question = Pdu::SerialQuery {
+        session: 1,
+        serial: 1,
+    };
+    assert_eq!(cache.hears().await, question);
+    assert!(router.client.status()[0].in_use);
+    // From another address it is another connection.
+    config.source = Some([127, 0, 0, 2].into());
+    router.client.configure(vec![config]);
+    router.has(&[]).await;
+    cache.connection = None;
+    assert_eq!(cache.hears().await, Pdu::ResetQuery);
+    let peer = cache
+        .connection
+        .as_ref()
+        .map(|(socket, _)| socket.peer_addr());
+    let from = peer.and_then(Result::ok).map(|address| address.ip());
+    assert_eq!(from, Some([127, 0, 0, 2].into()));
+}
+
+/// Waits until the caches are so.
+async fn wait(client: &Client, is: impl Fn(&[CacheStatus]) -> bool) {
+    let mut watch = client.watch_status();
+    let seen = timeout(SOON, watch.wait_for(|status| is(status))).await;
+    seen.expect("the caches are not so").expect("the task");
 }

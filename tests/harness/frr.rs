@@ -48,6 +48,22 @@ impl Frr {
         Self::start_with(topology, namespace, config, (&["bgpd"], &["--no_kernel"]))
     }
 
+    /// With the module for origin validation, which a package of its own has.
+    pub(crate) fn start_validating(
+        topology: &Topology,
+        namespace: &Namespace,
+        config: &str,
+    ) -> Self {
+        Self::start_with(topology, namespace, config, (&["bgpd"], &["-M", "rpki"]))
+    }
+
+    /// Whether that module is installed.
+    pub(crate) fn can_validate() -> bool {
+        let architecture = std::env::consts::ARCH;
+        let module = format!("/usr/lib/{architecture}-linux-gnu/frr/modules/bgpd_rpki.so");
+        std::path::Path::new(&module).exists()
+    }
+
     fn start_with(
         topology: &Topology,
         namespace: &Namespace,

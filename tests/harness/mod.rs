@@ -25,6 +25,7 @@ pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod router;
 pub(crate) mod scripted;
+pub(crate) mod stayrtr;
 pub(crate) mod traffic;
 pub(crate) mod wire;
 
@@ -41,6 +42,7 @@ pub(crate) use kernel::{Family, KernelRoute};
 pub(crate) use netns::{Namespace, Topology};
 pub(crate) use router::{Router, RouterKind};
 pub(crate) use scripted::{Event, Fate, Scripted};
+pub(crate) use stayrtr::Stayrtr;
 pub(crate) use traffic::{Count, Stream, Traffic};
 
 /// How long a condition that should come true soon may take on a busy machine.

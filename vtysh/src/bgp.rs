@@ -278,6 +278,16 @@ async fn stream(
     Ok(table.finish(out)?)
 }
 
+/// The state of origin validation that is asked for.
+fn rpki_state(line: &Line<'_>) -> v1::RpkiState {
+    match line.keyword("rpki_state") {
+        Some("valid") => v1::RpkiState::RpkiValid,
+        Some("invalid") => v1::RpkiState::RpkiInvalid,
+        Some(_) => v1::RpkiState::RpkiNotFound,
+        None => v1::RpkiState::RpkiNotInUse,
+    }
+}
+
 pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
     let asked = Asked::by(shell, line).await?;
     if matches!(asked, Asked::None) {
@@ -297,6 +307,7 @@ pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         }
         let request = v1::ListRoutesRequest {
             family: table_family(line).api() as i32,
+            rpki: rpki_state(line) as i32,
             ..Default::default()
         };
         stream(shell, global, request, selection, out).await?;

@@ -24,6 +24,7 @@ mod fib;
 mod nexthops;
 mod pipe;
 mod render;
+mod rpki;
 mod shell;
 mod system;
 

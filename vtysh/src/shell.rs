@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::commands::{self, Command};
 use crate::pipe::{self, Filter};
 use crate::render::Clock;
-use crate::{assist, bgp, config, fib, nexthops, system};
+use crate::{assist, bgp, config, fib, nexthops, rpki, system};
 
 /// Where an answer goes.
 pub(crate) type Out<'a> = &'a mut (dyn Write + Send);
@@ -263,6 +263,10 @@ impl Shell {
             Command::Fib => fib::routes(self, &line, out).await?,
             Command::Tracking => nexthops::tracking(self, &line, out).await?,
             Command::NextHops => nexthops::known(self, &line, out).await?,
+            Command::Roas => rpki::roas(self, &line, out).await?,
+            Command::RpkiServers => rpki::servers(self, &line, out).await?,
+            Command::RpkiConnections => rpki::connections(self, &line, out).await?,
+            Command::Rpki => rpki::control(self, &line).await?,
             Command::FibSummary => fib::summary(self, &line, out).await?,
             Command::RunningConfig => system::running_config(self, &line, out).await?,
             Command::StartupConfig => system::startup_config(self, out).await?,

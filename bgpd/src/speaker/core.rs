@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use bgp_wire::{NextHop, PeerKind};
 use holdfast_config::model::{Config, Family as ConfigFamily, InstanceName};
 use holdfast_fib::{self as fib, FibError, FibHandle, KernelView, TrackKey};
+use holdfast_policy::RoaTable;
 use holdfast_rib::{
     Attributes, FibChange, FibKind, FibRoute, LocalSource, NextHopState, PeerId, Rib, RibConfig,
     Through, TrackEvent,
@@ -48,6 +49,9 @@ const BATCH: usize = 256;
 const BATCH_OCTETS: usize = 128 * 1024;
 /// Routes handed to the FIB at a time.
 const FIB_BUDGET: usize = 8_192;
+/// Prefixes that are passed through import again at a time, for each peer that
+/// has them.
+const IMPORT_BUDGET: usize = 4_096;
 /// How long the end waits for what is on its way to the FIB.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Administrative distance of external and internal routes, as FRR's.
@@ -167,6 +171,7 @@ pub(super) struct Parts {
     pub(super) watchers: Watchers,
     pub(super) registry: Registry,
     pub(super) restart: Option<Restarting>,
+    pub(super) roas: Arc<RoaTable>,
 }
 
 enum Woken {
@@ -194,6 +199,7 @@ impl Core {
             watchers,
             registry,
             restart,
+            roas,
         } = parts;
         let empty_for = options.adopt_stale;
         let mut rib = Rib::new(RibConfig::new(0, Ipv4Addr::UNSPECIFIED));
@@ -210,7 +216,7 @@ impl Core {
             rib,
             peers: BTreeMap::new(),
             leaving: Vec::new(),
-            policies: PolicyBook::default(),
+            policies: PolicyBook::new(&roas),
             exports: Exports::default(),
             ids: HashMap::new(),
             next_id: 0,
@@ -394,7 +400,8 @@ impl Core {
 
     /// Hands on what came of the last events.
     pub(super) fn pump(&mut self) {
-        self.more = false;
+        // Before anybody is told what comes of it.
+        self.more = self.rib.import_noted(IMPORT_BUDGET);
         self.pump_tracking();
         self.pump_fib();
         self.check_restart();

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 
 use holdfast_api::v1;
 use holdfast_config::InstanceName;
-use holdfast_config::model::{Bgp, Config};
+use holdfast_config::model::{Bgp, Config, Rpki};
 use holdfast_fib::{self as fib, FibHandle, KernelView};
+use holdfast_policy::RoaTable;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -32,6 +33,7 @@ use super::listener::Listening;
 use super::realm::Realm;
 use super::request::Request;
 use super::restart::Restarting;
+use super::rpki::{Caches, RoaNews};
 use super::watch::{Interest, Watchers};
 use super::{SpeakerError, SpeakerOptions};
 
@@ -52,6 +54,8 @@ pub(super) enum Order {
     Config(oneshot::Sender<(Config, u64)>),
     /// Validated already; answers with a line per change and the revision.
     Apply(Box<Config>, Answer<(Vec<String>, u64)>),
+    /// `rpki start`, `stop` and `reset`.
+    Rpki(v1::RpkiOrder, oneshot::Sender<()>),
     Stop {
         graceful: bool,
         done: oneshot::Sender<()>,
@@ -121,6 +125,11 @@ pub(super) struct Instances {
     running: BTreeMap<InstanceName, Running>,
     next_serial: u64,
     started: Instant,
+    caches: Caches,
+    /// What the caches said; a lane that has ended is nobody's fault but the
+    /// end's.
+    roa_news: mpsc::Receiver<RoaNews>,
+    roas: Arc<RoaTable>,
 }
 
 impl Instances {
@@ -130,6 +139,7 @@ impl Instances {
         (host, fib_events): (FibHandle, mpsc::Receiver<fib::Event>),
         restart: Option<Restarting>,
         listening: Listening,
+        (caches, roa_news): (Caches, mpsc::Receiver<RoaNews>),
     ) -> Self {
         let mut instances = Self {
             options: options.clone(),
@@ -144,6 +154,9 @@ impl Instances {
             running: BTreeMap::new(),
             next_serial: 0,
             started: Instant::now(),
+            caches,
+            roa_news,
+            roas: Arc::default(),
         };
         let object_block = options.kernel.then(|| fib::object_block(options.table));
         let name = (InstanceName::Default, Realm::Host, object_block);
@@ -168,6 +181,10 @@ impl Instances {
                         let result = self.apply(*config).await;
                         drop(answer.send(result.map(|changes| (changes, self.revision))));
                     }
+                    Some(Order::Rpki(order, answer)) => {
+                        self.caches.control(order);
+                        let _ = answer.send(());
+                    }
                     Some(Order::Stop { graceful, done }) => {
                         self.stop(graceful).await;
                         let _ = done.send(());
@@ -176,6 +193,7 @@ impl Instances {
                     None => return self.stop(false).await,
                 },
                 Ok(()) = self.view.changed() => self.view_changed().await,
+                Some(news) = self.roa_news.recv() => self.roas_changed(news).await,
                 Some(end) = self.cores.join_next_with_id() => {
                     let id = id_of(&end);
                     let running = self.running.iter().find(|(_, running)| running.task == id);
@@ -186,6 +204,17 @@ impl Instances {
                         return;
                     }
                 }
+            }
+        }
+    }
+
+    /// Tells every core; those that start later begin with it.
+    async fn roas_changed(&mut self, news: RoaNews) {
+        self.roas = Arc::clone(&news.roas);
+        for name in self.running.keys() {
+            if let Some(door) = self.directory.door(name.word()) {
+                // One that is gone needs no news.
+                let _ = door.requests.send(Request::Roas(news.clone())).await;
             }
         }
     }
@@ -239,6 +268,7 @@ impl Instances {
             registry,
             restart,
             serial: self.next_serial,
+            roas: Arc::clone(&self.roas),
         });
         let lanes = Lanes {
             requests: request_lane,
@@ -326,6 +356,7 @@ impl Instances {
     }
 
     async fn stop(&mut self, graceful: bool) {
+        self.caches.configure(&Rpki::default());
         self.listening.close().await;
         // The default one first: without it, nobody takes what ends now for an
         // instance that is not configured.
@@ -354,6 +385,7 @@ impl Instances {
         self.revision += 1;
         let old = std::mem::replace(&mut self.config, config);
         let plan = holdfast_config::diff(&old, &self.config).to_string();
+        self.caches.configure(&self.config.rpki);
         self.arrange().await?;
         Ok(plan.lines().map(str::to_owned).collect())
     }

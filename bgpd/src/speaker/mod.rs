@@ -35,6 +35,7 @@ mod realm;
 mod request;
 mod restart;
 mod rows;
+mod rpki;
 mod switches;
 mod watch;
 
@@ -180,6 +181,7 @@ pub struct Speaker {
     options: Arc<SpeakerOptions>,
     /// Edits of the configuration take turns.
     editing: Arc<Mutex<()>>,
+    rpki: rpki::View,
 }
 
 impl Speaker {
@@ -196,11 +198,13 @@ impl Speaker {
         let listening = Listening::on_host(&options.listen)?;
         let (fib, fib_events) = fib::spawn(fib_options(&options)).await?;
         let restart = restart::Restarting::found(&fib, options.adopt_stale).await?;
+        let (caches, roa_news, rpki) = rpki::spawn();
         let instances = Instances::new(
             options.clone(),
             (fib.clone(), fib_events),
             restart,
             listening,
+            (caches, roa_news),
         );
         let directory = instances.directory();
         let (orders, lane) = mpsc::channel(instances::ORDERS);
@@ -213,6 +217,7 @@ impl Speaker {
             started_ms: now_ms(),
             options: Arc::new(options),
             editing: Arc::default(),
+            rpki,
         })
     }
 
@@ -339,6 +344,7 @@ impl Speaker {
         };
         Ok(Routes {
             speaker: self.named(&request.instance),
+            rpki: request.rpki(),
             query: Some(RoutesQuery {
                 family,
                 table: request.table(),
@@ -445,6 +451,8 @@ impl Speaker {
 #[derive(Debug)]
 pub struct Routes {
     speaker: Speaker,
+    /// Only paths in this state, if it is one.
+    rpki: v1::RpkiState,
     query: Option<RoutesQuery>,
 }
 
@@ -466,7 +474,14 @@ impl Routes {
             query.after = page.next;
             self.query = Some(query);
         }
-        Ok(Some(page.into_chunk()))
+        let mut chunk = page.into_chunk(&self.speaker.rpki.snapshot());
+        if self.rpki != v1::RpkiState::RpkiNotInUse {
+            for route in &mut chunk.routes {
+                route.paths.retain(|path| path.rpki_state() == self.rpki);
+            }
+            chunk.routes.retain(|route| !route.paths.is_empty());
+        }
+        Ok(Some(chunk))
     }
 }
 
@@ -638,4 +653,5 @@ fn fib_next_hops(row: &fib::RouteStatus, view: &fib::KernelView) -> Vec<v1::FibN
 }
 
 pub use edit::write_atomically;
+pub use rpki::Roas;
 pub use watch::Watch;

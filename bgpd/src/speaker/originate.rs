@@ -10,7 +10,7 @@ use holdfast_config::model::{
     UNUSABLE_DISTANCE,
 };
 use holdfast_fib::{Source, StaticHop, StaticKind, StaticRoute};
-use holdfast_rib::{LocalRoute, LocalSource};
+use holdfast_rib::{LocalRoute, LocalSource, Region};
 use ipnet::IpNet;
 
 use super::core::Core;
@@ -120,6 +120,22 @@ impl Core {
         match route {
             Some(route) => self.rib.originate(prefix, route, now),
             None => self.rib.withdraw_local(prefix, source),
+        }
+    }
+
+    /// Has route maps that ask for ROAs judge again what is in a region.
+    pub(super) fn originate_within(&mut self, region: &Region) {
+        let asks = |((prefix, source), origination): (&(IpNet, LocalSource), &Origination)| {
+            let map = origination
+                .edition
+                .and_then(|_| self.route_map_of(*prefix, *source, origination.table));
+            let asks = map.is_some_and(|map| self.policies.uses_rpki(map));
+            (asks && region.contains(*prefix)).then_some(((*prefix, *source), *origination))
+        };
+        let again: Vec<_> = self.originated.iter().filter_map(asks).collect();
+        let now = now_ms() / 1000;
+        for (key, origination) in again {
+            self.put(key, origination, now);
         }
     }
 

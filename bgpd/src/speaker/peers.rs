@@ -143,6 +143,16 @@ impl Peer {
         self.up.as_ref().and_then(|up| up.link.ifindex)
     }
 
+    /// What its routes go through, while it is up.
+    pub(super) fn policy(&self) -> Option<&Own> {
+        self.policy.as_ref().filter(|_| self.up.is_some())
+    }
+
+    /// The table was told of another one.
+    pub(super) fn set_policy(&mut self, policy: Own) {
+        self.policy = Some(policy);
+    }
+
     /// Ends the session for good.
     pub(super) fn quit(&self, graceful: bool) -> oneshot::Receiver<()> {
         self.quit_with(if graceful {
@@ -343,6 +353,11 @@ impl Core {
                 peer.policy = Some(policy);
             }
         }
+        self.tidy_policies();
+    }
+
+    /// Lets go of policies that no neighbor has any more.
+    pub(super) fn tidy_policies(&mut self) {
         let in_use = self.peers.values().filter_map(|peer| peer.policy.clone());
         let in_use: Vec<Own> = in_use.collect();
         self.policies.tidy(&in_use);
@@ -373,7 +388,7 @@ impl Core {
         }
     }
 
-    fn requires_policy(&self) -> bool {
+    pub(super) fn requires_policy(&self) -> bool {
         let bgp = self.config.bgp.as_ref();
         bgp.is_none_or(|bgp| bgp.ebgp_requires_policy)
     }

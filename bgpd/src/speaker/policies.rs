@@ -11,7 +11,7 @@ use holdfast_config::model::{
 use holdfast_policy::model::{OtherProtocol, PolicyConfig, SourceProtocol};
 use holdfast_policy::{
     AggregateMaps, Applied, Compiler, Direction, Directional, Filters, PeerFacts, PeerPolicy,
-    Policies, RouteView, TableMap,
+    Policies, RoaTable, RouteView, TableMap,
 };
 use holdfast_rib::{
     Aggregate, AggregatePolicy, Attributes, ForwardingPolicy, LocalRoute, LocalSource, Policy, Redo,
@@ -24,6 +24,8 @@ struct Source {
     policy: PolicyConfig,
     asn: u32,
     local_pref: u32,
+    /// What others take our own routes to be from.
+    origin_as: u32,
 }
 
 /// The policy of a neighbor.
@@ -196,6 +198,13 @@ impl PolicyBook {
         changed
     }
 
+    /// Of nothing, where policies will ask these ROAs.
+    pub(super) fn new(roas: &Arc<RoaTable>) -> PolicyBook {
+        let mut book = PolicyBook::default();
+        book.set_roas(roas);
+        book
+    }
+
     /// Compiles what is configured, if that is something else. Lists and maps
     /// that are as they were stay the same allocations.
     pub(super) fn configure(&mut self, config: &Config) {
@@ -204,12 +213,14 @@ impl PolicyBook {
             policy: config.policy.clone(),
             asn: bgp.asn,
             local_pref: bgp.default_local_preference,
+            origin_as: bgp.confederation_identifier.unwrap_or(bgp.asn),
         };
         if self.source.as_ref() == Some(&source) {
             return;
         }
         let compiler = Compiler::new(&source.policy)
             .local_as(source.asn)
+            .origin_as(source.origin_as)
             .default_local_pref(source.local_pref)
             .after(&self.compiled);
         match compiler.compile() {
@@ -221,6 +232,19 @@ impl PolicyBook {
             Err(errors) => tracing::error!(%errors, "policy stays as it was"),
         }
         self.source = Some(source);
+    }
+
+    /// Has policies ask other ROAs; whether any asks for them.
+    pub(super) fn set_roas(&mut self, roas: &Arc<RoaTable>) -> bool {
+        self.compiled = self.compiled.with_roas(roas);
+        let mut maps = self.compiled.route_maps();
+        maps.any(|(_, map)| map.uses_rpki())
+    }
+
+    /// Whether a route map asks for ROAs.
+    pub(super) fn uses_rpki(&self, map: &str) -> bool {
+        let map = self.compiled.route_map(map);
+        map.is_some_and(|map| map.uses_rpki())
     }
 
     /// The policy of a neighbor. Equal ones are one.

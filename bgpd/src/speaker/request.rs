@@ -21,6 +21,7 @@ use super::leak::{Link, Taker};
 use super::nexthops::KnownNextHop;
 use super::peers::Peer;
 use super::realm::Realm;
+use super::rpki::{RoaNews, Snapshot};
 
 /// Prefixes in one page.
 const PAGE: usize = 512;
@@ -44,6 +45,8 @@ pub(super) enum Request {
     /// Those who take routes over, and no others.
     Export(Vec<Taker>, oneshot::Sender<()>),
     Clear(v1::ClearRequest, Answer<u32>),
+    /// Other ROAs count.
+    Roas(RoaNews),
     Stop {
         graceful: bool,
         done: oneshot::Sender<()>,
@@ -74,6 +77,8 @@ pub(super) enum Selection {
 pub(super) struct RoutesPage {
     /// What the chunk says beside the routes.
     head: v1::RouteChunk,
+    /// The AS that others take our own routes to be from.
+    origin_as: u32,
     rows: Rows,
     pub(super) next: Option<IpNet>,
 }
@@ -93,7 +98,17 @@ enum Rows {
 
 impl RoutesPage {
     /// Puts the page into words: not on the core's time.
-    pub(super) fn into_chunk(self) -> v1::RouteChunk {
+    pub(super) fn into_chunk(self, validation: &Snapshot) -> v1::RouteChunk {
+        let ours = !matches!(self.rows, Rows::Advertised(_));
+        let origin_as = self.origin_as;
+        let mut chunk = self.in_words();
+        for route in chunk.routes.iter_mut().filter(|_| ours) {
+            validation.mark(route, origin_as);
+        }
+        chunk
+    }
+
+    fn in_words(self) -> v1::RouteChunk {
         let route = |view: &PrefixView, shown: &HashMap<PeerId, Shown>| {
             convert::route(view, |source| match source {
                 PathSource::Local(_) => None,
@@ -141,6 +156,7 @@ impl Core {
                 let _ = answer.send(());
             }
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
+            Request::Roas(news) => self.roas_changed(&news),
             Request::Stop { .. } => {}
         }
     }
@@ -226,7 +242,9 @@ impl Core {
         };
         let summary = self.rib.summary(query.family);
         let rib = self.rib.config();
+        let confederation = rib.confederation.as_ref();
         Ok(RoutesPage {
+            origin_as: confederation.map_or(rib.local_as, |c| c.identifier),
             head: v1::RouteChunk {
                 table_version: summary.version,
                 router_id: rib.router_id.to_string(),

@@ -9,9 +9,9 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use super::as_path_list::AsPathList;
 use super::change::Router;
 use super::community_list::CommunityList;
-use super::condition::SharedRoas;
 use super::lists::{CompileError, Lists};
 use super::prefix_list::{AccessList, PrefixList};
+use super::roa::{RoaTable, Validation};
 use super::route_map::{CompiledRouteMap, Counters};
 use crate::model::PolicyConfig;
 
@@ -29,7 +29,8 @@ use crate::model::PolicyConfig;
 pub struct Compiler<'c> {
     config: &'c PolicyConfig,
     router: Router,
-    roas: Option<SharedRoas>,
+    origin_as: Option<u32>,
+    roas: Option<Arc<RoaTable>>,
     before: Option<&'c Policies>,
 }
 
@@ -38,7 +39,7 @@ pub struct Compiler<'c> {
 pub struct Policies {
     pub(crate) lists: Lists,
     maps: BTreeMap<String, Arc<CompiledRouteMap>>,
-    roas: SharedRoas,
+    roas: Arc<RoaTable>,
 }
 
 /// All that could not be compiled, at least one.
@@ -71,6 +72,7 @@ impl<'c> Compiler<'c> {
                 local_as: 0,
                 default_local_pref: 100,
             },
+            origin_as: None,
             roas: None,
             before: None,
         }
@@ -83,6 +85,14 @@ impl<'c> Compiler<'c> {
         self
     }
 
+    /// The AS that others take our own routes to be from, where it is not the
+    /// router's: a confederation's.
+    #[must_use]
+    pub const fn origin_as(mut self, asn: u32) -> Self {
+        self.origin_as = Some(asn);
+        self
+    }
+
     /// What `set local-preference +N` adds to where a route has none.
     #[must_use]
     pub const fn default_local_pref(mut self, value: u32) -> Self {
@@ -92,7 +102,7 @@ impl<'c> Compiler<'c> {
 
     /// The ROAs that `match rpki` asks.
     #[must_use]
-    pub fn roas(mut self, roas: SharedRoas) -> Self {
+    pub fn roas(mut self, roas: Arc<RoaTable>) -> Self {
         self.roas = Some(roas);
         self
     }
@@ -117,11 +127,15 @@ impl<'c> Compiler<'c> {
         let lists = lists.map_err(CompileErrors)?;
         let known = before.map(|before| Arc::clone(&before.roas));
         let roas = self.roas.or(known).unwrap_or_default();
+        let validation = Validation {
+            roas: Arc::clone(&roas),
+            asn: self.origin_as.unwrap_or(self.router.local_as),
+        };
         let mut counters: BTreeMap<String, Arc<Counters>> = BTreeMap::new();
         let mut maps = BTreeMap::new();
         for name in self.config.route_maps.keys() {
             let sources = &self.config.route_maps;
-            let mut map = CompiledRouteMap::new(name, sources, &lists, (&roas, self.router));
+            let mut map = CompiledRouteMap::new(name, sources, &lists, (&validation, self.router));
             let old = before.and_then(|before| before.maps.get(name));
             if let Some(old) = old.filter(|old| ***old == map) {
                 counters.extend(old.all_counters());
@@ -190,8 +204,26 @@ impl Policies {
         self.lists.extended.get(name)
     }
 
-    /// The ROAs that `match rpki` asks, to be kept up to date.
-    pub const fn roas(&self) -> &SharedRoas {
+    /// The ROAs that `match rpki` asks.
+    pub const fn roas(&self) -> &Arc<RoaTable> {
         &self.roas
+    }
+
+    /// The same policies with other ROAs. Maps that do not ask for them are the
+    /// same allocations; the others go on counting.
+    #[must_use]
+    pub fn with_roas(&self, roas: &Arc<RoaTable>) -> Policies {
+        let maps = self.maps.iter().map(|(name, map)| {
+            let map = match map.uses_rpki() {
+                true => Arc::new(map.with_roas(roas)),
+                false => Arc::clone(map),
+            };
+            (name.clone(), map)
+        });
+        Policies {
+            lists: self.lists.clone(),
+            maps: maps.collect(),
+            roas: Arc::clone(roas),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::hash::Hasher as _;
 use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use bgp_wire::{Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -10,13 +10,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::as_path_list::AsPathList;
 use super::community_list::CommunityList;
 use super::prefix_list::{AccessList, PrefixList};
-use super::roa::RoaTable;
-use super::route::Seen;
+use super::roa::{Validation, origin_of};
+use super::route::{Direction, Seen};
 use crate::model::{CommunityCompare, Match, PeerMatch, RpkiState, SourceProtocol};
-
-/// ROAs that somebody keeps up to date while policies look into them. Routes
-/// that they concern have to be asked about again.
-pub type SharedRoas = Arc<RwLock<RoaTable>>;
 
 /// A `match` line.
 #[derive(Debug, Clone)]
@@ -75,7 +71,7 @@ pub(crate) enum Test {
     SourceProtocol(SourceProtocol),
     SourceInstance(u8),
     SourceVrf(String),
-    Rpki(RpkiState, SharedRoas),
+    Rpki(RpkiState, Validation),
     /// So many percent, and what the choice is mixed with.
     Probability(u8, u64),
     /// A list that does not exist.
@@ -99,7 +95,7 @@ impl Test {
                 let prefix = route.view.prefix;
                 route.view.family() == *family && prefix.prefix_len() == *len
             }
-            Test::Rpki(state, roas) => rpki(roas, route) == *state,
+            Test::Rpki(state, by) => rpki(by, route) == *state,
             Test::Probability(percent, seed) => chosen(route.view.prefix, *percent, *seed),
             _ => self.holds_for_attributes(route),
         }
@@ -191,19 +187,16 @@ fn is_peer(wanted: &PeerMatch, route: Seen<'_>) -> bool {
     }
 }
 
-fn rpki(roas: &SharedRoas, route: Seen<'_>) -> RpkiState {
+fn rpki(by: &Validation, route: Seen<'_>) -> RpkiState {
     let view = route.view;
-    let path = &route.attributes().as_path;
-    let origin = match view.peer {
-        // What we originate has an empty path, and so has what a peer in our
-        // AS does (RFC 6811 section 2).
-        Some(peer) if path.without_confederation().is_empty() => Some(peer.local_as),
-        _ => path.origin_as(),
-    };
-    match roas.read() {
-        Ok(roas) => roas.validate(view.prefix, origin),
-        Err(_) => RpkiState::NotFound,
-    }
+    // On the way out the AS counts that the receiver will see (RFC 8893 section
+    // 3).
+    let other = view
+        .peer
+        .filter(|peer| view.direction == Direction::Out && peer.is_external() && peer.replace_as);
+    let asn = other.map_or(by.asn, |peer| peer.local_as);
+    let origin = origin_of(&route.attributes().as_path, asn);
+    by.roas.validate(view.prefix, origin)
 }
 
 /// Whether the prefix is among so many percent. The same prefix always is, or
@@ -289,7 +282,7 @@ impl Condition {
             Match::SourceInstance(_) => view.source_instance.to_string(),
             Match::SourceVrf(_) => view.source_vrf.map_or_else(none, str::to_owned),
             Match::Rpki(_) => match &self.test {
-                Test::Rpki(_, roas) => format!("{:?}", rpki(roas, route)).to_lowercase(),
+                Test::Rpki(_, by) => format!("{:?}", rpki(by, route)).to_lowercase(),
                 _ => none(),
             },
         }

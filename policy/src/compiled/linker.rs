@@ -7,8 +7,9 @@ use bgp_wire::{Community, Family, LargeCommunity};
 
 use super::aspect::Aspects;
 use super::change::{Change, Lists as ChangeLists};
-use super::condition::{AddressList, Condition, SharedRoas, Test, seed_of};
+use super::condition::{AddressList, Condition, Test, seed_of};
 use super::lists::{Lists, Named, Object, ObjectKind};
+use super::roa::Validation;
 use super::route_map::{Entry, Map, Then};
 use crate::model::{self, ListKind, Match, NextHopKind, OnMatch, Set};
 
@@ -16,7 +17,7 @@ use crate::model::{self, ListKind, Match, NextHopKind, OnMatch, Set};
 pub(crate) struct Linker<'c> {
     lists: &'c Lists,
     sources: &'c model::Lists<model::RouteMap>,
-    roas: &'c SharedRoas,
+    validation: &'c Validation,
     /// What is used.
     pub(crate) uses: BTreeSet<Object>,
     /// Of outcomes that are kept, what they depend on.
@@ -31,12 +32,12 @@ impl<'c> Linker<'c> {
     pub(crate) fn new(
         lists: &'c Lists,
         sources: &'c model::Lists<model::RouteMap>,
-        roas: &'c SharedRoas,
+        validation: &'c Validation,
     ) -> Linker<'c> {
         Linker {
             lists,
             sources,
-            roas,
+            validation,
             uses: BTreeSet::new(),
             places: Vec::new(),
             entries: 0,
@@ -194,7 +195,7 @@ impl<'c> Linker<'c> {
             Match::SourceProtocol(protocol) => Test::SourceProtocol(*protocol),
             Match::SourceInstance(instance) => Test::SourceInstance(*instance),
             Match::SourceVrf(name) => Test::SourceVrf(name.clone()),
-            Match::Rpki(state) => Test::Rpki(*state, Arc::clone(self.roas)),
+            Match::Rpki(state) => Test::Rpki(*state, self.validation.clone()),
             Match::Probability(percent) => Test::Probability(*percent, seed),
         })
     }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::aspect::Aspects;
 use super::change::{Change, Router};
-use super::condition::{Condition, SharedRoas};
+use super::condition::{Condition, Test};
 use super::linker::Linker;
 use super::lists::{Lists, Object, ObjectKind};
+use super::roa::{RoaTable, Validation};
 use super::route::{Changed, Kept, RouteView};
 use super::trace::Trace;
 use super::walk::{Memo, NoVisitor, Outcome, number};
@@ -41,7 +42,7 @@ pub struct CompiledRouteMap {
     export_depends_on_peer: bool,
     may_deny: bool,
     uses_rpki: bool,
-    roas: SharedRoas,
+    validation: Validation,
 }
 
 /// One of the maps.
@@ -163,7 +164,7 @@ impl PartialEq for CompiledRouteMap {
         let same_list =
             |(one, other): (&Arc<dyn SameList>, &Arc<dyn SameList>)| one.same(other.as_ref());
         (&self.name, self.router, &self.uses) == (&other.name, other.router, &other.uses)
-            && (!self.uses_rpki || Arc::ptr_eq(&self.roas, &other.roas))
+            && (!self.uses_rpki || self.validation.is_same(&other.validation))
             && self.maps.len() == other.maps.len()
             && self.maps.iter().zip(&other.maps).all(same_map)
             && self.lists.len() == other.lists.len()
@@ -189,9 +190,9 @@ impl CompiledRouteMap {
         name: &str,
         sources: &model::Lists<model::RouteMap>,
         lists: &Lists,
-        (roas, router): (&SharedRoas, Router),
+        (validation, router): (&Validation, Router),
     ) -> CompiledRouteMap {
-        let mut linker = Linker::new(lists, sources, roas);
+        let mut linker = Linker::new(lists, sources, validation);
         linker.link(name);
         let Linker {
             uses, places, maps, ..
@@ -208,11 +209,28 @@ impl CompiledRouteMap {
             export_depends_on_peer: false,
             may_deny: true,
             uses_rpki: false,
-            roas: Arc::clone(roas),
+            validation: validation.clone(),
         };
         map.export_depends_on_peer = map.any_line(match_of_peer, set_of_peer);
         map.uses_rpki = map.any_line(|line| matches!(line, Match::Rpki(_)), |_| false);
         map.may_deny = map.can_deny(0, 0, &mut BTreeMap::new());
+        map
+    }
+
+    /// The same with other ROAs; counters go on.
+    pub(crate) fn with_roas(&self, roas: &Arc<RoaTable>) -> CompiledRouteMap {
+        let mut map = CompiledRouteMap {
+            // Outcomes that were kept are those of the ROAs before.
+            number: number(),
+            ..self.clone()
+        };
+        map.validation.roas = Arc::clone(roas);
+        let entries = map.maps.iter_mut().flat_map(|map| &mut map.entries);
+        for condition in entries.flat_map(|entry| &mut entry.per_prefix) {
+            if let Test::Rpki(_, by) = &mut condition.test {
+                by.roas = Arc::clone(roas);
+            }
+        }
         map
     }
 

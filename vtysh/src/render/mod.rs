@@ -10,6 +10,7 @@ mod neighbor_json;
 mod nexthop;
 mod peer_group;
 mod prefix;
+mod rpki;
 mod summary;
 mod table;
 mod time;
@@ -22,6 +23,9 @@ pub(crate) use neighbor_json::neighbor_json;
 pub(crate) use nexthop::{NextHopPath, next_hop, next_hops_json, tracked, tracked_json};
 pub(crate) use peer_group::{peer_groups, peer_groups_json, vrfs};
 pub(crate) use prefix::{PathFilter, prefix, prefix_json};
+pub(crate) use rpki::{
+    RoaTable, rpki_connections, rpki_connections_json, rpki_servers, rpki_servers_json,
+};
 pub(crate) use summary::{Layout, PeerFilter, Summary};
 pub(crate) use table::{RouteTable, Selection, TableStyle};
 pub use time::Clock;

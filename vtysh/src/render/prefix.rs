@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::View;
 use super::json::document;
+use super::rpki::rpki_word;
 use super::table::{attributes, next_hops, origin_name};
 
 /// Which paths of the prefix are shown.
@@ -222,6 +223,9 @@ fn qualities(view: View<'_>, path: &v1::Path, attributes: &v1::Attributes) -> St
         };
         parts.push(format!("best{reason}"));
     }
+    if let Some(state) = rpki_word(path) {
+        parts.push(format!("rpki validation-state: {state}"));
+    }
     parts.join(", ")
 }
 
@@ -342,6 +346,9 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
             (path.multipath, "multipath"),
         ],
     );
+    if let Some(state) = rpki_word(path) {
+        put("rpkiValidationState", json!(state));
+    }
     if path.best {
         let mut best = Map::new();
         best.insert("overall".into(), json!(true));

@@ -8,6 +8,7 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::json::{Slashes, compact, indent, pretty, string};
+use super::rpki::rpki_code;
 use super::{View, afi_of};
 
 /// Which of the tables it is.
@@ -169,7 +170,7 @@ impl<'a> RouteTable<'a> {
             if adjacent {
                 out.write_all(b"*> ")?;
             } else {
-                write!(out, "{}", status(path))?;
+                write!(out, "{}{}", rpki_code(path), status(path))?;
             }
             if index > 0 {
                 write!(out, "{:network_width$}", "")?;

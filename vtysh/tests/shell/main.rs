@@ -11,5 +11,6 @@ mod frr_json;
 mod modes;
 mod nexthops;
 mod recorded;
+mod rpki;
 mod server;
 mod terminal;

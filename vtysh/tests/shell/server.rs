@@ -25,6 +25,9 @@ pub(crate) struct Recorded {
     pub(crate) total_paths: u64,
     pub(crate) session: Mutex<Session>,
     pub(crate) cleared: Arc<Mutex<Vec<v1::ClearRequest>>>,
+    pub(crate) caches: Vec<v1::RpkiCache>,
+    pub(crate) roas: Vec<v1::Roa>,
+    pub(crate) ordered: Arc<Mutex<Vec<v1::RpkiOrder>>>,
 }
 
 type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -312,6 +315,50 @@ impl Holdfast for Recorded {
         let peers = self.peers.iter().filter(fits).count() as u32;
         self.cleared.lock().expect("what was cleared").push(request);
         Ok(Response::new(v1::ClearResponse { peers }))
+    }
+
+    type ListRoasStream = Chunks<v1::RoaChunk>;
+
+    async fn list_roas(
+        &self,
+        request: Request<v1::ListRoasRequest>,
+    ) -> Result<Response<Self::ListRoasStream>, Status> {
+        let request = request.into_inner();
+        let wanted = |roa: &&v1::Roa| {
+            let of = || -> Option<bool> {
+                let prefix: IpNet = request.prefix.parse().ok()?;
+                let covers = roa.prefix.parse::<IpNet>().ok()?.contains(&prefix);
+                Some(covers && u32::from(prefix.prefix_len()) <= roa.max_length)
+            };
+            of().unwrap_or(true) && request.asn.is_none_or(|asn| asn == roa.asn)
+        };
+        let roas: Vec<v1::Roa> = self.roas.iter().filter(wanted).cloned().collect();
+        let chunk = |part: &[v1::Roa]| {
+            Ok(v1::RoaChunk {
+                roas: part.to_vec(),
+            })
+        };
+        let chunks: Vec<_> = roas.chunks(CHUNK).map(chunk).collect();
+        Ok(Response::new(Box::pin(stream::iter(chunks))))
+    }
+
+    async fn list_rpki_caches(
+        &self,
+        _: Request<v1::ListRpkiCachesRequest>,
+    ) -> Result<Response<v1::ListRpkiCachesResponse>, Status> {
+        Ok(Response::new(v1::ListRpkiCachesResponse {
+            caches: self.caches.clone(),
+            ..Default::default()
+        }))
+    }
+
+    async fn control_rpki(
+        &self,
+        request: Request<v1::ControlRpkiRequest>,
+    ) -> Result<Response<v1::ControlRpkiResponse>, Status> {
+        let order = request.get_ref().order();
+        self.ordered.lock().expect("the orders").push(order);
+        Ok(Response::new(v1::ControlRpkiResponse {}))
     }
 }
 
