@@ -28,7 +28,11 @@ pub(crate) struct Range {
 
 impl<F: RibFamily> FamilyRib<F> {
     /// What `item` makes of each prefix in the range, in order.
-    fn page<T>(&self, range: Range, item: impl Fn(u32, &Entry<F::Prefix>) -> Vec<T>) -> Page<T> {
+    pub(crate) fn page<T>(
+        &self,
+        range: Range,
+        item: impl Fn(u32, &Entry<F::Prefix>) -> Vec<T>,
+    ) -> Page<T> {
         let mut page = Page {
             items: Vec::new(),
             next: None,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
 use crate::config::RibConfig;
+use crate::explain::{Explained, Offered};
 use crate::export::{ExportBatch, GroupBatch};
 use crate::family_rib::FamilyRib;
 use crate::fib::{FibAnswer, FibChange};
@@ -809,6 +810,29 @@ impl Rib {
     pub fn longest_match(&self, addr: IpAddr) -> Option<PrefixView> {
         let family = family_of(IpNet::from(addr));
         with_family!(ref self, family, rib => rib.longest_match(&self.shared, addr))
+    }
+
+    /// A prefix with all its paths, those that policy refused too, and what
+    /// became of each of them.
+    pub fn explain(&self, prefix: IpNet) -> Option<Explained> {
+        with_family!(ref self, family_of(prefix), rib => rib.explain(&self.shared, prefix))
+    }
+
+    /// What export policy of a peer is asked about: the best path of each
+    /// prefix that the rules would let it hear of.
+    pub fn offered(
+        &self,
+        peer: PeerId,
+        family: Family,
+        after: Option<IpNet>,
+        limit: usize,
+    ) -> Page<Offered> {
+        let range = Range {
+            within: None,
+            after,
+            limit,
+        };
+        with_family!(ref self, family, rib => rib.offered_page(&self.shared, peer, range))
     }
 
     /// The prefix and everything more specific, as [`table`](Self::table).
