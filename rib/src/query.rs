@@ -26,6 +26,17 @@ pub(crate) struct Range {
     pub(crate) limit: usize,
 }
 
+impl Range {
+    /// The prefix, and what else may come with a page.
+    pub(crate) const fn only(prefix: IpNet) -> Range {
+        Range {
+            within: Some(prefix),
+            after: None,
+            limit: 1,
+        }
+    }
+}
+
 impl<F: RibFamily> FamilyRib<F> {
     /// What `item` makes of each prefix in the range, in order.
     pub(crate) fn page<T>(

@@ -862,6 +862,22 @@ impl Rib {
         with_family!(ref self, family, rib => rib.received_page(&self.shared, peer, range))
     }
 
+    /// What a peer sent for one prefix, as [`received`](Self::received).
+    pub fn received_in(&self, peer: PeerId, prefix: IpNet) -> Page<ReceivedRoute> {
+        with_family!(ref self, family_of(prefix), rib => {
+            let page = rib.received_page(&self.shared, peer, Range::only(prefix));
+            page.only(|route| route.prefix == prefix)
+        })
+    }
+
+    /// What export policy of a peer is asked about one prefix.
+    pub fn offered_in(&self, peer: PeerId, prefix: IpNet) -> Page<Offered> {
+        with_family!(ref self, family_of(prefix), rib => {
+            let page = rib.offered_page(&self.shared, peer, Range::only(prefix));
+            page.only(|route| route.prefix == prefix)
+        })
+    }
+
     /// The prefixes in which the peer has an accepted path, with that peer's
     /// paths alone.
     pub fn accepted(

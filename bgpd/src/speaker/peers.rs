@@ -165,6 +165,11 @@ impl Peer {
             && !self.settings.disable_connected_check
     }
 
+    /// What its routes go through, while it is up.
+    pub(super) fn policy(&self) -> Option<&Own> {
+        self.policy.as_ref()
+    }
+
     /// The families active in the configuration.
     pub(super) fn families(&self) -> FamilySet {
         families(&self.settings)

@@ -32,6 +32,11 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// What is asked about what comes.
+    pub(super) fn import(&self) -> &PeerPolicy {
+        &self.import
+    }
+
     fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
@@ -154,6 +159,11 @@ impl PolicyBook {
             pairs.any(|pair| Arc::ptr_eq(&pair.export, policy))
         };
         self.exports.retain(export);
+    }
+
+    /// Lists and route maps as they are asked.
+    pub(super) fn compiled(&self) -> &Policies {
+        &self.compiled
     }
 
     /// How often what is compiled was something else.
