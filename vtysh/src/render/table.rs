@@ -19,6 +19,8 @@ pub(crate) enum TableStyle {
     Accepted,
     /// What one peer sent, before policy.
     Received,
+    /// What one peer sent and policy refused.
+    Filtered,
     /// What was sent to one peer.
     Advertised,
 }
@@ -39,6 +41,8 @@ pub(crate) struct RouteTable<'a> {
     view: View<'a>,
     selection: Selection,
     shown: u64,
+    /// Of received routes, those that policy refused.
+    refused: u64,
     total_prefixes: u64,
     total_paths: u64,
     started: bool,
@@ -50,6 +54,7 @@ impl<'a> RouteTable<'a> {
             view,
             selection,
             shown: 0,
+            refused: 0,
             total_prefixes: 0,
             total_paths: 0,
             started: false,
@@ -59,7 +64,7 @@ impl<'a> RouteTable<'a> {
     fn is_adjacent(&self) -> bool {
         matches!(
             self.selection.style,
-            TableStyle::Received | TableStyle::Advertised
+            TableStyle::Received | TableStyle::Filtered | TableStyle::Advertised
         )
     }
 
@@ -79,6 +84,10 @@ impl<'a> RouteTable<'a> {
                 (true, true) => self.adjacent_entry(out, route)?,
             }
             self.shown += 1;
+            if self.selection.style == TableStyle::Received {
+                let refused = route.paths.iter().filter(|path| path.filtered).count();
+                self.refused += u64::try_from(refused).unwrap_or(u64::MAX);
+            }
         }
         Ok(())
     }
@@ -89,7 +98,14 @@ impl<'a> RouteTable<'a> {
             (true, false) => writeln!(out, " }}  }} "),
             (true, true) => self.adjacent_end(out),
             (false, true) if self.shown == 0 => Ok(()),
-            (false, true) => writeln!(out, "\nTotal number of prefixes {}", self.shown),
+            (false, true) => {
+                let shown = self.shown;
+                write!(out, "\nTotal number of prefixes {shown}")?;
+                match self.refused {
+                    0 => writeln!(out),
+                    refused => writeln!(out, " ({refused} filtered)"),
+                }
+            }
             (false, false) if self.shown > 0 => writeln!(
                 out,
                 "\nDisplayed  {} routes and {} total paths",
@@ -368,8 +384,8 @@ impl<'a> RouteTable<'a> {
         }
         writeln!(
             out,
-            "  }},\n  \"totalPrefixCounter\":{},\n  \"filteredPrefixCounter\":0\n}}",
-            self.shown
+            "  }},\n  \"totalPrefixCounter\":{},\n  \"filteredPrefixCounter\":{}\n}}",
+            self.shown, self.refused
         )
     }
 }
