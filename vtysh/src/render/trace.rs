@@ -10,22 +10,26 @@ use super::json::document;
 
 /// Writes steps, `indent` blanks in.
 pub(super) fn steps(out: &mut dyn Write, steps: &[v1::TraceStep], indent: usize) -> io::Result<()> {
-    let mut depth = 0usize;
+    // Where the maps stand that are being walked through.
+    let mut maps: Vec<usize> = Vec::new();
     for step in steps {
-        if step.kind() == v1::TraceKind::TraceEnd {
-            depth = depth.saturating_sub(1);
+        let kind = step.kind();
+        if kind == v1::TraceKind::TraceMap {
+            // One that is called stands below the line that calls it.
+            maps.push(maps.last().map_or(indent, |map| map + 6));
         }
-        let below = match step.kind() {
+        let map = maps.last().copied().unwrap_or(indent);
+        let width = match kind {
+            v1::TraceKind::TraceEntry => map + 2,
             v1::TraceKind::TraceMatch
             | v1::TraceKind::TraceSet
             | v1::TraceKind::TraceCall
-            | v1::TraceKind::TraceContinue => 2,
-            _ => 0,
+            | v1::TraceKind::TraceContinue => map + 4,
+            _ => map,
         };
-        let width = indent + depth * 2 + below;
         writeln!(out, "{:width$}{}", "", words(step))?;
-        if step.kind() == v1::TraceKind::TraceMap {
-            depth += 1;
+        if kind == v1::TraceKind::TraceEnd {
+            maps.pop();
         }
     }
     Ok(())
@@ -137,8 +141,11 @@ pub(crate) fn trial(
     if !made_up && all > 1 {
         writeln!(
             out,
-            "route-map {map}: {all} routes, {} permitted ({} changed), {} denied",
-            answer.permitted, answer.changed, answer.denied
+            "route-map {map}: {}, {} permitted ({} changed), {} denied",
+            routes(all),
+            answer.permitted,
+            answer.changed,
+            answer.denied
         )?;
         for entry in &answer.entries {
             let action = action_word(entry.permit);
@@ -146,7 +153,7 @@ pub(crate) fn trial(
                 0 => format!("{} without a matching entry", entry.route_map),
                 seq => format!("{} {action} {seq}", entry.route_map),
             };
-            writeln!(out, "  {by}: {} routes", entry.routes)?;
+            writeln!(out, "  {by}: {}", routes(entry.routes))?;
         }
         writeln!(out)?;
         if answer.routes.len() < usize::try_from(all).unwrap_or(usize::MAX) {
@@ -157,6 +164,13 @@ pub(crate) fn trial(
         tested(out, route)?;
     }
     Ok(())
+}
+
+fn routes(number: u64) -> String {
+    match number {
+        1 => "1 route".to_owned(),
+        number => format!("{number} routes"),
+    }
 }
 
 fn tested(out: &mut dyn Write, route: &v1::TestedRoute) -> io::Result<()> {
