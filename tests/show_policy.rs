@@ -213,7 +213,7 @@ impl<R: Router> Network<R> {
                 }
             });
         }
-        self.router.wait_paths("10.1.0.0/16", 1);
+        self.router.wait_paths("10.1.0.0/16", 2);
         wait_for(SOON, "routes that are reached", || {
             match self.router.prefix_count("ipv4") {
                 6 => Ok(()),
