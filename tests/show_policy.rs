@@ -186,9 +186,16 @@ impl<R: Router> Network<R> {
         let config = CONFIG.replace("HOST", &host.to_string_lossy());
         let topology = Topology::new();
         let (here, there) = (topology.namespace("router"), topology.namespace("peers"));
+        // Link-local addresses would be shown, and are others each time.
+        here.sysctl("net.ipv6.conf.default.addr_gen_mode", "1");
         topology.link(
-            there.end("eth0", "10.0.1.2/24 10.0.2.2/24 10.0.3.9/24"),
-            here.end("eth1", "10.0.1.1/24 10.0.2.1/24 10.0.3.1/24"),
+            there.end("eth0", "10.0.1.2/24 10.0.2.2/24"),
+            here.end("eth1", "10.0.1.1/24 10.0.2.1/24"),
+        );
+        let nobody = topology.namespace("nobody");
+        topology.link(
+            nobody.end("eth0", "10.0.3.9/24"),
+            here.end("eth2", "10.0.3.1/24"),
         );
         let router = start(&topology, &here, &config);
         let bird = Bird::start(&topology, &there, BIRD);

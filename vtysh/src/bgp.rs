@@ -299,6 +299,7 @@ pub(crate) async fn table(
         json: line.has("json") || line.ends_in_json(),
         wide: line.has("wide"),
         partial: filter.is_some(),
+        headed: false,
     };
     for (index, global) in asked.list().iter().enumerate() {
         match (asked.is_all(), selection.json) {
@@ -361,6 +362,7 @@ pub(crate) async fn prefix(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
             json: line.has("json"),
             wide: false,
             partial: true,
+            headed: false,
         };
         return stream(shell, &global, request, selection, out).await;
     }
@@ -565,6 +567,8 @@ pub(crate) async fn neighbor_routes(
         json: as_json,
         wide: line.has("wide"),
         partial: true,
+        // FRR writes it as soon as it looks at a route.
+        headed: style == TableStyle::Filtered && in_family.received > 0,
     };
     stream(shell, global, request, selection, out).await
 }

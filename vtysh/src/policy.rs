@@ -84,7 +84,8 @@ fn test(line: &Line<'_>) -> Option<v1::route_filter::Test> {
     let word = |name: &str| line.text_of(name);
     let exact = line.has("exact-match");
     let list = |name: String| v1::CommunityListFilter { name, exact };
-    let by_name: [(&str, fn(String) -> Test); 5] = [
+    type Named = fn(String) -> Test;
+    let by_name: [(&str, Named); 5] = [
         ("prefix_list", Test::PrefixList),
         ("access_list", Test::AccessList),
         ("route_map", Test::RouteMap),

@@ -19,6 +19,9 @@ const CHUNK: usize = 4096;
 
 type Kind = v1::PolicyKind;
 
+/// How often the entries of a prefix list decided, by number.
+type Hits = Vec<(u32, u64)>;
+
 impl Speaker {
     /// Lists, route maps or community aliases of a kind, in FRR's order, in
     /// chunks of some thousand entries. Counts are those of all instances.
@@ -228,13 +231,13 @@ impl Objects<'_> {
         &self,
         lists: &std::collections::BTreeMap<String, PrefixList<N>>,
         text: fn(&PrefixEntry<N>) -> String,
-        hits: fn(&Policies, &str) -> Option<Vec<(u32, u64)>>,
+        hits: fn(&Policies, &str) -> Option<Hits>,
     ) -> Vec<v1::PolicyObject> {
         let lists = words::in_order(lists).into_iter();
         let lists = lists.filter(|(name, _)| self.wants(name));
         let list = |(name, list): (&str, &PrefixList<N>)| {
             let entries = || {
-                let counted: Vec<Vec<(u32, u64)>> = self
+                let counted: Vec<Hits> = self
                     .compiled
                     .iter()
                     .filter_map(|policies| hits(policies, name))

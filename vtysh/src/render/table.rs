@@ -34,6 +34,8 @@ pub(crate) struct Selection {
     /// A part of the table was asked for, so an empty answer is no news about
     /// the table.
     pub(crate) partial: bool,
+    /// The heading comes though no route follows.
+    pub(crate) headed: bool,
 }
 
 /// A table that is written while its chunks arrive.
@@ -73,7 +75,8 @@ impl<'a> RouteTable<'a> {
         self.total_prefixes = chunk.total_prefixes;
         self.total_paths = chunk.total_paths;
         let tabular_json = self.selection.json && !self.is_adjacent();
-        if !self.started && (tabular_json || !chunk.routes.is_empty()) {
+        let headed = tabular_json || self.selection.headed;
+        if !self.started && (headed || !chunk.routes.is_empty()) {
             self.started = true;
             self.head(out, chunk)?;
         }
@@ -378,7 +381,9 @@ impl<'a> RouteTable<'a> {
 
     fn adjacent_end(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.started {
-            out.write_all(b"\n")?;
+            // Ends the last entry.
+            let end: &[u8] = if self.shown > 0 { b"\n" } else { b"" };
+            out.write_all(end)?;
         } else {
             writeln!(out, "{{\n  \"{}\":{{", self.adjacent_key())?;
         }
