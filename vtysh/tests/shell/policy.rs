@@ -109,7 +109,11 @@ async fn names_are_completed() {
         ["BLUE"]
     );
     assert_eq!(words(&mut shell, "policy test MAP-I").await, ["MAP-IN"]);
-    for line in ["configure", "router bgp 65000"] {
+    for line in [
+        "configure",
+        "router bgp 65000",
+        "address-family ipv4 unicast",
+    ] {
         let mut out = Vec::new();
         shell.execute(line, &mut out).await.expect("an answer");
     }
