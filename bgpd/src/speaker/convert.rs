@@ -7,8 +7,8 @@ use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes,
 use holdfast_api::v1;
 use holdfast_config::model::{Config, InstanceName, NextHopSelf, PeerKind, RemoteAs, Shutdown};
 use holdfast_rib::{
-    AdvertisedRoute, Forwarding, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView,
-    ReceivedRoute, Rejection, Rib, TableSummary,
+    AdvertisedRoute, DenyReason, Forwarding, Invalid, LocalSource, PathSource, PathView, PeerId,
+    PrefixView, ReceivedRoute, Rejection, Rib, TableSummary,
 };
 use ipnet::IpNet;
 
@@ -441,7 +441,8 @@ fn from_peer(peer: &Peer) -> v1::Path {
 }
 
 fn received_path(received: &ReceivedRoute, shown: &Shown) -> v1::Path {
-    let denied = matches!(received.rejected, Some(Rejection::Policy(_)));
+    // Where there is no policy at all, nothing was filtered: so FRR counts.
+    let denied = received.rejected == Some(Rejection::Policy(DenyReason::Filtered));
     v1::Path {
         valid: true,
         best: true,

@@ -12,8 +12,8 @@ use holdfast_config::InstanceName;
 use holdfast_config::model::Config;
 use holdfast_policy::Policies;
 use holdfast_rib::{
-    AdvertisedRoute, Attributes, Page, PathSource, PeerId, PeerInfo, PrefixView, ReceivedRoute,
-    Rejection,
+    AdvertisedRoute, Attributes, DenyReason, Page, PathSource, PeerId, PeerInfo, PrefixView,
+    ReceivedRoute, Rejection,
 };
 use ipnet::IpNet;
 use tokio::sync::oneshot;
@@ -389,7 +389,8 @@ impl Core {
     fn filtered(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {
         let page = self.rib.received(peer.id, query.family, query.after, PAGE);
         let refused = page.items.into_iter();
-        let refused = refused.filter(|route| matches!(route.rejected, Some(Rejection::Policy(_))));
+        let by_filter = Some(Rejection::Policy(DenyReason::Filtered));
+        let refused = refused.filter(|route| route.rejected == by_filter);
         let shown = Box::new(Shown::of(peer));
         (Rows::Received(refused.collect(), shown), page.next)
     }
