@@ -161,6 +161,9 @@ fn status(error: SpeakerError) -> Status {
     match error {
         SpeakerError::NoBgp => Status::failed_precondition(text),
         SpeakerError::NoSuchPeer | SpeakerError::NoInstance(_) => Status::not_found(text),
+        SpeakerError::NoSuchPolicy(_) | SpeakerError::NoSuchPrefix => Status::not_found(text),
+        SpeakerError::NotUp(_) => Status::failed_precondition(text),
+        SpeakerError::BadFilter(_) => Status::invalid_argument(text),
         SpeakerError::BadPrefix(_) | SpeakerError::Config(_) => Status::invalid_argument(text),
         SpeakerError::NoFile => Status::failed_precondition(text),
         SpeakerError::Write { .. }
@@ -175,6 +178,7 @@ fn status(error: SpeakerError) -> Status {
 impl Holdfast for Server {
     type ListRoutesStream = Streamed<v1::RouteChunk>;
     type ListFibStream = Streamed<v1::FibChunk>;
+    type ListPolicyStream = Streamed<v1::PolicyChunk>;
     type WatchStream = Streamed<v1::WatchEvent>;
     type ListRoasStream = Streamed<v1::RoaChunk>;
 
@@ -352,5 +356,39 @@ impl Holdfast for Server {
         let peers = self.speaker.clear(request.into_inner()).await;
         let peers = peers.map_err(status)?;
         Ok(Response::new(v1::ClearResponse { peers }))
+    }
+
+    async fn list_policy(
+        &self,
+        request: Request<v1::ListPolicyRequest>,
+    ) -> Result<Response<Self::ListPolicyStream>, Status> {
+        let chunks = self.speaker.policy_objects(request.get_ref()).await;
+        let chunks = chunks.map_err(status)?.into_iter().map(Ok);
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+    }
+
+    async fn clear_policy_counters(
+        &self,
+        request: Request<v1::ClearPolicyCountersRequest>,
+    ) -> Result<Response<v1::ClearPolicyCountersResponse>, Status> {
+        let cleared = self.speaker.clear_policy_counters(request.get_ref()).await;
+        let objects = cleared.map_err(status)?;
+        Ok(Response::new(v1::ClearPolicyCountersResponse { objects }))
+    }
+
+    async fn explain_route(
+        &self,
+        request: Request<v1::ExplainRouteRequest>,
+    ) -> Result<Response<v1::RouteExplanation>, Status> {
+        let explained = self.speaker.explain_route(request.get_ref()).await;
+        explained.map(Response::new).map_err(status)
+    }
+
+    async fn test_policy(
+        &self,
+        request: Request<v1::TestPolicyRequest>,
+    ) -> Result<Response<v1::TestPolicyResponse>, Status> {
+        let tested = self.speaker.test_policy(request.get_ref()).await;
+        tested.map(Response::new).map_err(status)
     }
 }

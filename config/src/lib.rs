@@ -48,6 +48,7 @@ mod rpki;
 mod statics;
 mod toml_text;
 mod validate;
+pub mod words;
 
 pub use diff::{ConfigDiff, diff};
 pub use error::ConfigError;

@@ -64,7 +64,7 @@ pub use compiled::{
     AccessList, Applied, AsPathList, Changed, CommunityList, Comparable, CompileError,
     CompileErrors, CompiledRouteMap, Compiler, Counters, Direction, EntryHits, ListVerdict, Object,
     ObjectKind, PathPattern, Pattern, PatternError, Policies, PrefixList, PrefixNet, RoaTable,
-    RouteView, Step, Trace, origin_of,
+    RouteView, Step, Trace, origin_of, source_protocol,
 };
 pub use peer_policy::{Filters, PeerFacts, PeerPolicy};
 pub use table_policy::{AggregateMaps, TableMap};

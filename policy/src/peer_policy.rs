@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bgp_wire::Family;
-use holdfast_rib::{DenyReason, LocalSource, Policy, RouteContext, Verdict};
+use holdfast_rib::{DenyReason, Policy, RouteContext, Verdict};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::compiled::{
     AccessList, AsPathList, CompiledRouteMap, Direction, ListVerdict, Memo, NoVisitor, Object,
     ObjectKind, Outcome, Policies, PrefixList, RouteView, Trace, number,
 };
-use crate::model::{OtherProtocol, SourceProtocol};
 
 /// What is configured for a neighbor in one family and one direction, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -108,7 +107,20 @@ impl BoundPrefixList {
         }
     }
 
+    /// Whether it permits, which is counted.
     #[inline]
+    fn permits(&self, prefix: IpNet) -> bool {
+        match (self, prefix) {
+            (BoundPrefixList::V4(Bound { is: Some(list), .. }), IpNet::V4(net)) => {
+                list.permits_counted(net)
+            }
+            (BoundPrefixList::V6(Bound { is: Some(list), .. }), IpNet::V6(net)) => {
+                list.permits_counted(net)
+            }
+            _ => false,
+        }
+    }
+
     fn verdict(&self, prefix: IpNet) -> ListVerdict {
         match (self, prefix) {
             (BoundPrefixList::V4(list), IpNet::V4(net)) => list.ask(|list| list.verdict(net)),
@@ -236,9 +248,16 @@ impl Chain {
         }
     }
 
-    /// What the lists say that ask for the prefix; each is told to `heard`.
+    /// Whether the lists permit that ask for the prefix.
     #[inline]
-    fn lists_permit(&self, prefix: IpNet, mut heard: impl FnMut(&Object, ListVerdict)) -> bool {
+    fn lists_permit(&self, prefix: IpNet) -> bool {
+        let ask = |list: &Bound<AccessList>| list.ask(|list| list.verdict(prefix)).permits();
+        self.distribute.as_ref().is_none_or(ask)
+            && self.prefix.as_ref().is_none_or(|list| list.permits(prefix))
+    }
+
+    /// The same, uncounted; what each says is told to `heard`.
+    fn hear_lists(&self, prefix: IpNet, mut heard: impl FnMut(&Object, ListVerdict)) -> bool {
         if let Some(list) = &self.distribute {
             let verdict = list.ask(|list| list.verdict(prefix));
             heard(&list.object, verdict);
@@ -258,7 +277,7 @@ impl Chain {
 
     fn verdict(&self, route: &RouteView<'_>) -> Verdict {
         const DENIED: Verdict = Verdict::Deny(DenyReason::Filtered);
-        if !self.lists_permit(route.prefix, |_, _| {}) {
+        if !self.lists_permit(route.prefix) {
             return DENIED;
         }
         if self.filter.is_none() && self.map.is_none() {
@@ -296,7 +315,7 @@ impl Chain {
     fn explain(&self, route: &RouteView<'_>, trace: &mut Trace) -> Verdict {
         const DENIED: Verdict = Verdict::Deny(DenyReason::Filtered);
         let heard = |list: &Object, verdict| trace.list(list.to_string(), verdict);
-        if !self.lists_permit(route.prefix, heard) {
+        if !self.hear_lists(route.prefix, heard) {
             return DENIED;
         }
         if let Some(list) = &self.filter {
@@ -488,33 +507,8 @@ impl PeerPolicy {
         RouteView {
             peer_interface: self.facts.interface.as_deref(),
             rtt_ms: self.facts.rtt_ms.load(Ordering::Relaxed),
-            ..view(direction, route)
+            ..RouteView::of(direction, route)
         }
-    }
-}
-
-/// A route of the table's as maps see it.
-pub(crate) fn view<'a>(direction: Direction, route: &RouteContext<'a>) -> RouteView<'a> {
-    RouteView {
-        direction,
-        peer: Some(route.peer),
-        learned_from: route.learned_from,
-        weight: route.weight,
-        source_protocol: Some(source_protocol(route.source)),
-        original_next_hop: route.original_next_hop,
-        original_med: route.original_med,
-        ..RouteView::new(route.prefix, route.attributes)
-    }
-}
-
-/// What `match source-protocol` says of a route.
-pub(crate) const fn source_protocol(source: Option<LocalSource>) -> SourceProtocol {
-    match source {
-        None | Some(LocalSource::Network | LocalSource::Aggregate) => SourceProtocol::Bgp,
-        Some(LocalSource::Connected) => SourceProtocol::Connected,
-        Some(LocalSource::Static) => SourceProtocol::Static,
-        Some(LocalSource::Kernel) => SourceProtocol::Kernel,
-        Some(LocalSource::Table) => SourceProtocol::Other(OtherProtocol::Table),
     }
 }
 

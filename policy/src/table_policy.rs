@@ -9,8 +9,9 @@ use holdfast_rib::{
 };
 use ipnet::IpNet;
 
+use crate::compiled::source_protocol;
 use crate::compiled::{Applied, CompiledRouteMap, Direction, ObjectKind, Policies, RouteView};
-use crate::peer_policy::{Bound, source_protocol, view};
+use crate::peer_policy::Bound;
 
 /// What somebody calls a route map by; one that does not exist denies all.
 type Map = Bound<CompiledRouteMap>;
@@ -139,6 +140,6 @@ impl TableMap {
 /// `table-map`.
 impl ForwardingPolicy for TableMap {
     fn install(&self, route: &RouteContext<'_>) -> Verdict {
-        self.verdict(&view(Direction::In, route))
+        self.verdict(&RouteView::of(Direction::In, route))
     }
 }

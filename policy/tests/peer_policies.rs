@@ -131,6 +131,7 @@ fn filters_are_asked_in_their_order() {
         prefix_list: Some(prefix.into()),
         filter_list: Some(path.into()),
         route_map: Some("ALL".into()),
+        ..Filters::default()
     };
     let peer = peer(PeerKind::External);
     let attributes = Attributes::new(common::attributes());

@@ -67,15 +67,7 @@ impl Importer {
         let peer = Arc::clone(shared.peer(peer)?);
         let pre = shared.interner.intern(set)?;
         // The table's own allocation, not the caller's.
-        let mut set = shared.interner.set(pre)?.clone();
-        if !peer.info.takes_aigp() {
-            // RFC 7311 section 3.3: as if we did not know it. What came is kept,
-            // since the session may be allowed to have it later.
-            set = set.without_aigp();
-        }
-        if peer.info.integer_bandwidth {
-            set = with_floats(&set);
-        }
+        let set = as_imported(&peer.info, shared.interner.set(pre)?);
         let attributes = set.decode();
         let looped = find_loop(&shared.config, &peer.info, family, &attributes);
         let drained = is_drained(&peer.info, &attributes);
@@ -180,6 +172,20 @@ impl Importer {
             rejected: None,
             taken_over: false,
         }
+    }
+}
+
+/// What a peer sent, as policy sees it.
+pub(crate) fn as_imported(peer: &PeerInfo, sent: &AttrRef) -> AttrRef {
+    let mut set = sent.clone();
+    if !peer.takes_aigp() {
+        // RFC 7311 section 3.3: as if we did not know it. What came is kept,
+        // since the session may be allowed to have it later.
+        set = set.without_aigp();
+    }
+    match peer.integer_bandwidth {
+        true => with_floats(&set),
+        false => set,
     }
 }
 

@@ -20,6 +20,7 @@ mod chunks;
 mod config;
 mod decision;
 mod edit;
+mod explain;
 mod export;
 mod exporting;
 mod family_rib;
@@ -55,6 +56,7 @@ pub use decision::{
     Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, in_line, joined,
     parted, removal_is_idle, select, step_before_med,
 };
+pub use explain::{Comparison, Explained, ExplainedPath, Offered, PathName, Standing, ask_import};
 pub use export::{ExportBatch, GroupAnnouncement, GroupBatch, GroupMember};
 pub use fib::{FibAnswer, FibChange, FibKind, FibNextHop, FibRoute, Forwarding};
 pub use group::GroupId;

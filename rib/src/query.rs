@@ -26,9 +26,24 @@ pub(crate) struct Range {
     pub(crate) limit: usize,
 }
 
+impl Range {
+    /// The prefix, and what else may come with a page.
+    pub(crate) const fn only(prefix: IpNet) -> Range {
+        Range {
+            within: Some(prefix),
+            after: None,
+            limit: 1,
+        }
+    }
+}
+
 impl<F: RibFamily> FamilyRib<F> {
     /// What `item` makes of each prefix in the range, in order.
-    fn page<T>(&self, range: Range, item: impl Fn(u32, &Entry<F::Prefix>) -> Vec<T>) -> Page<T> {
+    pub(crate) fn page<T>(
+        &self,
+        range: Range,
+        item: impl Fn(u32, &Entry<F::Prefix>) -> Vec<T>,
+    ) -> Page<T> {
         let mut page = Page {
             items: Vec::new(),
             next: None,

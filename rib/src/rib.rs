@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
 use crate::config::RibConfig;
+use crate::explain::{Explained, Offered};
 use crate::export::{ExportBatch, GroupBatch};
 use crate::family_rib::FamilyRib;
 use crate::fib::{FibAnswer, FibChange};
@@ -889,6 +890,29 @@ impl Rib {
         with_family!(ref self, family, rib => rib.longest_match(&self.shared, addr))
     }
 
+    /// A prefix with all its paths, those that policy refused too, and what
+    /// became of each of them.
+    pub fn explain(&self, prefix: IpNet) -> Option<Explained> {
+        with_family!(ref self, family_of(prefix), rib => rib.explain(&self.shared, prefix))
+    }
+
+    /// What export policy of a peer is asked about: the best path of each
+    /// prefix that the rules would let it hear of.
+    pub fn offered(
+        &self,
+        peer: PeerId,
+        family: Family,
+        after: Option<IpNet>,
+        limit: usize,
+    ) -> Page<Offered> {
+        let range = Range {
+            within: None,
+            after,
+            limit,
+        };
+        with_family!(ref self, family, rib => rib.offered_page(&self.shared, peer, range))
+    }
+
     /// The prefix and everything more specific, as [`table`](Self::table).
     pub fn longer(&self, prefix: IpNet, after: Option<IpNet>, limit: usize) -> Page<PrefixView> {
         let range = Range {
@@ -914,6 +938,22 @@ impl Rib {
             limit,
         };
         with_family!(ref self, family, rib => rib.received_page(&self.shared, peer, range))
+    }
+
+    /// What a peer sent for one prefix, as [`received`](Self::received).
+    pub fn received_in(&self, peer: PeerId, prefix: IpNet) -> Page<ReceivedRoute> {
+        with_family!(ref self, family_of(prefix), rib => {
+            let page = rib.received_page(&self.shared, peer, Range::only(prefix));
+            page.only(|route| route.prefix == prefix)
+        })
+    }
+
+    /// What export policy of a peer is asked about one prefix.
+    pub fn offered_in(&self, peer: PeerId, prefix: IpNet) -> Page<Offered> {
+        with_family!(ref self, family_of(prefix), rib => {
+            let page = rib.offered_page(&self.shared, peer, Range::only(prefix));
+            page.only(|route| route.prefix == prefix)
+        })
     }
 
     /// The prefixes in which the peer has an accepted path, with that peer's

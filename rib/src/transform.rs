@@ -17,6 +17,7 @@ use crate::attrs::{AttrId, AttrRef, Interner};
 use crate::bandwidth::Carried;
 use crate::config::RibConfig;
 use crate::edit::{Aigp, BandwidthEdit, Edit, Towards};
+use crate::explain::Offered;
 use crate::import::is_link_local;
 use crate::local::LocalSource;
 use crate::peer::{PeerId, PeerInfo};
@@ -232,6 +233,35 @@ impl<'a> Exporter<'a> {
             self.default_plan = Some(plan);
         }
         self.default_plan.clone().flatten()
+    }
+
+    /// What export policy of the only member is asked about a route; none where
+    /// the member is not told of it in any case.
+    pub(crate) fn offered(
+        &mut self,
+        interner: &Interner,
+        prefix: IpNet,
+        route: Route,
+    ) -> Option<Offered> {
+        let prepared = self.prepared(interner, route)?;
+        let form = match prepared.exceptions.first() {
+            Some((_, form)) => *form,
+            None => prepared.rest,
+        };
+        let form = prepared.forms.get(form?)?;
+        let from = match route.source {
+            PathSource::Peer(peer) => Some(peer),
+            PathSource::Local(_) => None,
+        };
+        Some(Offered {
+            prefix,
+            attributes: bgp_wire::PathAttributes::clone(&form.attributes),
+            learned_from: from,
+            weight: prepared.weight,
+            source: prepared.source,
+            original_next_hop: prepared.original_next_hop,
+            original_med: prepared.original_med,
+        })
     }
 
     /// The plan after verdicts that are not all to accept.

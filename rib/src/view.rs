@@ -162,6 +162,15 @@ pub struct Page<T> {
     pub next: Option<IpNet>,
 }
 
+impl<T> Page<T> {
+    /// These items of it, as all that there is.
+    pub(crate) fn only(mut self, wanted: impl Fn(&T) -> bool) -> Page<T> {
+        self.items.retain(wanted);
+        self.next = None;
+        self
+    }
+}
+
 /// Numbers of a family's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TableSummary {

@@ -10,6 +10,7 @@ use super::harness::{Bird, Namespace, Router, SOON, Topology, wait_for};
 /// A router between BIRD's sessions.
 pub(crate) struct Lab<R: Router> {
     pub(crate) router: R,
+    #[allow(dead_code, reason = "not every test looks at the kernel")]
     pub(crate) at: Namespace,
     bird: Bird,
     _topology: Topology,

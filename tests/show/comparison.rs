@@ -191,8 +191,81 @@ const DELIBERATE: &[Deliberate] = &[
         place: Place::Line("  Last read never"),
         reason: "FRR counts from the peer's creation, and nothing was read",
     },
+    Deliberate {
+        command: "10.0.1.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "metric"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.1.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "locPrf"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.1.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "weight"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.1.2 received-routes",
+        place: Place::Line("*> "),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.2.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "metric"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.2.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "locPrf"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.2.2 received-routes",
+        place: Place::Value(&["receivedRoutes", "*", "weight"]),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "10.0.2.2 received-routes",
+        place: Place::Line("*> "),
+        reason: BEFORE_POLICY,
+    },
+    Deliberate {
+        command: "show route-map",
+        place: Place::Value(&["evaluated"]),
+        reason: HITS,
+    },
+    Deliberate {
+        command: "show route-map",
+        place: Place::Value(&["invoked"]),
+        reason: HITS,
+    },
+    Deliberate {
+        command: "show route-map",
+        place: Place::Line("Invoked"),
+        reason: HITS,
+    },
+    Deliberate {
+        command: "prefix-list",
+        place: Place::Value(&["hitCount"]),
+        reason: HITS,
+    },
+    Deliberate {
+        command: "prefix-list",
+        place: Place::Line("(hit count: "),
+        reason: HITS,
+    },
+    Deliberate {
+        command: "prefix-list",
+        place: Place::Line("Prefix-list with the last deletion/insertion"),
+        reason: "which list was edited last is not kept",
+    },
 ];
 
+const BEFORE_POLICY: &str = "this daemon shows what came; FRR what its route map made of it";
+const HITS: &str = "FRR asks its policies more often for the same routes, and counts what an \
+                    entry sent on to another one; this daemon counts what matched";
 const ROUND_TRIP: &str = "FRR measures the round trip time; this daemon does not";
 const REFRESH: &str = "this daemon asks the peer for its routes again where FRR uses a stored copy";
 const ADD_PATH: &str = "FRR always offers to receive additional paths; this daemon has none";

@@ -8,6 +8,7 @@ use holdfast_config::grammar::{Candidate, HelpItem, MatchError, Slot, TokenKind}
 
 use crate::commands;
 use crate::pipe;
+use crate::policy;
 use crate::shell::Shell;
 
 /// What the values of a token may be right now.
@@ -16,7 +17,40 @@ struct Live {
     peers: Vec<v1::Peer>,
     groups: Vec<String>,
     instances: Vec<String>,
+    /// Names of lists and route maps, by kind.
+    policy: Vec<(v1::PolicyKind, Vec<String>)>,
 }
+
+/// The kinds of named objects that a token means: those of both families where
+/// the line says which.
+fn policy_kinds(token: &str) -> &'static [v1::PolicyKind] {
+    use v1::PolicyKind as Kind;
+    match token {
+        "PREFIXLIST" | "PREFIXLIST_NAME" => &[Kind::PolicyIpPrefixList, Kind::PolicyIpv6PrefixList],
+        "ACCESSLIST" | "ACCESSLIST_NAME" => &[Kind::PolicyAccessList, Kind::PolicyIpv6AccessList],
+        "RMAP" | "RMAP_NAME" => &[Kind::PolicyRouteMap],
+        "ASPATHLIST" | "AS_PATH_FILTER_NAME" => &[Kind::PolicyAsPathList],
+        "COMMLIST" | "COMMUNITY_LIST_NAME" => &[Kind::PolicyCommunityList],
+        "LARGELIST" | "LCOMMUNITY_LIST_NAME" => &[Kind::PolicyLargeCommunityList],
+        "EXTLIST" | "EXTCOMMUNITY_LIST_NAME" => &[Kind::PolicyExtCommunityList],
+        "ALIAS" | "ALIAS_NAME" => &[Kind::PolicyCommunityAlias],
+        _ => &[],
+    }
+}
+
+/// All kinds that have names.
+const POLICY_KINDS: [v1::PolicyKind; 10] = [
+    v1::PolicyKind::PolicyRouteMap,
+    v1::PolicyKind::PolicyIpPrefixList,
+    v1::PolicyKind::PolicyIpv6PrefixList,
+    v1::PolicyKind::PolicyAccessList,
+    v1::PolicyKind::PolicyIpv6AccessList,
+    v1::PolicyKind::PolicyAsPathList,
+    v1::PolicyKind::PolicyCommunityList,
+    v1::PolicyKind::PolicyLargeCommunityList,
+    v1::PolicyKind::PolicyExtCommunityList,
+    v1::PolicyKind::PolicyCommunityAlias,
+];
 
 impl Live {
     async fn fetch(shell: &mut Shell) -> Self {
@@ -35,6 +69,10 @@ impl Live {
         live.instances = instances.into_iter().map(|i| i.name).collect();
         live.instances
             .extend(["all".to_owned(), "default".to_owned()]);
+        for kind in POLICY_KINDS {
+            let names = policy::names(shell, kind).await.unwrap_or_default();
+            live.policy.push((kind, names));
+        }
         live.instances.sort();
         live.instances.dedup();
         live
@@ -64,6 +102,15 @@ impl Live {
             (TokenKind::Word(word), Some("peer")) if word == "WORD" => self.groups.clone(),
             (TokenKind::Word(word), _) if word == "PGNAME" => self.groups.clone(),
             (TokenKind::Word(_), Some("vrf")) => self.instances.clone(),
+            (TokenKind::Word(word), _) if !policy_kinds(word).is_empty() => {
+                let wanted = policy_kinds(word);
+                let known = self.policy.iter();
+                let known = known.filter(|(kind, _)| wanted.contains(kind));
+                let mut names: Vec<String> = known.flat_map(|(_, names)| names.clone()).collect();
+                names.sort();
+                names.dedup();
+                names
+            }
             _ => Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use holdfast_api::v1;
 use serde_json::json;
 
+use crate::policy;
 use crate::render::{
     self, Family, Layout, PathFilter, PeerFilter, RouteTable, Selection, Summary, TableStyle, View,
 };
@@ -289,15 +290,26 @@ fn rpki_state(line: &Line<'_>) -> v1::RpkiState {
 }
 
 pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> Result<()> {
+    table(shell, line, None, out).await
+}
+
+/// The table, or what a filter lets through.
+pub(crate) async fn table(
+    shell: &mut Shell,
+    line: &Line<'_>,
+    filter: Option<v1::RouteFilter>,
+    out: Out<'_>,
+) -> Result<()> {
     let asked = Asked::by(shell, line).await?;
     if matches!(asked, Asked::None) {
         return unknown_instance(line, out);
     }
     let selection = Selection {
         style: TableStyle::Table,
-        json: line.has("json"),
+        json: line.has("json") || line.ends_in_json(),
         wide: line.has("wide"),
-        partial: false,
+        partial: filter.is_some(),
+        headed: false,
     };
     for (index, global) in asked.list().iter().enumerate() {
         match (asked.is_all(), selection.json) {
@@ -308,6 +320,7 @@ pub(crate) async fn routes(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         let request = v1::ListRoutesRequest {
             family: table_family(line).api() as i32,
             rpki: rpki_state(line) as i32,
+            filter: filter.clone(),
             ..Default::default()
         };
         stream(shell, global, request, selection, out).await?;
@@ -339,6 +352,14 @@ pub(crate) async fn prefix(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
         return Ok(writeln!(out, "{text}")?);
     }
     let part = line.keyword("part");
+    if part == Some("why") {
+        let request = v1::ExplainRouteRequest {
+            family: family.api() as i32,
+            prefix: typed.to_owned(),
+            instance: global.instance.clone(),
+        };
+        return policy::why(shell, request, line.has("json"), out).await;
+    }
     let request = v1::ListRoutesRequest {
         family: family.api() as i32,
         prefix: typed.to_owned(),
@@ -352,6 +373,7 @@ pub(crate) async fn prefix(shell: &mut Shell, line: &Line<'_>, out: Out<'_>) -> 
             json: line.has("json"),
             wide: false,
             partial: true,
+            headed: false,
         };
         return stream(shell, &global, request, selection, out).await;
     }
@@ -538,9 +560,11 @@ pub(crate) async fn neighbor_routes(
     let (style, table) = match line.keyword("table") {
         Some("advertised-routes") => (TableStyle::Advertised, v1::Table::Advertised),
         Some("received-routes") => (TableStyle::Received, v1::Table::Received),
+        Some("filtered-routes") => (TableStyle::Filtered, v1::Table::Filtered),
         _ => (TableStyle::Accepted, v1::Table::Accepted),
     };
-    if style == TableStyle::Received && !in_family.soft_reconfiguration_inbound {
+    let as_it_came = matches!(style, TableStyle::Received | TableStyle::Filtered);
+    if as_it_came && !in_family.soft_reconfiguration_inbound {
         return short_warning("Inbound soft reconfiguration not enabled", as_json, out);
     }
     let request = v1::ListRoutesRequest {
@@ -554,6 +578,8 @@ pub(crate) async fn neighbor_routes(
         json: as_json,
         wide: line.has("wide"),
         partial: true,
+        // FRR writes it as soon as it looks at a route.
+        headed: style == TableStyle::Filtered && in_family.received > 0,
     };
     stream(shell, global, request, selection, out).await
 }

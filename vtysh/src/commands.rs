@@ -16,6 +16,15 @@ pub(crate) enum Command {
     UpdateGroups,
     Vrfs,
     Views,
+    FilteredRoutes,
+    PrefixLists,
+    AccessLists,
+    AsPathLists,
+    CommunityLists,
+    Aliases,
+    RouteMaps,
+    ClearPolicy,
+    TestPolicy,
     Fib,
     FibSummary,
     Tracking,
@@ -101,7 +110,7 @@ const ROWS: &[(&str, Command)] = &[
     (
         bgp!(
             "<A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M>$prefix \
-             [<bestpath|multipath|longer-prefixes>$part] [json]"
+             [<bestpath|multipath|longer-prefixes|why>$part] [json]"
         ),
         Command::Prefix,
     ),
@@ -112,9 +121,77 @@ const ROWS: &[(&str, Command)] = &[
     (
         bgp!(
             "neighbors <A.B.C.D|X:X::X:X|WORD>$peer \
-             <advertised-routes|received-routes|routes>$table [wide] [json]"
+             <advertised-routes|received-routes|filtered-routes|routes>$table [wide] [json]"
         ),
         Command::NeighborRoutes,
+    ),
+    (
+        bgp!(
+            "<prefix-list PREFIXLIST$prefix_list|access-list ACCESSLIST$access_list|\
+             route-map RMAP$route_map|filter-list ASPATHLIST$as_path_list|alias ALIAS$alias> \
+             [wide] [json]"
+        ),
+        Command::FilteredRoutes,
+    ),
+    (
+        bgp!(
+            "<community-list COMMLIST$community_list|large-community-list LARGELIST$large_list> \
+             [exact-match] [wide] [json]"
+        ),
+        Command::FilteredRoutes,
+    ),
+    (
+        bgp!(
+            "<community|large-community> [COMMUNITY$c1 [COMMUNITY$c2 [COMMUNITY$c3 \
+             [COMMUNITY$c4]]]] [exact-match] [wide] [json]"
+        ),
+        Command::FilteredRoutes,
+    ),
+    (bgp!("regexp LINE...$regex"), Command::FilteredRoutes),
+    (
+        "show <ip|ipv6>$afi prefix-list [PREFIXLIST$prefix_list [seq (1-4294967295)$seq]] [json]",
+        Command::PrefixLists,
+    ),
+    (
+        "show <ip|ipv6>$afi prefix-list <summary|detail>$style [PREFIXLIST$prefix_list] [json]",
+        Command::PrefixLists,
+    ),
+    (
+        "show <ip|ipv6>$afi prefix-list PREFIXLIST$prefix_list \
+         <A.B.C.D/M|X:X::X:X/M>$prefix [<longer|first-match>$how]",
+        Command::PrefixLists,
+    ),
+    (
+        "show <ip|ipv6>$afi access-list [ACCESSLIST$access_list] [json]",
+        Command::AccessLists,
+    ),
+    (
+        "show <bgp|ip> as-path-access-list [ASPATHLIST$as_path_list] [json]",
+        Command::AsPathLists,
+    ),
+    (
+        "show bgp <community-list|large-community-list|extcommunity-list>$kind",
+        Command::CommunityLists,
+    ),
+    (
+        "show bgp <community-list COMMLIST$list|large-community-list LARGELIST$list|\
+         extcommunity-list EXTLIST$list> detail",
+        Command::CommunityLists,
+    ),
+    ("show bgp community-alias [json]", Command::Aliases),
+    ("show route-map [RMAP$route_map] [json]", Command::RouteMaps),
+    (
+        "clear route-map counters [RMAP$route_map]",
+        Command::ClearPolicy,
+    ),
+    (
+        "clear <ip|ipv6>$afi prefix-list \
+         [PREFIXLIST$prefix_list [<A.B.C.D/M|X:X::X:X/M>$prefix]]",
+        Command::ClearPolicy,
+    ),
+    (
+        "policy test RMAP$route_map [<in|out>$way] LINE...$rest",
+        Command::TestPolicy,
     ),
     (
         "show [ip] bgp [<view|vrf> NAME$vrf] peer-group [PGNAME$group] [json]",
@@ -214,6 +291,68 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("static", "Static routes"),
     ("vrf", "One routing table of several"),
     ("view", "One BGP instance of several"),
+    ("prefix-list", "Prefix lists, or routes that one permits"),
+    ("access-list", "Access lists, or routes that one permits"),
+    ("filter-list", "Routes that an AS-path access list permits"),
+    ("route-map", "Route maps, or routes that one permits"),
+    ("alias", "Routes with the community of this name"),
+    ("community", "Routes with communities"),
+    ("large-community", "Routes with large communities"),
+    (
+        "community-list",
+        "Community lists, or routes that one permits",
+    ),
+    (
+        "large-community-list",
+        "Large community lists, or routes that one permits",
+    ),
+    ("extcommunity-list", "Extended community lists"),
+    ("community-alias", "Names of communities"),
+    ("as-path-access-list", "AS-path access lists"),
+    ("regexp", "Routes whose AS path matches"),
+    ("regexp LINE...", "Regular expression"),
+    ("exact-match", "And no other communities"),
+    ("PREFIXLIST", "Name of a prefix list"),
+    ("ACCESSLIST", "Name of an access list"),
+    ("ASPATHLIST", "Name of an AS-path access list"),
+    ("RMAP", "Name of a route map"),
+    ("ALIAS", "Name of a community"),
+    ("COMMLIST", "Name or number of a community list"),
+    ("LARGELIST", "Name or number of a large community list"),
+    ("EXTLIST", "Name or number of an extended community list"),
+    (
+        "COMMUNITY",
+        "Community: AA:NN, a well-known one's name, or AA:BB:CC",
+    ),
+    ("seq", "One entry"),
+    ("seq (1-4294967295)", "Its number"),
+    ("prefix-list summary", "How many entries they have"),
+    ("prefix-list detail", "How often their entries decided"),
+    ("longer", "And entries inside of it"),
+    ("first-match", "The first entry"),
+    ("counters", "How often they were used"),
+    ("policy", "Try policy"),
+    (
+        "test",
+        "What a route map would do; nothing is counted or changed",
+    ),
+    ("test RMAP in", "To what comes"),
+    ("test RMAP out", "To what goes"),
+    (
+        "test RMAP LINE...",
+        "prefix P, peer A, as-path \"...\", community ..., large-community ..., med N, \
+         local-preference N, origin O, next-hop A, weight N, family F, json",
+    ),
+    ("test RMAP in LINE...", "prefix P, peer A, and attributes"),
+    ("test RMAP out LINE...", "prefix P, peer A, and attributes"),
+    (
+        "why",
+        "Why the best path is the best one, and what became of the others",
+    ),
+    (
+        "filtered-routes",
+        "What the neighbor sent and policy refused",
+    ),
     ("views", "BGP instances beside the default one"),
     ("NAME", "Its name: default, all, or that of a view"),
     ("show vrf", "Routing tables beside the default one"),

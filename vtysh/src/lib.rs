@@ -23,6 +23,7 @@ mod config;
 mod fib;
 mod nexthops;
 mod pipe;
+mod policy;
 mod render;
 mod rpki;
 mod shell;

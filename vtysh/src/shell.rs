@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::commands::{self, Command};
 use crate::pipe::{self, Filter};
 use crate::render::Clock;
-use crate::{assist, bgp, config, fib, nexthops, rpki, system};
+use crate::{assist, bgp, config, fib, nexthops, policy, rpki, system};
 
 /// Where an answer goes.
 pub(crate) type Out<'a> = &'a mut (dyn Write + Send);
@@ -230,6 +230,8 @@ impl Shell {
 
     async fn command(&mut self, line: &str, out: Out<'_>) -> Result<Status> {
         let grammar = commands::enable();
+        let quoted = quoted_words(line);
+        let line = quoted.as_deref().unwrap_or(line);
         match grammar.parse(line) {
             Ok(found) => self.run(line, &found, out).await,
             Err(error) => {
@@ -260,6 +262,15 @@ impl Shell {
             Command::Vrfs => bgp::vrfs(self, &line, out).await?,
             Command::Views => bgp::views(self, out).await?,
             Command::Clear => bgp::clear(self, &line, out).await?,
+            Command::FilteredRoutes => policy::routes(self, &line, out).await?,
+            Command::PrefixLists => policy::prefix_lists(self, &line, out).await?,
+            Command::AccessLists => policy::access_lists(self, &line, out).await?,
+            Command::AsPathLists => policy::as_path_lists(self, &line, out).await?,
+            Command::CommunityLists => policy::community_lists(self, &line, out).await?,
+            Command::Aliases => policy::aliases(self, &line, out).await?,
+            Command::RouteMaps => policy::route_maps(self, &line, out).await?,
+            Command::ClearPolicy => policy::clear(self, &line, out).await?,
+            Command::TestPolicy => policy::test_policy(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,
             Command::Tracking => nexthops::tracking(self, &line, out).await?,
             Command::NextHops => nexthops::known(self, &line, out).await?,
@@ -337,10 +348,41 @@ impl Line<'_> {
         self.text.split_whitespace().nth(index)
     }
 
+    /// The same with the blanks of a word that was quoted.
+    pub(crate) fn text_of(&self, name: &str) -> Option<String> {
+        self.word(name).map(policy::unquoted)
+    }
+
+    /// Whether `json` is the last word of a text that takes the rest of the
+    /// line.
+    pub(crate) fn ends_in_json(&self) -> bool {
+        self.has("regex") && self.text.trim_end().ends_with(" json")
+    }
+
     /// The keyword in full.
     pub(crate) fn keyword(&self, name: &str) -> Option<&str> {
         self.found.text(name)
     }
+}
+
+/// What stands for a blank inside of quotes: no one can type it.
+pub(crate) const QUOTED_BLANK: char = '\u{1f}';
+
+/// A line with words in quotes as single words; none where there are none.
+fn quoted_words(line: &str) -> Option<String> {
+    if line.matches('"').count() < 2 {
+        return None;
+    }
+    let mut inside = false;
+    let mut joined = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '"' => inside = !inside,
+            c if inside && c.is_whitespace() => joined.push(QUOTED_BLANK),
+            c => joined.push(c),
+        }
+    }
+    (!inside).then_some(joined)
 }
 
 /// Writes why a line is no command.

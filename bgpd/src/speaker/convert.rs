@@ -7,8 +7,8 @@ use bgp_wire::{AddPathMode, Capability, Family, NextHop, Origin, PathAttributes,
 use holdfast_api::v1;
 use holdfast_config::model::{Config, InstanceName, NextHopSelf, PeerKind, RemoteAs, Shutdown};
 use holdfast_rib::{
-    AdvertisedRoute, Forwarding, Invalid, LocalSource, PathSource, PathView, PeerId, PrefixView,
-    ReceivedRoute, Rejection, Rib, TableSummary,
+    AdvertisedRoute, DenyReason, Forwarding, Invalid, LocalSource, PathSource, PathView, PeerId,
+    PrefixView, ReceivedRoute, Rejection, Rib, TableSummary,
 };
 use ipnet::IpNet;
 
@@ -77,7 +77,12 @@ pub(super) fn groups(rib: &Rib) -> Groups {
     members.collect()
 }
 
-pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config, groups: &Groups) -> v1::Peer {
+pub(super) fn peer(
+    peer: &Peer,
+    rib: &Rib,
+    config: &Config,
+    (groups, policies): (&Groups, Vec<v1::PeerPolicyNames>),
+) -> v1::Peer {
     let settings = &peer.settings;
     let status = &peer.session.status;
     let shown = status.shown().clone();
@@ -136,6 +141,7 @@ pub(super) fn peer(peer: &Peer, rib: &Rib, config: &Config, groups: &Groups) -> 
                 ..peer_family(peer, rib, config, f)
             })
             .collect(),
+        policies,
         history: shown
             .history
             .iter()
@@ -274,6 +280,12 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
     let external = peer.settings.remote.kind == PeerKind::External;
     let required = config.bgp.as_ref().is_some_and(|b| b.ebgp_requires_policy);
     let held_back = external && required;
+    let policy = &settings.policy;
+    let both = [&policy.route_map, &policy.prefix_list];
+    let more = [&policy.distribute_list, &policy.filter_list];
+    let mut names = both.into_iter().chain(more);
+    let filters_in = names.clone().any(|names| names.inbound.is_some());
+    let filters_out = names.any(|names| names.outbound.is_some());
     v1::PeerFamily {
         family: family(of) as i32,
         active: settings.activate,
@@ -283,8 +295,8 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
         sent: counters.sent as u64,
         end_of_rib_sent: up.is_some_and(|up| up.end_of_rib_sent.contains(of)),
         end_of_rib_received: up.is_some_and(|up| up.end_of_rib_received.contains(of)),
-        inbound_policy_missing: held_back,
-        outbound_policy_missing: held_back,
+        inbound_policy_missing: held_back && !filters_in,
+        outbound_policy_missing: held_back && !filters_out,
         next_hop_self: settings.next_hop_self != NextHopSelf::Off,
         soft_reconfiguration_inbound: settings.soft_reconfiguration_inbound,
         route_reflector_client: settings.route_reflector_client,
@@ -433,7 +445,8 @@ fn from_peer(peer: &Peer) -> v1::Path {
 }
 
 fn received_path(received: &ReceivedRoute, shown: &Shown) -> v1::Path {
-    let denied = matches!(received.rejected, Some(Rejection::Policy(_)));
+    // Where there is no policy at all, nothing was filtered: so FRR counts.
+    let denied = received.rejected == Some(Rejection::Policy(DenyReason::Filtered));
     v1::Path {
         valid: true,
         best: true,

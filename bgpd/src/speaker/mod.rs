@@ -23,10 +23,13 @@ mod core;
 mod defaults;
 mod edit;
 mod exports;
+mod filter;
 mod instances;
 mod leak;
 mod listener;
+mod named;
 mod nexthops;
+mod objects;
 mod originate;
 mod pace;
 mod peers;
@@ -37,7 +40,10 @@ mod restart;
 mod rows;
 mod rpki;
 mod switches;
+mod trace;
+mod trial;
 mod watch;
+mod why;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -51,6 +57,7 @@ use ipnet::IpNet;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
 use crate::session::status::now_ms;
+use filter::PathTest;
 use instances::{Directory, Door, Instances, Order};
 use listener::Listening;
 use request::{Request, RoutesQuery, Selection};
@@ -82,6 +89,18 @@ pub enum SpeakerError {
     /// An address or prefix that is none.
     #[error("\"{0}\" is not an address or prefix of the family")]
     BadPrefix(String),
+    /// No list or route map of that name.
+    #[error("{0}")]
+    NoSuchPolicy(String),
+    /// What routes were asked for by is wrong.
+    #[error("{0}")]
+    BadFilter(String),
+    /// No path of that prefix.
+    #[error("Network not in table")]
+    NoSuchPrefix,
+    /// The neighbor has no session.
+    #[error("the session with {0} is not up")]
+    NotUp(IpAddr),
     /// The configuration is wrong; one message per error.
     #[error("{}", .0.join("\n"))]
     Config(Vec<String>),
@@ -351,7 +370,10 @@ impl Speaker {
                 peer,
                 selection: selection(family, &request.prefix, request.longer)?,
                 after: None,
+                with_peers: false,
             }),
+            filter: request.filter.clone(),
+            test: None,
         })
     }
 
@@ -454,9 +476,23 @@ pub struct Routes {
     /// Only paths in this state, if it is one.
     rpki: v1::RpkiState,
     query: Option<RoutesQuery>,
+    /// Until it is known what it means.
+    filter: Option<v1::RouteFilter>,
+    test: Option<PathTest>,
 }
 
 impl Routes {
+    /// What the filter means to the instance that is asked.
+    async fn test(
+        &self,
+        filter: &v1::RouteFilter,
+        family: Family,
+    ) -> Result<PathTest, SpeakerError> {
+        let (config, _) = self.speaker.config().await?;
+        let policies = self.speaker.policies().await?;
+        PathTest::new(filter, family, &policies, &config.policy.community_aliases)
+    }
+
     /// The next chunk; none at the end.
     ///
     /// # Errors
@@ -465,14 +501,22 @@ impl Routes {
         let Some(mut query) = self.query.take() else {
             return Ok(None);
         };
+        if let Some(filter) = self.filter.take() {
+            let test = self.test(&filter, query.family).await?;
+            query.with_peers = test.needs_peers();
+            self.test = Some(test);
+        }
         let asked = query.clone();
-        let page = self
+        let mut page = self
             .speaker
             .ask(|answer| Request::Routes(asked, answer))
             .await??;
         if page.next.is_some() {
             query.after = page.next;
             self.query = Some(query);
+        }
+        if let Some(test) = &self.test {
+            page.sift(test);
         }
         let mut chunk = page.into_chunk(&self.speaker.rpki.snapshot());
         if self.rpki != v1::RpkiState::RpkiNotInUse {

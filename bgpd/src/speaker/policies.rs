@@ -8,13 +8,13 @@ use bgp_wire::{Family, FamilySet};
 use holdfast_config::model::{
     Aggregate as ConfigAggregate, Bgp, Config, EffectivePeer, Family as ConfigFamily,
 };
-use holdfast_policy::model::{OtherProtocol, PolicyConfig, SourceProtocol};
+use holdfast_policy::model::PolicyConfig;
 use holdfast_policy::{
     AggregateMaps, Applied, Compiler, Direction, Directional, Filters, PeerFacts, PeerPolicy,
-    Policies, RoaTable, RouteView, TableMap,
+    Policies, RoaTable, RouteView, TableMap, source_protocol,
 };
 use holdfast_rib::{
-    Aggregate, AggregatePolicy, Attributes, ForwardingPolicy, LocalRoute, LocalSource, Policy, Redo,
+    Aggregate, AggregatePolicy, Attributes, ForwardingPolicy, LocalRoute, Policy, Redo,
 };
 use ipnet::IpNet;
 
@@ -38,6 +38,11 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// What is asked about what comes.
+    pub(super) fn import(&self) -> &PeerPolicy {
+        &self.import
+    }
+
     fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
@@ -312,6 +317,11 @@ impl PolicyBook {
         self.exports.retain(export);
     }
 
+    /// Lists and route maps as they are asked.
+    pub(super) fn compiled(&self) -> &Policies {
+        &self.compiled
+    }
+
     /// How often what is compiled was something else.
     pub(super) fn edition(&self) -> u32 {
         self.edition
@@ -329,13 +339,7 @@ impl PolicyBook {
         let attributes = Attributes::new(route.attributes.clone());
         let view = RouteView {
             weight: route.weight,
-            source_protocol: Some(match route.source {
-                LocalSource::Network | LocalSource::Aggregate => SourceProtocol::Bgp,
-                LocalSource::Connected => SourceProtocol::Connected,
-                LocalSource::Static => SourceProtocol::Static,
-                LocalSource::Kernel => SourceProtocol::Kernel,
-                LocalSource::Table => SourceProtocol::Other(OtherProtocol::Table),
-            }),
+            source_protocol: Some(source_protocol(Some(route.source))),
             original_next_hop: route.attributes.next_hop,
             original_med: route.attributes.med,
             ..RouteView::new(prefix, &attributes)

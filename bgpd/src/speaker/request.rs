@@ -10,18 +10,25 @@ use bgp_wire::Family;
 use holdfast_api::v1;
 use holdfast_config::InstanceName;
 use holdfast_config::model::Config;
-use holdfast_rib::{AdvertisedRoute, Page, PathSource, PeerId, PrefixView, ReceivedRoute};
+use holdfast_policy::Policies;
+use holdfast_rib::{
+    AdvertisedRoute, Attributes, DenyReason, Page, PathSource, PeerId, PeerInfo, PrefixView,
+    ReceivedRoute, Rejection,
+};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use super::SpeakerError;
 use super::convert::{self, Shown};
 use super::core::{Answer, Core};
+use super::filter::PathTest;
 use super::leak::{Link, Taker};
+use super::named::names;
 use super::nexthops::KnownNextHop;
 use super::peers::Peer;
 use super::realm::Realm;
 use super::rpki::{RoaNews, Snapshot};
+use super::trial::{TrialAnswer, TrialQuery};
 
 /// Prefixes in one page.
 const PAGE: usize = 512;
@@ -47,6 +54,14 @@ pub(super) enum Request {
     Clear(v1::ClearRequest, Answer<u32>),
     /// Other ROAs count.
     Roas(RoaNews),
+    /// What was made of lists and route maps; cheap to pass on.
+    Policies(oneshot::Sender<Policies>),
+    /// What became of the paths of a prefix.
+    Explain(Selection, Answer<v1::RouteExplanation>),
+    /// A neighbor whose session is up.
+    PeerInfo(IpAddr, oneshot::Sender<Option<PeerInfo>>),
+    /// Routes that policy is to be tried on.
+    Trial(TrialQuery, TrialAnswer),
     Stop {
         graceful: bool,
         done: oneshot::Sender<()>,
@@ -62,6 +77,8 @@ pub(super) struct RoutesQuery {
     pub(super) selection: Selection,
     /// Where the page before ended.
     pub(super) after: Option<IpNet>,
+    /// The answer has to say who the neighbors are.
+    pub(super) with_peers: bool,
 }
 
 /// Which part of a table.
@@ -80,6 +97,8 @@ pub(super) struct RoutesPage {
     /// The AS that others take our own routes to be from.
     origin_as: u32,
     rows: Rows,
+    /// The neighbors of the paths, where they were asked for.
+    peers: HashMap<PeerId, PeerInfo>,
     pub(super) next: Option<IpNet>,
 }
 
@@ -97,6 +116,32 @@ enum Rows {
 }
 
 impl RoutesPage {
+    /// Takes out the paths of the table that do not pass.
+    pub(super) fn sift(&mut self, test: &PathTest) {
+        let peers = &self.peers;
+        let sift = |view: &mut PrefixView| {
+            let prefix = view.prefix;
+            view.paths.retain(|path| {
+                let from = match path.source {
+                    PathSource::Peer(id) => peers.get(&id),
+                    PathSource::Local(_) => None,
+                };
+                let attributes = Attributes::of(&path.attributes);
+                test.lets(prefix, &attributes, (path.weight, from))
+            });
+            !view.paths.is_empty()
+        };
+        match &mut self.rows {
+            Rows::Table(views, _) => views.retain_mut(sift),
+            Rows::One(view, _, _) => {
+                if view.as_deref_mut().is_some_and(|view| !sift(view)) {
+                    *view = None;
+                }
+            }
+            Rows::Received(..) | Rows::Advertised(_) => {}
+        }
+    }
+
     /// Puts the page into words: not on the core's time.
     pub(super) fn into_chunk(self, validation: &Snapshot) -> v1::RouteChunk {
         let ours = !matches!(self.rows, Rows::Advertised(_));
@@ -155,6 +200,10 @@ impl Core {
                 self.set_takers(takers);
                 let _ = answer.send(());
             }
+            Request::Policies(answer) => drop(answer.send(self.policies.compiled().clone())),
+            Request::Explain(asked, answer) => drop(answer.send(self.explain(asked))),
+            Request::PeerInfo(address, answer) => drop(answer.send(self.peer_info(address))),
+            Request::Trial(query, answer) => drop(answer.send(self.trial_page(&query))),
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
             Request::Roas(news) => self.roas_changed(&news),
             Request::Stop { .. } => {}
@@ -211,7 +260,10 @@ impl Core {
 
     fn list_peers(&self, address: Option<IpAddr>) -> Vec<v1::Peer> {
         let groups = convert::groups(&self.rib);
-        let of = |peer: &Peer| convert::peer(peer, &self.rib, &self.config, &groups);
+        let of = |peer: &Peer| {
+            let policies = names(&peer.settings, self.policies.compiled());
+            convert::peer(peer, &self.rib, &self.config, (&groups, policies))
+        };
         match address {
             Some(address) => self.peers.get(&address).map(of).into_iter().collect(),
             None => self.peers.values().map(of).collect(),
@@ -237,6 +289,7 @@ impl Core {
         let (rows, next) = match query.table {
             v1::Table::LocRib => self.loc_rib(query),
             v1::Table::Received => self.received(query, self.of_peer(query)?),
+            v1::Table::Filtered => self.filtered(query, self.of_peer(query)?),
             v1::Table::Accepted => self.accepted(query, self.of_peer(query)?),
             v1::Table::Advertised => self.advertised(query, self.of_peer(query)?),
         };
@@ -254,9 +307,32 @@ impl Core {
                 total_prefixes: summary.prefixes as u64,
                 total_paths: summary.paths as u64,
             },
+            peers: match query.with_peers {
+                true => self.peers_of(&rows),
+                false => HashMap::new(),
+            },
             rows,
             next,
         })
+    }
+
+    /// The neighbors that paths of a page came from.
+    fn peers_of(&self, rows: &Rows) -> HashMap<PeerId, PeerInfo> {
+        let views: Vec<&PrefixView> = match rows {
+            Rows::Table(views, _) => views.iter().collect(),
+            Rows::One(view, _, _) => view.as_deref().into_iter().collect(),
+            Rows::Received(..) | Rows::Advertised(_) => Vec::new(),
+        };
+        let mut peers = HashMap::new();
+        for path in views.into_iter().flat_map(|view| &view.paths) {
+            if let PathSource::Peer(id) = path.source
+                && let Entry::Vacant(place) = peers.entry(id)
+                && let Some(info) = self.rib.peer(id)
+            {
+                place.insert(info.clone());
+            }
+        }
+        peers
     }
 
     fn of_peer(&self, query: &RoutesQuery) -> Result<&Peer, SpeakerError> {
@@ -325,6 +401,16 @@ impl Core {
         let page = self.rib.received(peer.id, query.family, query.after, PAGE);
         let shown = Box::new(Shown::of(peer));
         (Rows::Received(page.items, shown), page.next)
+    }
+
+    /// What a peer sent and policy refused.
+    fn filtered(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {
+        let page = self.rib.received(peer.id, query.family, query.after, PAGE);
+        let refused = page.items.into_iter();
+        let by_filter = Some(Rejection::Policy(DenyReason::Filtered));
+        let refused = refused.filter(|route| route.rejected == by_filter);
+        let shown = Box::new(Shown::of(peer));
+        (Rows::Received(refused.collect(), shown), page.next)
     }
 
     fn accepted(&self, query: &RoutesQuery, peer: &Peer) -> (Rows, Option<IpNet>) {

@@ -34,8 +34,10 @@ pub(crate) enum AddressList {
 
 impl AddressList {
     #[inline]
-    fn permits(&self, prefix: IpNet) -> bool {
+    fn permits(&self, prefix: IpNet, counts: bool) -> bool {
         match (self, prefix) {
+            (AddressList::V4(list), IpNet::V4(net)) if counts => list.permits_counted(net),
+            (AddressList::V6(list), IpNet::V6(net)) if counts => list.permits_counted(net),
             (AddressList::V4(list), IpNet::V4(net)) => list.permits(net),
             (AddressList::V6(list), IpNet::V6(net)) => list.permits(net),
             (AddressList::Access(Family::Ipv4Unicast, list), IpNet::V4(_))
@@ -90,7 +92,7 @@ impl Test {
     #[inline]
     pub(crate) fn holds(&self, route: Seen<'_>) -> bool {
         match self {
-            Test::Address(list) => list.permits(route.view.prefix),
+            Test::Address(list) => list.permits(route.view.prefix, route.counts),
             Test::PrefixLen(family, len) => {
                 let prefix = route.view.prefix;
                 route.view.family() == *family && prefix.prefix_len() == *len
@@ -105,7 +107,7 @@ impl Test {
         let attributes = || route.attributes();
         match self {
             Test::NextHopList(list) => {
-                next_hop(route).is_some_and(|addr| list.permits(IpNet::from(addr)))
+                next_hop(route).is_some_and(|addr| list.permits(addr.into(), route.counts))
             }
             Test::NextHopAddress(addr) => next_hop(route) == Some(*addr),
             Test::NextHopPrefixLen(family, len) => {
@@ -115,7 +117,7 @@ impl Test {
             Test::Blackhole(family) => route.view.family() == *family && is_blackhole(route),
             Test::RouteSource(list) => {
                 let from = route.view.learned_from;
-                from.is_some_and(|peer| list.permits(IpNet::from(peer.address)))
+                from.is_some_and(|peer| list.permits(peer.address.into(), route.counts))
             }
             Test::AsPath(list) => {
                 let path = &attributes().as_path;

@@ -24,7 +24,7 @@ pub use lists::{CompileError, Object, ObjectKind};
 pub use pattern::{Pattern, PatternError};
 pub use prefix_list::{AccessList, ListVerdict, PrefixList, PrefixNet};
 pub use roa::{RoaTable, origin_of};
-pub use route::{Changed, Direction, RouteView};
+pub use route::{Changed, Direction, RouteView, source_protocol};
 pub use route_map::{Applied, CompiledRouteMap, Counters, EntryHits};
 pub use trace::{Step, Trace};
 

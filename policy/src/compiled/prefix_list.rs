@@ -1,6 +1,8 @@
 //! Prefix lists and access lists, compiled.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -49,6 +51,8 @@ pub struct PrefixList<N: PrefixNet> {
     source: model::PrefixList<N>,
     seqs: Vec<u32>,
     table: PrefixTable<N::Bits>,
+    /// How often each entry had the word.
+    hits: Arc<[AtomicU64]>,
 }
 
 /// Two lists are equal where they were compiled of the same.
@@ -71,6 +75,7 @@ impl<N: PrefixNet> PrefixList<N> {
         PrefixList {
             source: source.clone(),
             seqs: source.entries.keys().copied().collect(),
+            hits: entries.clone().map(|_| AtomicU64::new(0)).collect(),
             table: PrefixTable::new(entries.map(line)),
         }
     }
@@ -97,6 +102,36 @@ impl<N: PrefixNet> PrefixList<N> {
     pub fn permits(&self, prefix: N) -> bool {
         let found = self.table.first(prefix.bits());
         found.map_or(self.seqs.is_empty(), Found::permits)
+    }
+
+    /// The same, and the entry that said so is counted.
+    #[inline]
+    pub(crate) fn permits_counted(&self, prefix: N) -> bool {
+        let found = self.table.first(prefix.bits());
+        let Some(found) = found else {
+            return self.seqs.is_empty();
+        };
+        if let Some(hits) = self.hits.get(found.line() as usize) {
+            // Mostly one task asks. A locked addition costs more than the
+            // lookup, and a count that is one short harms nobody.
+            hits.store(hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+        found.permits()
+    }
+
+    /// How often entries decided for or against a route, by number.
+    pub fn hits(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let hits = self.hits.iter().map(|hits| hits.load(Ordering::Relaxed));
+        self.seqs.iter().copied().zip(hits)
+    }
+
+    /// Counts anew, for all entries or those of a prefix.
+    pub fn clear_hits(&self, prefix: Option<N>) {
+        for (entry, hits) in self.source.entries.values().zip(self.hits.iter()) {
+            if prefix.is_none() || entry.prefix == prefix {
+                hits.store(0, Ordering::Relaxed);
+            }
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_wire::{Family, NextHop, PathAttributes};
-use holdfast_rib::{Attributes, PeerInfo, Rewritten};
+use holdfast_rib::{Attributes, LocalSource, PeerInfo, Rewritten, RouteContext};
 use ipnet::IpNet;
 
-use crate::model::SourceProtocol;
+use crate::model::{OtherProtocol, SourceProtocol};
 
 /// Which way a route goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +66,17 @@ pub struct RouteView<'a> {
     pub original_med: Option<u32>,
 }
 
+/// What `match source-protocol` says of a route of our own, or of a learned one.
+pub const fn source_protocol(source: Option<LocalSource>) -> SourceProtocol {
+    match source {
+        None | Some(LocalSource::Network | LocalSource::Aggregate) => SourceProtocol::Bgp,
+        Some(LocalSource::Connected) => SourceProtocol::Connected,
+        Some(LocalSource::Static) => SourceProtocol::Static,
+        Some(LocalSource::Kernel) => SourceProtocol::Kernel,
+        Some(LocalSource::Table) => SourceProtocol::Other(OtherProtocol::Table),
+    }
+}
+
 impl<'a> RouteView<'a> {
     /// A route of our own of which no more is known, on its way in.
     pub const fn new(prefix: IpNet, attributes: &'a Attributes<'a>) -> RouteView<'a> {
@@ -89,6 +100,20 @@ impl<'a> RouteView<'a> {
             next_hop_prefix_len: None,
             original_next_hop: None,
             original_med: None,
+        }
+    }
+
+    /// A route as the table asks about it.
+    pub fn of(direction: Direction, route: &RouteContext<'a>) -> RouteView<'a> {
+        RouteView {
+            direction,
+            peer: Some(route.peer),
+            learned_from: route.learned_from,
+            weight: route.weight,
+            source_protocol: Some(source_protocol(route.source)),
+            original_next_hop: route.original_next_hop,
+            original_med: route.original_med,
+            ..RouteView::new(route.prefix, route.attributes)
         }
     }
 
@@ -204,6 +229,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) kept: Option<&'a Kept>,
     /// The text of the AS path, once somebody wanted it.
     pub(crate) path_text: &'a OnceCell<String>,
+    /// Whether lists count that they were asked.
+    pub(crate) counts: bool,
 }
 
 impl<'a> Seen<'a> {

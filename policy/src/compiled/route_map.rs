@@ -298,11 +298,18 @@ impl CompiledRouteMap {
     }
 
     /// The same, and what happened on the way.
-    pub fn explain(self: &Arc<Self>, route: &RouteView<'_>) -> (Applied, Trace) {
+    pub fn explain(&self, route: &RouteView<'_>) -> (Applied, Trace) {
         let mut memo = Memo::new(None);
         let mut trace = Trace::default();
         let outcome = memo.walk(self, route, &mut trace);
         (outcome_to_applied(outcome, &memo, route), trace)
+    }
+
+    /// The same, and neither counted nor told.
+    pub fn peek(&self, route: &RouteView<'_>) -> Applied {
+        let mut memo = Memo::new(None);
+        let outcome = memo.walk(self, route, &mut NoVisitor);
+        outcome_to_applied(outcome, &memo, route)
     }
 
     // ===== what can be said of it =====

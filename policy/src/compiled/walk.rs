@@ -312,6 +312,7 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     fn holds(&mut self, condition: &Condition) -> bool {
+        let counts = self.memo.hits.is_some();
         let Some(state) = self.memo.states.get_mut(self.state) else {
             return false;
         };
@@ -325,6 +326,7 @@ impl<V: Visitor> Walk<'_, V> {
             view: self.route,
             kept: kept.as_ref(),
             path_text,
+            counts,
         };
         let place = condition.place.and_then(|place| known.get_mut(place));
         let holds = match place {

@@ -5,31 +5,43 @@
 
 mod fib;
 mod json;
+mod lists;
 mod neighbor;
 mod neighbor_json;
 mod nexthop;
 mod peer_group;
 mod prefix;
+mod route_map;
 mod rpki;
 mod summary;
 mod table;
 mod time;
+mod trace;
 mod update_group;
+mod why;
 
 pub(crate) use fib::{FibCounts, FibHead, FibTable, Vrf, fib_entry, fib_entry_json, fib_summary};
 pub(crate) use json::{document, entries};
+pub(crate) use lists::{
+    ListStyle, PrefixQuestion, access_lists, access_lists_json, aliases, aliases_json,
+    as_path_lists, as_path_lists_json, community_lists, prefix_list_entry, prefix_list_search,
+    prefix_lists, prefix_lists_json,
+};
 pub(crate) use neighbor::neighbor;
 pub(crate) use neighbor_json::neighbor_json;
 pub(crate) use nexthop::{NextHopPath, next_hop, next_hops_json, tracked, tracked_json};
 pub(crate) use peer_group::{peer_groups, peer_groups_json, vrfs};
 pub(crate) use prefix::{PathFilter, prefix, prefix_json};
+pub(crate) use route_map::{route_maps, route_maps_json};
 pub(crate) use rpki::{
     RoaTable, rpki_connections, rpki_connections_json, rpki_servers, rpki_servers_json,
 };
 pub(crate) use summary::{Layout, PeerFilter, Summary};
 pub(crate) use table::{RouteTable, Selection, TableStyle};
 pub use time::Clock;
+pub(crate) use trace::{trial, trial_json};
 pub(crate) use update_group::{update_groups, update_groups_json};
+pub(crate) use why::{why, why_json};
 
 use holdfast_api::v1;
 
@@ -170,6 +182,14 @@ pub(crate) fn state_name(peer: &v1::Peer) -> &'static str {
         Ok(v1::SessionState::OpenConfirm) => "OpenConfirm",
         Ok(v1::SessionState::Established) => "Established",
         Ok(v1::SessionState::Idle | v1::SessionState::Unspecified) | Err(_) => "Idle",
+    }
+}
+
+/// What an entry does with what matches.
+pub(crate) fn action_word(permit: bool) -> &'static str {
+    match permit {
+        true => "permit",
+        false => "deny",
     }
 }
 

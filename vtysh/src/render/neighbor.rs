@@ -562,6 +562,16 @@ fn address_family(
         ),
         (found.next_hop_self, "NEXT_HOP is always this router"),
         (true, "Community attribute sent to this neighbor(all)"),
+    ] {
+        if set {
+            writeln!(out, "  {text}")?;
+        }
+    }
+    let names = PolicyNames::of(peer, found.family);
+    for (name, title) in names.titles() {
+        writeln!(out, "  {title}{}", name.unwrap_or_default())?;
+    }
+    for (missing, text) in [
         (
             found.inbound_policy_missing,
             "Inbound updates discarded due to missing policy",
@@ -571,11 +581,118 @@ fn address_family(
             "Outbound updates discarded due to missing policy",
         ),
     ] {
-        if set {
+        if missing {
             writeln!(out, "  {text}")?;
         }
     }
+    if let Some(map) = &names.0.unsuppress_map {
+        let map = starred(map);
+        writeln!(out, "  Route map for selective unsuppress is {map}")?;
+    }
     writeln!(out, "  {} accepted prefixes\n", found.accepted)
+}
+
+/// The names in a neighbor's policy for one family.
+pub(super) struct PolicyNames(pub(super) v1::PeerPolicyNames);
+
+/// A name, with a star where there is such a thing.
+fn starred(name: &v1::PolicyName) -> String {
+    let star = if name.exists { "*" } else { "" };
+    format!("{star}{}", name.name)
+}
+
+impl PolicyNames {
+    pub(super) fn of(peer: &v1::Peer, family: i32) -> Self {
+        let names = peer.policies.iter().find(|names| names.family == family);
+        Self(names.cloned().unwrap_or_default())
+    }
+
+    /// Whether anything is configured for what comes.
+    pub(super) fn inbound(&self) -> bool {
+        let names = &self.0;
+        names.prefix_list_in.is_some()
+            || names.distribute_list_in.is_some()
+            || names.filter_list_in.is_some()
+            || names.route_map_in.is_some()
+    }
+
+    /// Whether anything is configured for what goes.
+    pub(super) fn outbound(&self) -> bool {
+        let names = &self.0;
+        names.prefix_list_out.is_some()
+            || names.distribute_list_out.is_some()
+            || names.filter_list_out.is_some()
+            || names.route_map_out.is_some()
+            || names.unsuppress_map.is_some()
+    }
+
+    /// What is configured by name, with the key of JSON and the beginning of
+    /// the line, in FRR's order.
+    pub(super) fn rows(
+        &self,
+    ) -> impl Iterator<Item = (&v1::PolicyName, &'static str, &'static str)> {
+        let names = &self.0;
+        [
+            (
+                &names.prefix_list_in,
+                "incomingUpdatePrefixFilterList",
+                "Incoming update prefix filter list is ",
+            ),
+            (
+                &names.prefix_list_out,
+                "outgoingUpdatePrefixFilterList",
+                "Outgoing update prefix filter list is ",
+            ),
+            (
+                &names.distribute_list_in,
+                "incomingUpdateNetworkFilterList",
+                "Incoming update network filter list is ",
+            ),
+            (
+                &names.distribute_list_out,
+                "outgoingUpdateNetworkFilterList",
+                "Outgoing update network filter list is ",
+            ),
+            (
+                &names.filter_list_in,
+                "incomingUpdateAsPathFilterList",
+                "Incoming update AS path filter list is ",
+            ),
+            (
+                &names.filter_list_out,
+                "outgoingUpdateAsPathFilterList",
+                "Outgoing update AS path filter list is ",
+            ),
+            (
+                &names.route_map_in,
+                "routeMapForIncomingAdvertisements",
+                "Route map for incoming advertisements is ",
+            ),
+            (
+                &names.route_map_out,
+                "routeMapForOutgoingAdvertisements",
+                "Route map for outgoing advertisements is ",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, key, title)| Some((name.as_ref()?, key, title)))
+    }
+
+    /// Lines of the text, with the name where they end in one.
+    fn titles(&self) -> Vec<(Option<String>, &'static str)> {
+        let configured = [
+            (self.inbound(), "Inbound path policy configured"),
+            (self.outbound(), "Outbound path policy configured"),
+        ];
+        let configured = configured.into_iter().filter(|(set, _)| *set);
+        configured
+            .map(|(_, text)| (None, text))
+            .chain(
+                self.rows()
+                    .map(|(name, _, title)| (Some(starred(name)), title)),
+            )
+            .collect()
+    }
 }
 
 fn history(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<()> {

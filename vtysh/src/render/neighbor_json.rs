@@ -4,9 +4,9 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::neighbor::{
-    CONDITIONAL_ADVERTISEMENT_SECS, Exchange, Negotiation, RestartState, SELECTION_DEFERRAL_SECS,
-    STALE_PATH_SECS, max_hops, next_connect_secs, or_none, or_zero, remote_router_id,
-    sent_after_update, timers,
+    CONDITIONAL_ADVERTISEMENT_SECS, Exchange, Negotiation, PolicyNames, RestartState,
+    SELECTION_DEFERRAL_SECS, STALE_PATH_SECS, max_hops, next_connect_secs, or_none, or_zero,
+    remote_router_id, sent_after_update, timers,
 };
 use super::summary::LastReset;
 use super::{Family, View, is_established, state_name};
@@ -344,6 +344,12 @@ fn address_family(peer: &v1::Peer, found: &v1::PeerFamily) -> Object {
     );
     entry.flag("routerAlwaysNextHop", found.next_hop_self);
     entry.put("commAttriSentToNbr", "extendedAndStandard");
+    let names = PolicyNames::of(peer, found.family);
+    entry.flag("inboundPathPolicyConfig", names.inbound());
+    entry.flag("outboundPathPolicyConfig", names.outbound());
+    for (name, key, _) in names.rows() {
+        entry.put(key, name.name.as_str());
+    }
     if found.inbound_policy_missing {
         entry.put(
             "inboundEbgpRequiresPolicy",
@@ -355,6 +361,9 @@ fn address_family(peer: &v1::Peer, found: &v1::PeerFamily) -> Object {
             "outboundEbgpRequiresPolicy",
             "Outbound updates discarded due to missing policy",
         );
+    }
+    if let Some(map) = &names.0.unsuppress_map {
+        entry.put("selectiveUnsuppressRouteMap", map.name.as_str());
     }
     entry.put("acceptedPrefixCounter", found.accepted);
     if is_established(peer) {

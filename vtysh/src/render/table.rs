@@ -20,6 +20,8 @@ pub(crate) enum TableStyle {
     Accepted,
     /// What one peer sent, before policy.
     Received,
+    /// What one peer sent and policy refused.
+    Filtered,
     /// What was sent to one peer.
     Advertised,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Selection {
     /// A part of the table was asked for, so an empty answer is no news about
     /// the table.
     pub(crate) partial: bool,
+    /// The heading comes though no route follows.
+    pub(crate) headed: bool,
 }
 
 /// A table that is written while its chunks arrive.
@@ -40,6 +44,8 @@ pub(crate) struct RouteTable<'a> {
     view: View<'a>,
     selection: Selection,
     shown: u64,
+    /// Of received routes, those that policy refused.
+    refused: u64,
     total_prefixes: u64,
     total_paths: u64,
     started: bool,
@@ -51,6 +57,7 @@ impl<'a> RouteTable<'a> {
             view,
             selection,
             shown: 0,
+            refused: 0,
             total_prefixes: 0,
             total_paths: 0,
             started: false,
@@ -60,7 +67,7 @@ impl<'a> RouteTable<'a> {
     fn is_adjacent(&self) -> bool {
         matches!(
             self.selection.style,
-            TableStyle::Received | TableStyle::Advertised
+            TableStyle::Received | TableStyle::Filtered | TableStyle::Advertised
         )
     }
 
@@ -69,7 +76,8 @@ impl<'a> RouteTable<'a> {
         self.total_prefixes = chunk.total_prefixes;
         self.total_paths = chunk.total_paths;
         let tabular_json = self.selection.json && !self.is_adjacent();
-        if !self.started && (tabular_json || !chunk.routes.is_empty()) {
+        let headed = tabular_json || self.selection.headed;
+        if !self.started && (headed || !chunk.routes.is_empty()) {
             self.started = true;
             self.head(out, chunk)?;
         }
@@ -80,6 +88,10 @@ impl<'a> RouteTable<'a> {
                 (true, true) => self.adjacent_entry(out, route)?,
             }
             self.shown += 1;
+            if self.selection.style == TableStyle::Received {
+                let refused = route.paths.iter().filter(|path| path.filtered).count();
+                self.refused += u64::try_from(refused).unwrap_or(u64::MAX);
+            }
         }
         Ok(())
     }
@@ -90,7 +102,14 @@ impl<'a> RouteTable<'a> {
             (true, false) => writeln!(out, " }}  }} "),
             (true, true) => self.adjacent_end(out),
             (false, true) if self.shown == 0 => Ok(()),
-            (false, true) => writeln!(out, "\nTotal number of prefixes {}", self.shown),
+            (false, true) => {
+                let shown = self.shown;
+                write!(out, "\nTotal number of prefixes {shown}")?;
+                match self.refused {
+                    0 => writeln!(out),
+                    refused => writeln!(out, " ({refused} filtered)"),
+                }
+            }
             (false, false) if self.shown > 0 => writeln!(
                 out,
                 "\nDisplayed  {} routes and {} total paths",
@@ -366,14 +385,16 @@ impl<'a> RouteTable<'a> {
 
     fn adjacent_end(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.started {
-            out.write_all(b"\n")?;
+            // Ends the last entry.
+            let end: &[u8] = if self.shown > 0 { b"\n" } else { b"" };
+            out.write_all(end)?;
         } else {
             writeln!(out, "{{\n  \"{}\":{{", self.adjacent_key())?;
         }
         writeln!(
             out,
-            "  }},\n  \"totalPrefixCounter\":{},\n  \"filteredPrefixCounter\":0\n}}",
-            self.shown
+            "  }},\n  \"totalPrefixCounter\":{},\n  \"filteredPrefixCounter\":{}\n}}",
+            self.shown, self.refused
         )
     }
 }

@@ -10,6 +10,7 @@ mod binary;
 mod frr_json;
 mod modes;
 mod nexthops;
+mod policy;
 mod recorded;
 mod rpki;
 mod server;

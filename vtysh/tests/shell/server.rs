@@ -23,6 +23,8 @@ pub(crate) struct Recorded {
     /// Text of the running configuration, unless lines were applied.
     pub(crate) config: Option<String>,
     pub(crate) total_paths: u64,
+    /// Lists and route maps, each in a chunk of its own.
+    pub(crate) policy: Vec<v1::PolicyObject>,
     pub(crate) session: Mutex<Session>,
     pub(crate) cleared: Arc<Mutex<Vec<v1::ClearRequest>>>,
     pub(crate) caches: Vec<v1::RpkiCache>,
@@ -297,6 +299,48 @@ impl Holdfast for Recorded {
                 path: path.to_owned(),
             })),
         }
+    }
+
+    type ListPolicyStream = Chunks<v1::PolicyChunk>;
+
+    async fn list_policy(
+        &self,
+        request: Request<v1::ListPolicyRequest>,
+    ) -> Result<Response<Self::ListPolicyStream>, Status> {
+        let request = request.into_inner();
+        let wanted = |object: &&v1::PolicyObject| {
+            object.kind == request.kind && (request.name.is_empty() || request.name == object.name)
+        };
+        let objects = self.policy.iter().filter(wanted).cloned();
+        let chunks: Vec<_> = objects
+            .map(|object| {
+                Ok(v1::PolicyChunk {
+                    objects: vec![object],
+                })
+            })
+            .collect();
+        Ok(Response::new(Box::pin(stream::iter(chunks))))
+    }
+
+    async fn clear_policy_counters(
+        &self,
+        _: Request<v1::ClearPolicyCountersRequest>,
+    ) -> Result<Response<v1::ClearPolicyCountersResponse>, Status> {
+        Err(Status::unimplemented("nothing counts here"))
+    }
+
+    async fn explain_route(
+        &self,
+        _: Request<v1::ExplainRouteRequest>,
+    ) -> Result<Response<v1::RouteExplanation>, Status> {
+        Err(Status::unimplemented("nothing decides here"))
+    }
+
+    async fn test_policy(
+        &self,
+        _: Request<v1::TestPolicyRequest>,
+    ) -> Result<Response<v1::TestPolicyResponse>, Status> {
+        Err(Status::unimplemented("there is no policy here"))
     }
 
     async fn clear(
