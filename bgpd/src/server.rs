@@ -327,4 +327,13 @@ impl Holdfast for Server {
         let peers = peers.map_err(status)?;
         Ok(Response::new(v1::ClearResponse { peers }))
     }
+
+    async fn clear_dampening(
+        &self,
+        request: Request<v1::ClearDampeningRequest>,
+    ) -> Result<Response<v1::ClearDampeningResponse>, Status> {
+        let done = self.speaker.clear_dampening(request.get_ref()).await;
+        done.map_err(status)?;
+        Ok(Response::new(v1::ClearDampeningResponse {}))
+    }
 }

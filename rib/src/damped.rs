@@ -1,7 +1,7 @@
 //! Dampening in the table (RFC 2439): what of what happens to routes is a flap,
 //! and what becomes of routes that are suppressed.
 //!
-//! Routes of external peers are damped. A withdrawal is a flap, and so is an
+//! Routes of external peers are damped, by the instance whose peers they are. A withdrawal is a flap, and so is an
 //! announcement with other attributes, after import policy, than the route has.
 //! That a session ends is none: what was there goes without a record. Nor is
 //! what import policy of ours makes of routes that stay as they came.
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::dampening::{Dampening, Flap, Flaps, Key};
 use crate::family_rib::FamilyRib;
 use crate::path::Path;
-use crate::peer::PeerId;
+use crate::peer::{PeerId, PeerInfo};
 use crate::query::path_view;
 use crate::rib::Rib;
 use crate::shared::Shared;
@@ -36,7 +36,8 @@ impl<F: RibFamily> FamilyRib<F> {
 
     /// Whether a peer's routes are damped.
     fn damps(&self, shared: &Shared, peer: PeerId) -> bool {
-        let external = shared.peer(peer).is_some_and(|p| p.info.is_external());
+        let damped = |info: &PeerInfo| info.is_external() && info.imported.is_none();
+        let external = shared.peer(peer).is_some_and(|p| damped(&p.info));
         let flaps = self.flaps.as_ref().filter(|_| external);
         flaps.is_some_and(|flaps| flaps.profile(peer).is_some())
     }

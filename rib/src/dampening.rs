@@ -62,8 +62,8 @@ pub struct Flapping {
     pub penalty: u32,
     /// How often it flapped since there is a record of it.
     pub flaps: u32,
-    /// When that began, by [`Rib::advance`](crate::Rib::advance)'s clock.
-    pub since: u64,
+    /// For how many seconds there is one.
+    pub age_secs: u64,
     /// Whether it takes no part in the decision.
     pub suppressed: bool,
     /// Whether it is withdrawn: what it was is kept for those who ask.
@@ -155,7 +155,7 @@ impl Record {
         Flapping {
             penalty: profile.decayed(self.penalty, secs),
             flaps: self.flaps,
-            since: self.since,
+            age_secs: now.saturating_sub(self.since),
             suppressed: self.suppressed,
             withdrawn: self.withdrawn.is_some(),
             reuse_secs: match self.suppressed {

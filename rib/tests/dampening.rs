@@ -90,7 +90,7 @@ fn the_second_withdrawal_suppresses_and_time_releases() {
     drain(&mut rib, 2);
     put(&mut rib, 1, ONE, 0);
     let known = flapping(&rib, ONE).unwrap();
-    assert_eq!((known.penalty, known.flaps, known.since), (2000, 2, 0));
+    assert_eq!((known.penalty, known.flaps, known.age_secs), (2000, 2, 2));
     assert!(known.suppressed && !known.withdrawn);
     assert!(!best(&rib, ONE));
     assert!(announced_nets(&drain(&mut rib, 2)).is_empty());

@@ -34,6 +34,7 @@ impl Core {
         self.apply_instance();
         self.policies.configure(&self.config);
         self.apply_peers();
+        self.apply_dampening();
         self.refresh_policies();
         self.originate();
     }

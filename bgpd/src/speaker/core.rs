@@ -136,6 +136,8 @@ pub(super) struct Core {
     pub(super) export_pace: Pace,
     /// When to give back what questions about routes needed.
     pub(super) rest_at: Option<Instant>,
+    /// From when on the clock counts that dampening goes by.
+    pub(super) epoch: Instant,
 }
 
 /// What a deadline of stale routes is for.
@@ -245,6 +247,7 @@ impl Core {
             fib_pace: Pace::new(Instant::now()),
             export_pace: Pace::new(Instant::now()),
             rest_at: None,
+            epoch: Instant::now(),
         }
     }
 
@@ -271,6 +274,7 @@ impl Core {
                 Ok(()) = view.changed() => Woken::View,
             };
             self.look_at_interest();
+            self.advance_dampening();
             match woken {
                 Woken::Request(Some(Request::Stop { graceful, done })) => {
                     self.stop(graceful, &mut lanes).await;
@@ -581,6 +585,7 @@ impl Core {
             .chain(self.fib_pace.due)
             .chain(self.export_pace.due)
             .chain(self.rest_at)
+            .chain(self.dampening_deadline())
             .min()
     }
 

@@ -231,6 +231,7 @@ impl Core {
             }
             self.suspend(peer.id, address, peer.shared_ifindex());
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
+            self.forget_dampening(peer.id);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
             // Only the end of the core waits for the answer: the session says

@@ -44,6 +44,7 @@ pub(super) enum Request {
     /// Those who take routes over, and no others.
     Export(Vec<Taker>, oneshot::Sender<()>),
     Clear(v1::ClearRequest, Answer<u32>),
+    ClearDampening(Option<Family>, Option<Selection>, Answer<()>),
     Stop {
         graceful: bool,
         done: oneshot::Sender<()>,
@@ -141,6 +142,9 @@ impl Core {
                 let _ = answer.send(());
             }
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
+            Request::ClearDampening(family, selection, answer) => {
+                drop(answer.send(self.clear_dampening(family, selection)));
+            }
             Request::Stop { .. } => {}
         }
     }
@@ -190,6 +194,7 @@ impl Core {
             prefixes: summary.prefixes as u64,
             paths: summary.paths as u64,
             memory_bytes: convert::table_memory(&summary),
+            dampening: self.dampening(family).map(super::dampening::shown),
         }
     }
 
@@ -223,6 +228,7 @@ impl Core {
             v1::Table::Received => self.received(query, self.of_peer(query)?),
             v1::Table::Accepted => self.accepted(query, self.of_peer(query)?),
             v1::Table::Advertised => self.advertised(query, self.of_peer(query)?),
+            v1::Table::Flapping => self.flapping(query)?,
         };
         let summary = self.rib.summary(query.family);
         let rib = self.rib.config();
@@ -239,6 +245,20 @@ impl Core {
             rows,
             next,
         })
+    }
+
+    /// Routes that flapped lately, of all peers or of one.
+    fn flapping(&self, query: &RoutesQuery) -> Result<(Rows, Option<IpNet>), SpeakerError> {
+        let of = match query.peer {
+            Some(_) => Some(PathSource::Peer(self.of_peer(query)?.id)),
+            None => None,
+        };
+        let mut page = self.rib.flapping(query.family, query.after, PAGE);
+        for view in &mut page.items {
+            view.paths.retain(|path| of.is_none_or(|of| path.source == of));
+        }
+        page.items.retain(|view| !view.paths.is_empty());
+        Ok(self.page(page))
     }
 
     fn of_peer(&self, query: &RoutesQuery) -> Result<&Peer, SpeakerError> {
