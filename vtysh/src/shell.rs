@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::commands::{self, Command};
 use crate::pipe::{self, Filter};
 use crate::render::Clock;
-use crate::{assist, bgp, config, fib, nexthops, system};
+use crate::{assist, bgp, config, dampening, fib, nexthops, system};
 
 /// Where an answer goes.
 pub(crate) type Out<'a> = &'a mut (dyn Write + Send);
@@ -260,6 +260,10 @@ impl Shell {
             Command::Vrfs => bgp::vrfs(self, &line, out).await?,
             Command::Views => bgp::views(self, out).await?,
             Command::Clear => bgp::clear(self, &line, out).await?,
+            Command::Flapping => dampening::flapping(self, &line, out).await?,
+            Command::NeighborFlapping => dampening::of_neighbor(self, &line, out).await?,
+            Command::Dampening => dampening::parameters(self, &line, out).await?,
+            Command::ClearDampening => dampening::clear(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,
             Command::Tracking => nexthops::tracking(self, &line, out).await?,
             Command::NextHops => nexthops::known(self, &line, out).await?,

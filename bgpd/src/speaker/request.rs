@@ -255,7 +255,8 @@ impl Core {
         };
         let mut page = self.rib.flapping(query.family, query.after, PAGE);
         for view in &mut page.items {
-            view.paths.retain(|path| of.is_none_or(|of| path.source == of));
+            view.paths
+                .retain(|path| of.is_none_or(|of| path.source == of));
         }
         page.items.retain(|view| !view.paths.is_empty());
         Ok(self.page(page))

@@ -434,7 +434,7 @@ fn negotiated_families(
     negotiated
         .filter_map(|found| {
             let preserved = remote.preserved.contains(&found.family);
-            Some((Family::from_api(found.family)?, preserved, *found))
+            Some((Family::from_api(found.family)?, preserved, found.clone()))
         })
         .collect()
 }

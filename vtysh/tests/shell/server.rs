@@ -25,6 +25,7 @@ pub(crate) struct Recorded {
     pub(crate) total_paths: u64,
     pub(crate) session: Mutex<Session>,
     pub(crate) cleared: Arc<Mutex<Vec<v1::ClearRequest>>>,
+    pub(crate) cleared_flaps: Arc<Mutex<Vec<v1::ClearDampeningRequest>>>,
 }
 
 type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -101,7 +102,9 @@ impl Recorded {
                 String::new(),
                 Vec::new(),
             ));
-        let paths: usize = all.iter().map(|route| route.paths.len()).sum();
+        let paths = all.iter().flat_map(|route| &route.paths);
+        let counted = |path: &&v1::Path| !path.flapping.is_some_and(|f| f.withdrawn);
+        let paths = paths.filter(counted).count();
         v1::RouteChunk {
             table_version: table.map_or(0, |table| table.version),
             router_id: self.global.router_id.clone(),
@@ -312,6 +315,15 @@ impl Holdfast for Recorded {
         let peers = self.peers.iter().filter(fits).count() as u32;
         self.cleared.lock().expect("what was cleared").push(request);
         Ok(Response::new(v1::ClearResponse { peers }))
+    }
+
+    async fn clear_dampening(
+        &self,
+        request: Request<v1::ClearDampeningRequest>,
+    ) -> Result<Response<v1::ClearDampeningResponse>, Status> {
+        let mut cleared = self.cleared_flaps.lock().expect("what was cleared");
+        cleared.push(request.into_inner());
+        Ok(Response::new(v1::ClearDampeningResponse {}))
     }
 }
 
