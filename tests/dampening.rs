@@ -26,6 +26,7 @@ fn router(dampening: &str) -> String {
         .to_owned();
     for n in 1..=3 {
         text += &format!(" neighbor 10.0.{n}.2 remote-as {}\n", 65001 + n);
+        text += &format!(" neighbor 10.0.{n}.2 timers connect 1\n");
     }
     text + &format!(" address-family ipv4 unicast\n{dampening} exit-address-family\n")
 }
@@ -40,12 +41,14 @@ fn bird(med: u32) -> String {
              protocol static s{n} {{ ipv4 {{ table t{n}; }};\n\
                route 198.51.{n}.0/24 blackhole {{ bgp_med = {med}; }}; }}\n\
              protocol bgp p{n} {{ local 10.0.{n}.2 as {asn}; neighbor 10.0.{n}.1 as 65001;\n\
+               connect delay time 1; connect retry time 3; error wait time 1, 3;\n\
                ipv4 {{ table t{n}; import none; export all; next hop self; }}; }}\n",
             asn = 65001 + n,
         );
     }
     text + "ipv4 table t3;\n\
             protocol bgp p3 { local 10.0.3.2 as 65004; neighbor 10.0.3.1 as 65001;\n\
+              connect delay time 1; connect retry time 3; error wait time 1, 3;\n\
               ipv4 { table t3; import all; export none; }; }\n"
 }
 
