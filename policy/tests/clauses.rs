@@ -396,7 +396,7 @@ fn extended_communities_are_added() {
     let after = set(lines.clone(), PathAttributes::default()).extended_communities;
     let texts: Vec<String> = after.iter().map(ToString::to_string).collect();
     let link = "LB:64500:25000000 (200.000 Mbps)";
-    assert_eq!(texts, ["RT:1:1", "RT:2:2", "SoO:5:5", link]);
+    assert_eq!(texts, ["RT:1:1", "RT:2:2", link, "SoO:5:5"]);
     let all = lines.into_iter().chain([Set::ExtCommunityNone]);
     assert_eq!(
         set(all, PathAttributes::default()),

@@ -301,7 +301,7 @@ async fn completion_knows_keywords_and_values() {
         .execute("configure", &mut Vec::new())
         .await
         .expect("an answer");
-    assert_eq!(words(&mut shell, "rout").await, ["router"]);
+    assert_eq!(words(&mut shell, "rout").await, ["route-map", "router"]);
     assert_eq!(words(&mut shell, "do clear bgp 10.9").await, ["10.9.9.9"]);
 }
 
