@@ -875,6 +875,7 @@ impl<F: RibFamily> FamilyRib<F> {
         if new_best || multipath != before.multipath {
             self.watched.note(slot);
         }
+        self.watched.note_paths(slot);
         self.release_if_idle(slot);
     }
 

@@ -35,6 +35,7 @@ impl Core {
         self.policies.configure(&self.config);
         self.apply_peers();
         self.apply_dampening();
+        self.apply_conditions();
         self.refresh_policies();
         self.originate();
     }

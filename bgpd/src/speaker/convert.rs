@@ -297,7 +297,7 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
         stale: peer.stale.contains(of),
         end_of_rib_after_update: up.is_some_and(|up| up.end_of_rib_after_update.contains(of)),
         dampening: settings.policy.dampening.map(super::dampening::shown),
-        conditional: None,
+        conditional: super::conditional::shown(config, &peer.settings, peer.policy.as_ref(), of),
     }
 }
 

@@ -24,6 +24,7 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::answers::answer;
+use super::conditional::Conditions;
 use super::configure::resilient;
 use super::exports::Exports;
 use super::leak::{Leak, Leaks};
@@ -77,6 +78,7 @@ pub(super) struct Core {
     /// Sessions of peers that were removed, while they close.
     pub(super) leaving: Vec<oneshot::Receiver<()>>,
     pub(super) policies: PolicyBook,
+    pub(super) conditions: Conditions,
     pub(super) exports: Exports,
     /// Addresses by peer number.
     pub(super) ids: HashMap<PeerId, IpAddr>,
@@ -213,6 +215,7 @@ impl Core {
             peers: BTreeMap::new(),
             leaving: Vec::new(),
             policies: PolicyBook::default(),
+            conditions: Conditions::default(),
             exports: Exports::default(),
             ids: HashMap::new(),
             next_id: 0,
@@ -400,6 +403,7 @@ impl Core {
     pub(super) fn pump(&mut self) {
         self.more = false;
         self.pump_tracking();
+        self.pump_conditions();
         self.pump_fib();
         self.check_restart();
         if self.restart.is_none() {
@@ -586,6 +590,7 @@ impl Core {
             .chain(self.export_pace.due)
             .chain(self.rest_at)
             .chain(self.dampening_deadline())
+            .chain(self.conditions.due())
             .min()
     }
 

@@ -17,6 +17,7 @@
 //! ```
 
 mod answers;
+mod conditional;
 mod configure;
 mod convert;
 mod core;

@@ -41,7 +41,7 @@ pub(super) struct Peer {
     config: SessionConfig,
     pub(super) up: Option<Up>,
     /// What its routes go through, while it is up.
-    policy: Option<Own>,
+    pub(super) policy: Option<Own>,
     /// Families in which routes of the session before are kept.
     pub(super) stale: FamilySet,
     /// When they go unless they are heard again, in Unix milliseconds.
@@ -337,7 +337,9 @@ impl Core {
     pub(super) fn refresh_policies(&mut self) {
         let requires_policy = self.requires_policy();
         for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
-            let policy = self.policies.of(requires_policy, &peer.settings);
+            let policy =
+                self.conditions
+                    .policy(&mut self.policies, requires_policy, &peer.settings);
             if PolicyBook::differs(peer.policy.as_ref(), &policy) {
                 self.rib.set_policy(peer.id, Arc::clone(&policy.both));
                 peer.policy = Some(policy);
@@ -348,7 +350,7 @@ impl Core {
         self.policies.tidy(&in_use);
     }
 
-    fn requires_policy(&self) -> bool {
+    pub(super) fn requires_policy(&self) -> bool {
         let bgp = self.config.bgp.as_ref();
         bgp.is_none_or(|bgp| bgp.ebgp_requires_policy)
     }
@@ -711,7 +713,9 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
-        let policy = self.policies.of(requires_policy, &peer.settings);
+        let policy = self
+            .conditions
+            .policy(&mut self.policies, requires_policy, &peer.settings);
         if is_link_local(address)
             && let Some(ifindex) = up.link.ifindex
         {

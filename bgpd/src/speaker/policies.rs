@@ -14,6 +14,8 @@ use holdfast_policy::{
 use holdfast_rib::{Attributes, LocalRoute, LocalSource, Policy};
 use ipnet::IpNet;
 
+use super::conditional::{self, Conditional};
+
 /// What compiled policies depend on.
 #[derive(Debug, Clone, PartialEq)]
 struct Source {
@@ -29,6 +31,8 @@ pub(super) struct Own {
     export: Arc<PeerPolicy>,
     /// Both, as the table asks.
     pub(super) both: Arc<dyn Policy>,
+    /// What it announces on conditions, if it does; that is `both` then.
+    pub(super) conditional: Option<Arc<Conditional>>,
 }
 
 impl Own {
@@ -126,6 +130,7 @@ impl PolicyBook {
             }),
             import,
             export,
+            conditional: None,
         };
         if let Some(known) = self.pairs.iter().find(|known| known.is(&own)) {
             return known.clone();
@@ -136,7 +141,7 @@ impl PolicyBook {
 
     /// Whether a neighbor has another policy than it had.
     pub(super) fn differs(before: Option<&Own>, now: &Own) -> bool {
-        before.is_none_or(|before| !before.is(now))
+        before.is_none_or(|before| !before.is(now) || !conditional::alike(before, now))
     }
 
     /// Lets go of those that no neighbor has any more.
@@ -154,6 +159,11 @@ impl PolicyBook {
             pairs.any(|pair| Arc::ptr_eq(&pair.export, policy))
         };
         self.exports.retain(export);
+    }
+
+    /// What is compiled.
+    pub(super) const fn compiled(&self) -> &Policies {
+        &self.compiled
     }
 
     /// How often what is compiled was something else.
@@ -207,7 +217,11 @@ fn shared(list: &mut Vec<Arc<PeerPolicy>>, policy: PeerPolicy) -> Arc<PeerPolicy
     policy
 }
 
-fn filters(settings: &EffectivePeer, family: ConfigFamily, direction: Direction) -> Filters {
+pub(super) fn filters(
+    settings: &EffectivePeer,
+    family: ConfigFamily,
+    direction: Direction,
+) -> Filters {
     let policy = &settings.af(family).policy;
     let name = |names: &holdfast_config::model::InOut| match direction {
         Direction::In => names.inbound.clone(),
