@@ -72,7 +72,7 @@ protocol static some { ipv4;
   route 198.51.3.0/24 blackhole;
   route 203.0.113.0/24 blackhole; }
 protocol static have { disabled; ipv4; route 192.0.2.0/24 blackhole; }
-protocol bgp router { local 10.0.1.2 as 65002; neighbor 10.0.1.1 as 65001;
+protocol bgp up { local 10.0.1.2 as 65002; neighbor 10.0.1.1 as 65001;
   connect delay time 1; connect retry time 2; error wait time 1, 2;
   ipv4 { import none; export all; next hop self; }; }
 ";
