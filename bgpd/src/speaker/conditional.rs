@@ -26,6 +26,9 @@ use super::core::Core;
 use super::peers::config_family;
 use super::policies::{Own, PolicyBook, filters};
 
+#[cfg(test)]
+mod tests;
+
 /// How long changes are gathered before they are looked at.
 const GATHER: Duration = Duration::from_millis(100);
 /// How long a neighbor is left alone after what it is told has changed: to
@@ -416,9 +419,12 @@ impl Core {
                 continue;
             }
             tracing::debug!(neighbor = %peer.settings.address, "a condition changed");
-            let redo = Redo {
-                export,
-                ..Redo::NOTHING
+            let redo = match before.is(&policy) {
+                true => Redo {
+                    export,
+                    ..Redo::NOTHING
+                },
+                false => Redo::ALL,
             };
             self.rib
                 .set_policies(peer.id, Arc::clone(&policy.both), redo);

@@ -36,7 +36,8 @@ pub(super) struct Own {
 }
 
 impl Own {
-    fn is(&self, other: &Own) -> bool {
+    /// Whether it is the same, but for what is announced on conditions.
+    pub(super) fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
 }
