@@ -102,6 +102,11 @@ impl FamilySet {
         FamilySet(self.0 & other.0)
     }
 
+    /// The families in one of the sets.
+    pub const fn union(self, other: FamilySet) -> FamilySet {
+        FamilySet(self.0 | other.0)
+    }
+
     /// The families in the set, in the order of [`Family::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Family> {
         Family::ALL.into_iter().filter(move |f| self.contains(*f))

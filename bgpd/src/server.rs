@@ -391,4 +391,13 @@ impl Holdfast for Server {
         let tested = self.speaker.test_policy(request.get_ref()).await;
         tested.map(Response::new).map_err(status)
     }
+
+    async fn clear_dampening(
+        &self,
+        request: Request<v1::ClearDampeningRequest>,
+    ) -> Result<Response<v1::ClearDampeningResponse>, Status> {
+        let done = self.speaker.clear_dampening(request.get_ref()).await;
+        done.map_err(status)?;
+        Ok(Response::new(v1::ClearDampeningResponse {}))
+    }
 }

@@ -697,6 +697,7 @@ fn diff_peer_policy(old: &EffectivePolicy, new: &EffectivePolicy) -> PolicyDiff 
         unsuppress_map,
         default_originate,
         advertise_map,
+        dampening,
         send_community,
         send_extended_community,
         send_large_community,
@@ -708,7 +709,8 @@ fn diff_peer_policy(old: &EffectivePolicy, new: &EffectivePolicy) -> PolicyDiff 
         (filter_list, &new.filter_list),
     ];
     PolicyDiff {
-        inbound: names.iter().any(|(old, new)| old.inbound != new.inbound),
+        inbound: names.iter().any(|(old, new)| old.inbound != new.inbound)
+            || *dampening != new.dampening,
         outbound: names.iter().any(|(old, new)| old.outbound != new.outbound)
             || *unsuppress_map != new.unsuppress_map
             || *default_originate != new.default_originate

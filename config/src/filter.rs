@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::origination::Dampening;
+
 /// Names for the two directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -97,6 +99,8 @@ pub struct PeerPolicy {
     pub default_originate: Option<DefaultOriginate>,
     /// `advertise-map`.
     pub advertise_map: Option<AdvertiseMap>,
+    /// `dampening`: settings of its own, in place of the family's (RFC 2439).
+    pub dampening: Option<Dampening>,
     /// Send communities (RFC 1997).
     pub send_community: Option<bool>,
     /// Send extended communities (RFC 4360).
@@ -123,6 +127,8 @@ pub struct EffectivePolicy {
     pub default_originate: Option<DefaultOriginate>,
     /// What is announced on a condition.
     pub advertise_map: Option<AdvertiseMap>,
+    /// Dampening in place of the family's.
+    pub dampening: Option<Dampening>,
     /// Send communities.
     pub send_community: bool,
     /// Send extended communities.
@@ -143,6 +149,7 @@ impl EffectivePolicy {
             unsuppress_map: or(&own.unsuppress_map, &group.unsuppress_map),
             default_originate: or(&own.default_originate, &group.default_originate),
             advertise_map: or(&own.advertise_map, &group.advertise_map),
+            dampening: own.dampening.or(group.dampening),
             send_community: sent(own.send_community, group.send_community),
             send_extended_community: sent(
                 own.send_extended_community,
@@ -195,6 +202,7 @@ impl PeerPolicy {
         drop_repeated(&mut self.unsuppress_map, &group.unsuppress_map);
         drop_repeated(&mut self.default_originate, &group.default_originate);
         drop_repeated(&mut self.advertise_map, &group.advertise_map);
+        drop_repeated(&mut self.dampening, &group.dampening);
         let sent = [
             (&mut self.send_community, group.send_community),
             (

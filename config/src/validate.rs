@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use crate::frr::{BOTH_SUPPRESS, LISTS_TWICE, SUPPRESS_BELOW_REUSE, lists_twice, no_aggregate};
 use crate::instances::{DEFAULT, InstanceName, can_be_table, taken};
 use crate::model::{
-    AfConfig, AllowAsIn, Bgp, Config, Family, MAX_RESILIENT_TIMER_SECS, Neighbor, PeerKind,
-    PeerPolicy, PeerSettings, Prefix, RemoteAs, Rpki, Shutdown, UpdateSource,
+    AfConfig, AllowAsIn, Bgp, Config, Dampening, Family, MAX_RESILIENT_TIMER_SECS, Neighbor,
+    PeerKind, PeerPolicy, PeerSettings, Prefix, RemoteAs, Rpki, Shutdown, UpdateSource,
 };
 
 /// What a problem is about.
@@ -270,6 +270,7 @@ fn check_policy(policy: &PeerPolicy, problems: &mut Problems) {
         check_name_of(&Some(map.advertise.clone()), problems);
         check_name_of(&Some(map.condition.clone()), problems);
     }
+    check_dampening(policy.dampening, problems);
     problems.check(!lists_twice(policy), || LISTS_TWICE.to_owned());
 }
 
@@ -476,7 +477,11 @@ fn check_origination<P: Prefix>(af: &AfConfig<P>, problems: &mut Problems) {
     }
     check_name_of(&af.import_vrf_route_map, problems);
     check_name_of(&af.table_map, problems);
-    if let Some(damping) = af.dampening {
+    check_dampening(af.dampening, problems);
+}
+
+fn check_dampening(damping: Option<Dampening>, problems: &mut Problems) {
+    if let Some(damping) = damping {
         let in_range = (1..=45).contains(&damping.half_life_mins)
             && (1..=20_000).contains(&damping.reuse)
             && (1..=50_000).contains(&damping.suppress)

@@ -608,6 +608,33 @@ fn dampening_is_printed_as_short_as_it_can_be() {
 }
 
 #[test]
+fn a_neighbor_has_dampening_of_its_own_or_its_groups() {
+    becomes(
+        "router bgp 1\nneighbor G peer-group\nneighbor 192.0.2.1 remote-as 2\n\
+         neighbor 192.0.2.1 peer-group G\nneighbor G dampening 2\n\
+         neighbor 192.0.2.1 dampening 1 900 1500 4",
+        &[
+            "router bgp 1",
+            " neighbor G peer-group",
+            " neighbor 192.0.2.1 remote-as 2",
+            " neighbor 192.0.2.1 peer-group G",
+            " address-family ipv4 unicast",
+            "  neighbor G dampening 2",
+            "  neighbor 192.0.2.1 dampening 1 900 1500 4",
+            " exit-address-family",
+            "exit",
+        ],
+    );
+    let line = "neighbor 192.0.2.1 dampening 10 900 800 30";
+    let message = "% Suppress value cannot be less than reuse value";
+    refused(
+        "router bgp 1\nneighbor 192.0.2.1 remote-as 2",
+        line,
+        message,
+    );
+}
+
+#[test]
 fn aggregates_that_can_hold_nothing_are_refused() {
     let line = "aggregate-address 10.0.0.1/32";
     let message = "% Specified prefix: 10.0.0.1/32 will not result in any useful aggregation, \

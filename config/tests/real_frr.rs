@@ -227,6 +227,14 @@ fn for_frr(config: Config) -> Option<Config> {
 }
 
 fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
+    // FRR has these since version 10.
+    let groups = bgp.peer_groups.values_mut();
+    let neighbors = bgp.neighbors.values_mut().map(|n| &mut n.settings);
+    for settings in groups.chain(neighbors) {
+        for family in Family::ALL {
+            settings.af_mut(family).policy.dampening = None;
+        }
+    }
     // FRR has it for IPv4 alone.
     let sources = &mut bgp.ipv6_unicast.redistribute;
     sources.retain(|source, _| !matches!(source, RedistributeSource::Table(_)));
@@ -266,6 +274,9 @@ fn instance_for_frr(mut bgp: Bgp) -> Option<Bgp> {
         if peer.remote.kind == PeerKind::Internal {
             neighbor.settings.ebgp_multihop = None;
         }
+        // FRR does not print what holds anyway.
+        let hops = &mut neighbor.settings.ebgp_multihop;
+        *hops = hops.filter(|hops| *hops != 1);
     }
     // With as many paths as by default FRR does not print the line.
     let most = DEFAULT_MAXIMUM_PATHS;

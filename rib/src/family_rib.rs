@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::aggregating::{Aggregates, Contribution, contribution};
 use crate::attrs::{AttrId, AttrRef};
 use crate::bandwidth::{Carried, carried};
+use crate::dampening::Flaps;
 use crate::decision::{
     Appended, Candidate, Rules, Step, appended, compare, in_line, joined, parted, removal_is_idle,
     select,
@@ -86,13 +87,15 @@ pub(crate) struct FamilyRib<F: RibFamily> {
     pub(crate) forwarding_policy: Option<Arc<dyn ForwardingPolicy>>,
     /// The aggregates, if there are any.
     pub(crate) aggregates: Option<Box<Aggregates<F>>>,
+    /// The routes that flapped, while some peer's are damped.
+    pub(crate) flaps: Option<Box<Flaps>>,
     /// Attributes of ghosts that nobody needs, to be released.
     laid: Vec<AttrId>,
     summary: TableSummary,
 }
 
 /// A prefix before a change.
-struct Before {
+pub(crate) struct Before {
     best: Option<Identity>,
     /// The paths used beside the best, where somebody watches.
     multipath: Vec<Identity>,
@@ -159,6 +162,7 @@ impl<F: RibFamily> FamilyRib<F> {
             watched: Watched::default(),
             forwarding_policy: None,
             aggregates: None,
+            flaps: None,
             laid: Vec::new(),
             summary: TableSummary::default(),
         }
@@ -230,6 +234,9 @@ impl<F: RibFamily> FamilyRib<F> {
             for (slot, path_id) in &slots {
                 count += 1;
                 if let Some(slot) = slot {
+                    if self.flaps.is_some() {
+                        self.note_withdrawal(shared, *slot, (peer, *path_id));
+                    }
                     let of = |path: &Path| path.path_id == *path_id;
                     self.remove(shared, *slot, PathSource::Peer(peer), of);
                 }
@@ -316,7 +323,7 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     /// Where the paths of a source are.
-    fn places(&self, slot: u32, source: PathSource) -> SmallVec<[Place; 4]> {
+    pub(crate) fn places(&self, slot: u32, source: PathSource) -> SmallVec<[Place; 4]> {
         let paths = self.table.paths(slot);
         paths
             .filter(|(_, path)| path.is_of(source))
@@ -367,6 +374,7 @@ impl<F: RibFamily> FamilyRib<F> {
             let imported = importer.import(shared, prefix.into(), attributes);
             let mut path = received_path((peer, old.path_id), old.pre, imported, old.updated());
             path.set_stale(old.stale());
+            path.set_damped(self.is_suppressing((slot, peer, old.path_id)));
             changed |= self.replace(shared, slot, place, path);
         }
         if changed {
@@ -446,6 +454,10 @@ impl<F: RibFamily> FamilyRib<F> {
             paths.find(|(_, p)| p.is_of(source) && p.path_id == path.path_id)
         });
         let place = place.flatten().map(|(place, _)| place);
+        let path = match &self.flaps {
+            Some(_) => self.judge(shared, slot, place, path),
+            None => path,
+        };
         self.lay_ghost(shared, slot);
         let before = self.before(shared, slot);
         match place {
@@ -509,6 +521,9 @@ impl<F: RibFamily> FamilyRib<F> {
             .remove_paths(slot, gone, |path| removed.push(path));
         for old in &removed {
             self.forget(shared, old);
+            if self.flaps.is_some() {
+                self.forget_flaps(slot, old);
+            }
         }
         if let PathSource::Peer(peer) = source
             && !self.table.paths(slot).any(|(_, path)| path.is_of(source))
@@ -632,7 +647,7 @@ impl<F: RibFamily> FamilyRib<F> {
 
     // ===== the decision =====
 
-    fn before(&self, shared: &Shared, slot: u32) -> Before {
+    pub(crate) fn before(&self, shared: &Shared, slot: u32) -> Before {
         let entry = self.table.get(slot);
         let best = entry.and_then(|entry| entry.best());
         let suppressed = self.is_suppressed(slot);
@@ -780,7 +795,7 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 
     /// Decides for a prefix whose paths changed, and notes who has to know.
-    fn decide(&mut self, shared: &mut Shared, slot: u32, before: Before) {
+    pub(crate) fn decide(&mut self, shared: &mut Shared, slot: u32, before: Before) {
         let Some(entry) = self.table.get(slot) else {
             return;
         };
@@ -876,6 +891,7 @@ impl<F: RibFamily> FamilyRib<F> {
         if new_best || multipath != before.multipath {
             self.watched.note(slot);
         }
+        self.watched.note_paths(slot);
         self.release_if_idle(slot);
     }
 
@@ -926,6 +942,7 @@ impl<F: RibFamily> FamilyRib<F> {
         let entry = self.table.get(slot);
         entry.is_some_and(|entry| !entry.has_paths() && entry.fib.is_none())
             && !self.watched.holds(slot)
+            && !self.flaps.as_ref().is_some_and(|flaps| flaps.holds(slot))
             && !self.groups.need(slot)
     }
 

@@ -18,6 +18,8 @@ mod attrs;
 mod bandwidth;
 mod chunks;
 mod config;
+mod damped;
+mod dampening;
 mod decision;
 mod edit;
 mod explain;
@@ -52,6 +54,7 @@ mod watch;
 pub use aggregate::{Aggregate, AggregatePolicy, AggregateRoute};
 pub use attrs::AttrRef;
 pub use config::{Confederation, LinkBandwidth, MaxPaths, RibConfig};
+pub use dampening::{Dampening, Flapping};
 pub use decision::{
     Appended, AsPathKey, Candidate, Rules, Selection, Step, appended, compare, in_line, joined,
     parted, removal_is_idle, select, step_before_med,

@@ -49,6 +49,8 @@ const REJECTED: u32 = 27;
 const REASON: u32 = 15;
 /// Taken over from another table: such a path is never rejected.
 const IMPORTED: u32 = REASON << REJECTED;
+/// Suppressed since it flaps (RFC 2439), in place of why it was rejected: it was not.
+const DAMPED: u32 = 10 << REJECTED;
 /// The path is gone; what it was is kept for those who were told of it.
 const GHOST: u32 = 1 << 31;
 
@@ -141,7 +143,7 @@ impl Path {
             6 => Rejection::MartianPrefix,
             7 => Rejection::NoNextHop,
             8 => Rejection::Policy(DenyReason::NoPolicy),
-            REASON => return None,
+            10 | REASON => return None,
             _ => Rejection::Policy(DenyReason::Filtered),
         })
     }
@@ -149,6 +151,20 @@ impl Path {
     /// Whether the path was taken over from another table.
     pub(crate) fn is_imported(&self) -> bool {
         self.packed & IMPORTED == IMPORTED
+    }
+
+    /// Whether the path was accepted and takes no part in the decision, since it
+    /// flaps.
+    pub(crate) fn is_damped(&self) -> bool {
+        self.packed & IMPORTED == DAMPED
+    }
+
+    /// Says so, of a path that was accepted.
+    pub(crate) fn set_damped(&mut self, on: bool) {
+        let reason = self.packed & IMPORTED;
+        if self.post.is_some() && !self.is_ghost() && (reason == 0 || reason == DAMPED) {
+            self.packed = (self.packed & !IMPORTED) | if on { DAMPED } else { 0 };
+        }
     }
 
     pub(crate) fn reach(&self, interner: &Interner) -> Reach {
@@ -312,7 +328,7 @@ impl Path {
         prefix: impl Copy + Into<IpNet>,
     ) -> Option<Candidate<'a>> {
         let attributes = self.attributes(shared)?;
-        if self.invalid(shared, prefix).is_some() {
+        if self.is_damped() || self.invalid(shared, prefix).is_some() {
             return None;
         }
         let mut candidate = Candidate::local(attributes, &shared.config);
@@ -334,7 +350,7 @@ impl Path {
 
     /// Whether the path takes part in the decision.
     pub(crate) fn is_usable(&self, shared: &Shared, prefix: impl Copy + Into<IpNet>) -> bool {
-        self.post.is_some() && self.invalid(shared, prefix).is_none()
+        self.post.is_some() && !self.is_damped() && self.invalid(shared, prefix).is_none()
     }
 
     /// The family's and peer's share in a tracked next hop, if there is one.

@@ -166,12 +166,18 @@ impl<F: RibFamily> FamilyRib<F> {
     pub(crate) fn longest_match(&self, shared: &Shared, addr: IpAddr) -> Option<PrefixView> {
         let host = F::prefix(IpNet::from(addr))?;
         let mut covering = self.table.covering(host);
-        let slot = covering.find(|slot| self.is_accepted(*slot))?;
+        let known = |slot: &u32| self.is_accepted(*slot) || self.has_withdrawn(*slot);
+        let slot = covering.find(known)?;
         self.view(shared, slot, |_| true)
     }
 
     /// The accepted paths that `show` lets through; none if there are none.
-    fn view(&self, shared: &Shared, slot: u32, show: impl Fn(&Path) -> bool) -> Option<PrefixView> {
+    pub(crate) fn view(
+        &self,
+        shared: &Shared,
+        slot: u32,
+        show: impl Fn(&Path) -> bool,
+    ) -> Option<PrefixView> {
         let entry = self.table.get(slot)?;
         let mut paths: Vec<PathView> = self
             .table
@@ -180,10 +186,13 @@ impl<F: RibFamily> FamilyRib<F> {
             .filter(|path| show(path))
             .filter_map(|path| path_view(shared, entry.prefix, path))
             .collect();
+        self.add_flapping(shared, slot, &show, &mut paths);
         if paths.is_empty() {
             return None;
         }
-        paths.sort_unstable_by_key(|path| (!path.best, path.source, path.path_id));
+        paths.sort_unstable_by_key(|path| {
+            (path.is_withdrawn(), !path.best, path.source, path.path_id)
+        });
         Some(PrefixView {
             prefix: entry.prefix.into(),
             version: self.version(entry.version),
@@ -196,7 +205,11 @@ impl<F: RibFamily> FamilyRib<F> {
     }
 }
 
-fn path_view(shared: &Shared, prefix: impl Copy + Into<IpNet>, path: &Path) -> Option<PathView> {
+pub(crate) fn path_view(
+    shared: &Shared,
+    prefix: impl Copy + Into<IpNet>,
+    path: &Path,
+) -> Option<PathView> {
     let attributes = path.attributes(shared)?.clone();
     Some(PathView {
         source: path.source(),
@@ -209,5 +222,6 @@ fn path_view(shared: &Shared, prefix: impl Copy + Into<IpNet>, path: &Path) -> O
         stale: path.stale(),
         igp_metric: path.igp_metric(shared, prefix),
         last_update: path.updated(),
+        flapping: None,
     })
 }

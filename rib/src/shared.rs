@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) grouping: bool,
     /// The caller's clock at the last event that said it.
     pub(crate) now: u64,
+    /// The clock that dampening goes by.
+    pub(crate) clock: u64,
 }
 
 impl Shared {
@@ -86,6 +88,7 @@ impl Shared {
             fib_again: 0,
             grouping: true,
             now: 0,
+            clock: 0,
         }
     }
 

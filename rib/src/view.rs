@@ -4,6 +4,7 @@ use bgp_wire::NextHop;
 use ipnet::IpNet;
 
 use crate::attrs::AttrRef;
+use crate::dampening::Flapping;
 use crate::decision::Step;
 use crate::fib::Forwarding;
 use crate::local::LocalSource;
@@ -89,6 +90,9 @@ pub struct PathView {
     pub igp_metric: Option<u32>,
     /// The `now` of the update that last changed it.
     pub last_update: u64,
+    /// How it flaps, where there is a record of that. A path that is withdrawn
+    /// is none of the table; it is listed after the others.
+    pub flapping: Option<Flapping>,
 }
 
 /// A prefix with all its accepted paths, the best first, the others by source

@@ -13,6 +13,8 @@ pub enum Watcher {
     Onlooker,
     /// Other tables, which take routes over.
     Table,
+    /// Who looks at all paths, those too that are not used.
+    Paths,
 }
 
 /// The prefixes that changed, for each watcher there is.
@@ -20,6 +22,7 @@ pub enum Watcher {
 pub(crate) struct Watched {
     onlooker: Option<SlotSet>,
     table: Option<SlotSet>,
+    paths: Option<SlotSet>,
 }
 
 impl Watched {
@@ -27,15 +30,23 @@ impl Watched {
         match watcher {
             Watcher::Onlooker => &mut self.onlooker,
             Watcher::Table => &mut self.table,
+            Watcher::Paths => &mut self.paths,
         }
     }
 
-    /// Whether anybody watches.
+    /// Whether anybody watches which paths are used.
     pub(crate) fn is_watched(&self) -> bool {
         self.onlooker.is_some() || self.table.is_some()
     }
 
-    /// The prefix changed.
+    /// A path of the prefix changed, or whether it is used.
+    pub(crate) fn note_paths(&mut self, slot: u32) {
+        if let Some(set) = &mut self.paths {
+            set.insert(slot);
+        }
+    }
+
+    /// The paths that are used changed.
     pub(crate) fn note(&mut self, slot: u32) {
         for set in [&mut self.onlooker, &mut self.table].into_iter().flatten() {
             set.insert(slot);
@@ -44,7 +55,8 @@ impl Watched {
 
     /// Whether somebody has to hear of the prefix.
     pub(crate) fn holds(&self, slot: u32) -> bool {
-        let mut sets = [&self.onlooker, &self.table].into_iter().flatten();
+        let sets = [&self.onlooker, &self.table, &self.paths];
+        let mut sets = sets.into_iter().flatten();
         sets.any(|set| set.contains(slot))
     }
 }

@@ -63,13 +63,13 @@ pub(crate) async fn configured(shell: &mut Shell, name: &str) -> Result<Option<v
 
 /// What stands between the answers about several instances in JSON: their
 /// names as the keys of one object.
-fn open_json(out: Out<'_>, index: usize, global: &v1::Global) -> Result<()> {
+pub(crate) fn open_json(out: Out<'_>, index: usize, global: &v1::Global) -> Result<()> {
     let before = if index == 0 { "{" } else { "," };
     // The value writes itself with quotes and escapes.
     Ok(write!(out, "{before}\n{}:", json!(global.instance))?)
 }
 
-fn close_json(out: Out<'_>) -> Result<()> {
+pub(crate) fn close_json(out: Out<'_>) -> Result<()> {
     Ok(writeln!(out, "}}")?)
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn named_family(line: &Line<'_>) -> Option<Family> {
 }
 
 /// The family of a table: `show ip bgp` is IPv4, `show bgp` is IPv6.
-fn table_family(line: &Line<'_>) -> Family {
+pub(crate) fn table_family(line: &Line<'_>) -> Family {
     let default = if line.has("ip") {
         Family::V4
     } else {
@@ -108,7 +108,7 @@ fn no_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
 }
 
 /// Writes that there is no such instance, in the way of answers about routes.
-fn unknown_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
+pub(crate) fn unknown_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
     match line.word("vrf") {
         None | Some("default" | "all") => {
             warning("Default BGP instance not found", line.has("json"), out)
@@ -119,7 +119,7 @@ fn unknown_instance(line: &Line<'_>, out: Out<'_>) -> Result<()> {
 }
 
 /// Writes a warning as FRR does where it does not use its JSON library.
-fn short_warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
+pub(crate) fn short_warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
     if as_json {
         writeln!(out, "{{ \"warning\": \"{text}\" }}")?;
     } else {
@@ -129,7 +129,7 @@ fn short_warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
 }
 
 /// Writes a warning in the way of answers about routes.
-fn warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
+pub(crate) fn warning(text: &str, as_json: bool, out: Out<'_>) -> Result<()> {
     if as_json {
         render::document(out, &json!({ "warning": text }))?;
     } else {
@@ -433,7 +433,7 @@ async fn one_prefix(
 // ===== neighbors =====
 
 /// The address that a word names: itself, in its shortest spelling.
-fn peer_address(line: &Line<'_>) -> Option<String> {
+pub(crate) fn peer_address(line: &Line<'_>) -> Option<String> {
     let typed = line.word("peer")?;
     Some(
         typed
@@ -524,7 +524,7 @@ fn neighbors_json(
 }
 
 /// The neighbor of this address: only one instance has it.
-async fn find_peer<'g>(
+pub(crate) async fn find_peer<'g>(
     shell: &mut Shell,
     instances: &'g [v1::Global],
     address: &str,

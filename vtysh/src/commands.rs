@@ -42,6 +42,10 @@ pub(crate) enum Command {
     Vrf,
     History,
     Clear,
+    Flapping,
+    NeighborFlapping,
+    Dampening,
+    ClearDampening,
     Configure,
     /// Accepted for the sake of scripts; the shell is always privileged.
     Privilege,
@@ -194,6 +198,22 @@ const ROWS: &[(&str, Command)] = &[
         Command::TestPolicy,
     ),
     (
+        bgp!("dampening <dampened-paths|flap-statistics>$flapping [json]"),
+        Command::Flapping,
+    ),
+    (bgp!("dampening parameters [json]"), Command::Dampening),
+    (
+        bgp!(
+            "neighbors <A.B.C.D|X:X::X:X|WORD>$peer \
+             <dampened-routes|flap-statistics>$flapping [json]"
+        ),
+        Command::NeighborFlapping,
+    ),
+    (
+        bgp!("neighbors <A.B.C.D|X:X::X:X|WORD>$peer dampening parameters [json]"),
+        Command::Dampening,
+    ),
+    (
         "show [ip] bgp [<view|vrf> NAME$vrf] peer-group [PGNAME$group] [json]",
         Command::PeerGroup,
     ),
@@ -263,6 +283,11 @@ const ROWS: &[(&str, Command)] = &[
          <*$all|<A.B.C.D|X:X::X:X>$peer|(1-4294967295)$asn|external|peer-group PGNAME$group> \
          [<soft [<in|out>$way]|<in|out>$way>]",
         Command::Clear,
+    ),
+    (
+        "clear [ip] bgp [<view|vrf> NAME$vrf] [<ipv4|ipv6>$afi [unicast]] \
+         dampening [<A.B.C.D|A.B.C.D/M|X:X::X:X|X:X::X:X/M>$prefix]",
+        Command::ClearDampening,
     ),
     ("configure [terminal]", Command::Configure),
     ("enable", Command::Privilege),
@@ -385,6 +410,11 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("advertised-routes", "What was sent to the neighbor"),
     ("received-routes", "What the neighbor sent, before policy"),
     ("routes", "What the neighbor sent and policy let in"),
+    ("dampening", "Routes that flap (RFC 2439)"),
+    ("dampened-paths", "Those that are suppressed"),
+    ("dampened-routes", "Its routes that are suppressed"),
+    ("flap-statistics", "How often routes flapped"),
+    ("parameters", "When routes are suppressed"),
     ("peer-group", "Peer groups and their members"),
     ("update-groups", "Neighbors that are told the same"),
     ("update-groups (1-4294967295)", "Number of the group"),
@@ -504,6 +534,13 @@ mod tests {
             ("conf t", Command::Configure),
             ("clear ip bgp * soft in", Command::Clear),
             ("clear bgp 65001", Command::Clear),
+            ("clear ip bgp dampening 10.0.0.0/8", Command::ClearDampening),
+            ("show bgp ipv4 dampening flap", Command::Flapping),
+            ("show ip bgp dampening parameters json", Command::Dampening),
+            (
+                "show bgp neighbors 10.0.0.1 dampened-routes",
+                Command::NeighborFlapping,
+            ),
             ("clear bgp peer-group X out", Command::Clear),
             ("find a b", Command::Find),
         ] {

@@ -20,6 +20,7 @@ mod assist;
 mod bgp;
 mod commands;
 mod config;
+mod dampening;
 mod fib;
 mod nexthops;
 mod pipe;

@@ -144,7 +144,8 @@ async fn paths(
         while let Some(chunk) = chunks.message().await? {
             for route in chunk.routes {
                 let by_it = |path: &&v1::Path| {
-                    let attributes = path.attributes.as_ref();
+                    let there = path.flapping.is_none_or(|flapping| !flapping.withdrawn);
+                    let attributes = path.attributes.as_ref().filter(|_| there);
                     attributes.is_some_and(|a| a.next_hop == next_hop.address)
                 };
                 let paths = route.paths.iter().filter(by_it);

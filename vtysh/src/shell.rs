@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::commands::{self, Command};
 use crate::pipe::{self, Filter};
 use crate::render::Clock;
-use crate::{assist, bgp, config, fib, nexthops, policy, rpki, system};
+use crate::{assist, bgp, config, dampening, fib, nexthops, policy, rpki, system};
 
 /// Where an answer goes.
 pub(crate) type Out<'a> = &'a mut (dyn Write + Send);
@@ -271,6 +271,10 @@ impl Shell {
             Command::RouteMaps => policy::route_maps(self, &line, out).await?,
             Command::ClearPolicy => policy::clear(self, &line, out).await?,
             Command::TestPolicy => policy::test_policy(self, &line, out).await?,
+            Command::Flapping => dampening::flapping(self, &line, out).await?,
+            Command::NeighborFlapping => dampening::of_neighbor(self, &line, out).await?,
+            Command::Dampening => dampening::parameters(self, &line, out).await?,
+            Command::ClearDampening => dampening::clear(self, &line, out).await?,
             Command::Fib => fib::routes(self, &line, out).await?,
             Command::Tracking => nexthops::tracking(self, &line, out).await?,
             Command::NextHops => nexthops::known(self, &line, out).await?,

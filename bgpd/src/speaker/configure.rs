@@ -34,6 +34,8 @@ impl Core {
         self.apply_instance();
         self.policies.configure(&self.config);
         self.apply_peers();
+        self.apply_dampening();
+        self.apply_conditions();
         self.refresh_policies();
         self.originate();
     }

@@ -308,6 +308,8 @@ fn peer_family(peer: &Peer, rib: &Rib, config: &Config, of: Family) -> v1::PeerF
         },
         stale: peer.stale.contains(of),
         end_of_rib_after_update: up.is_some_and(|up| up.end_of_rib_after_update.contains(of)),
+        dampening: settings.policy.dampening.map(super::dampening::shown),
+        conditional: super::conditional::shown(config, &peer.settings, peer.policy.as_ref(), of),
     }
 }
 
@@ -382,7 +384,7 @@ pub(super) fn route<'a>(
 
 fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
     v1::Path {
-        valid: path.invalid.is_none(),
+        valid: path.invalid.is_none() && !path.is_withdrawn(),
         best: path.best,
         multipath: path.multipath,
         stale: path.stale,
@@ -418,6 +420,7 @@ fn path(path: &PathView, view: &PrefixView, shown: Option<&Shown>) -> v1::Path {
             ),
         suppressed: view.suppressed,
         attributes: Some(path_attributes(&path.attributes.decode(), &view.prefix)),
+        flapping: path.flapping.map(super::dampening::flapping),
         ..shown.map(|shown| shown.path.clone()).unwrap_or_default()
     }
 }

@@ -25,6 +25,7 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::answers::answer;
+use super::conditional::Conditions;
 use super::configure::resilient;
 use super::exports::Exports;
 use super::leak::{Leak, Leaks};
@@ -81,6 +82,7 @@ pub(super) struct Core {
     /// Sessions of peers that were removed, while they close.
     pub(super) leaving: Vec<oneshot::Receiver<()>>,
     pub(super) policies: PolicyBook,
+    pub(super) conditions: Conditions,
     pub(super) exports: Exports,
     /// Addresses by peer number.
     pub(super) ids: HashMap<PeerId, IpAddr>,
@@ -140,6 +142,8 @@ pub(super) struct Core {
     pub(super) export_pace: Pace,
     /// When to give back what questions about routes needed.
     pub(super) rest_at: Option<Instant>,
+    /// From when on the clock counts that dampening goes by.
+    pub(super) epoch: Instant,
 }
 
 /// What a deadline of stale routes is for.
@@ -217,6 +221,7 @@ impl Core {
             peers: BTreeMap::new(),
             leaving: Vec::new(),
             policies: PolicyBook::new(&roas),
+            conditions: Conditions::default(),
             exports: Exports::default(),
             ids: HashMap::new(),
             next_id: 0,
@@ -251,6 +256,7 @@ impl Core {
             fib_pace: Pace::new(Instant::now()),
             export_pace: Pace::new(Instant::now()),
             rest_at: None,
+            epoch: Instant::now(),
         }
     }
 
@@ -277,6 +283,7 @@ impl Core {
                 Ok(()) = view.changed() => Woken::View,
             };
             self.look_at_interest();
+            self.advance_dampening();
             match woken {
                 Woken::Request(Some(Request::Stop { graceful, done })) => {
                     self.stop(graceful, &mut lanes).await;
@@ -403,6 +410,7 @@ impl Core {
         // Before anybody is told what comes of it.
         self.more = self.rib.import_noted(IMPORT_BUDGET);
         self.pump_tracking();
+        self.pump_conditions();
         self.pump_fib();
         self.check_restart();
         if self.restart.is_none() {
@@ -616,6 +624,8 @@ impl Core {
             .chain(self.fib_pace.due)
             .chain(self.export_pace.due)
             .chain(self.rest_at)
+            .chain(self.dampening_deadline())
+            .chain(self.conditions.due())
             .min()
     }
 

@@ -17,9 +17,11 @@
 //! ```
 
 mod answers;
+mod conditional;
 mod configure;
 mod convert;
 mod core;
+mod dampening;
 mod defaults;
 mod edit;
 mod exports;
@@ -451,6 +453,32 @@ impl Speaker {
         let speaker = self.named(&request.instance);
         speaker
             .ask(|answer| Request::Clear(request, answer))
+            .await?
+    }
+
+    /// Forgets how routes flapped; those that were suppressed for it are used.
+    ///
+    /// # Errors
+    /// A prefix that is none, or of another family, [`SpeakerError::NoBgp`].
+    pub async fn clear_dampening(
+        &self,
+        request: &v1::ClearDampeningRequest,
+    ) -> Result<(), SpeakerError> {
+        let family = match request.family() {
+            v1::Family::Unspecified if request.prefix.is_empty() => None,
+            v1::Family::Unspecified if request.prefix.contains(':') => Some(Family::Ipv6Unicast),
+            v1::Family::Unspecified => Some(Family::Ipv4Unicast),
+            named => Some(family(named)?),
+        };
+        let selection = match family {
+            Some(family) if !request.prefix.is_empty() => {
+                Some(selection(family, &request.prefix, false)?)
+            }
+            _ => None,
+        };
+        let speaker = self.named(&request.instance);
+        speaker
+            .ask(|answer| Request::ClearDampening(family, selection, answer))
             .await?
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Peer {
     config: SessionConfig,
     pub(super) up: Option<Up>,
     /// What its routes go through, while it is up.
-    policy: Option<Own>,
+    pub(super) policy: Option<Own>,
     /// Families in which routes of the session before are kept.
     pub(super) stale: FamilySet,
     /// When they go unless they are heard again, in Unix milliseconds.
@@ -241,6 +241,7 @@ impl Core {
             }
             self.suspend(peer.id, address, peer.shared_ifindex());
             self.rib.peer_down(peer.id, FamilySet::EMPTY);
+            self.forget_dampening(peer.id);
             self.ids.remove(&peer.id);
             self.stale.retain(|(_, of, _)| *of != peer.id);
             // Only the end of the core waits for the answer: the session says
@@ -346,7 +347,9 @@ impl Core {
     pub(super) fn refresh_policies(&mut self) {
         let requires_policy = self.requires_policy();
         for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
-            let policy = self.policies.of(requires_policy, &peer.settings);
+            let policy =
+                self.conditions
+                    .policy(&mut self.policies, requires_policy, &peer.settings);
             if let Some(redo) = PolicyBook::redo(peer.policy.as_ref(), &policy) {
                 let both = Arc::clone(&policy.both);
                 self.rib.set_policies(peer.id, both, redo);
@@ -366,7 +369,7 @@ impl Core {
     }
 
     /// The same for policies that are no neighbor's.
-    fn refresh_table_policies(&mut self) {
+    pub(super) fn refresh_table_policies(&mut self) {
         for family in self.policies.configure_protocol_maps(&self.config).iter() {
             self.rib.repeat_forwarding(family);
         }
@@ -755,7 +758,9 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&address) else {
             return;
         };
-        let policy = self.policies.of(requires_policy, &peer.settings);
+        let policy = self
+            .conditions
+            .policy(&mut self.policies, requires_policy, &peer.settings);
         if is_link_local(address)
             && let Some(ifindex) = up.link.ifindex
         {

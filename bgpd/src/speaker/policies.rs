@@ -18,6 +18,8 @@ use holdfast_rib::{
 };
 use ipnet::IpNet;
 
+use super::conditional::{self, Conditional};
+
 /// What compiled policies depend on.
 #[derive(Debug, Clone, PartialEq)]
 struct Source {
@@ -35,6 +37,8 @@ pub(super) struct Own {
     export: Arc<PeerPolicy>,
     /// Both, as the table asks.
     pub(super) both: Arc<dyn Policy>,
+    /// What it announces on conditions, if it does; that is `both` then.
+    pub(super) conditional: Option<Arc<Conditional>>,
 }
 
 impl Own {
@@ -43,7 +47,8 @@ impl Own {
         &self.import
     }
 
-    fn is(&self, other: &Own) -> bool {
+    /// Whether it is the same, but for what is announced on conditions.
+    pub(super) fn is(&self, other: &Own) -> bool {
         Arc::ptr_eq(&self.import, &other.import) && Arc::ptr_eq(&self.export, &other.export)
     }
 }
@@ -278,6 +283,7 @@ impl PolicyBook {
             }),
             import,
             export,
+            conditional: None,
         };
         if let Some(known) = self.pairs.iter().find(|known| known.is(&own)) {
             return known.clone();
@@ -289,14 +295,17 @@ impl PolicyBook {
     /// Where a neighbor's policy is another than it was; none where it is
     /// the same.
     pub(super) fn redo(before: Option<&Own>, now: &Own) -> Option<Redo> {
-        if before.is_some_and(|before| before.is(now)) {
+        let same = |before: &Own| before.is(now) && conditional::alike(before, now);
+        if before.is_some_and(same) {
             return None;
         }
         let import = before.map(|before| &*before.import);
         let export = before.map(|before| &*before.export);
+        let export = changed(export, &now.export, Direction::Out);
+        let on_conditions = before.map(|before| conditional::differs(before, now));
         Some(Redo {
             import: changed(import, &now.import, Direction::In),
-            export: changed(export, &now.export, Direction::Out),
+            export: export.union(on_conditions.unwrap_or(FamilySet::EMPTY)),
         })
     }
 
@@ -318,7 +327,7 @@ impl PolicyBook {
     }
 
     /// Lists and route maps as they are asked.
-    pub(super) fn compiled(&self) -> &Policies {
+    pub(super) const fn compiled(&self) -> &Policies {
         &self.compiled
     }
 
@@ -376,7 +385,11 @@ fn shared(list: &mut Vec<Arc<PeerPolicy>>, policy: PeerPolicy) -> Arc<PeerPolicy
     policy
 }
 
-fn filters(settings: &EffectivePeer, family: ConfigFamily, direction: Direction) -> Filters {
+pub(super) fn filters(
+    settings: &EffectivePeer,
+    family: ConfigFamily,
+    direction: Direction,
+) -> Filters {
     let policy = &settings.af(family).policy;
     let out = direction == Direction::Out;
     let name = |names: &holdfast_config::model::InOut| match direction {

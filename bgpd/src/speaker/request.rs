@@ -62,6 +62,7 @@ pub(super) enum Request {
     PeerInfo(IpAddr, oneshot::Sender<Option<PeerInfo>>),
     /// Routes that policy is to be tried on.
     Trial(TrialQuery, TrialAnswer),
+    ClearDampening(Option<Family>, Option<Selection>, Answer<()>),
     Stop {
         graceful: bool,
         done: oneshot::Sender<()>,
@@ -206,6 +207,9 @@ impl Core {
             Request::Trial(query, answer) => drop(answer.send(self.trial_page(&query))),
             Request::Clear(request, answer) => drop(answer.send(self.clear(&request))),
             Request::Roas(news) => self.roas_changed(&news),
+            Request::ClearDampening(family, selection, answer) => {
+                drop(answer.send(self.clear_dampening(family, selection)));
+            }
             Request::Stop { .. } => {}
         }
     }
@@ -255,6 +259,7 @@ impl Core {
             prefixes: summary.prefixes as u64,
             paths: summary.paths as u64,
             memory_bytes: convert::table_memory(&summary),
+            dampening: self.dampening(family).map(super::dampening::shown),
         }
     }
 
@@ -292,6 +297,7 @@ impl Core {
             v1::Table::Filtered => self.filtered(query, self.of_peer(query)?),
             v1::Table::Accepted => self.accepted(query, self.of_peer(query)?),
             v1::Table::Advertised => self.advertised(query, self.of_peer(query)?),
+            v1::Table::Flapping => self.flapping(query)?,
         };
         let summary = self.rib.summary(query.family);
         let rib = self.rib.config();
@@ -333,6 +339,21 @@ impl Core {
             }
         }
         peers
+    }
+
+    /// Routes that flapped lately, of all peers or of one.
+    fn flapping(&self, query: &RoutesQuery) -> Result<(Rows, Option<IpNet>), SpeakerError> {
+        let of = match query.peer {
+            Some(_) => Some(PathSource::Peer(self.of_peer(query)?.id)),
+            None => None,
+        };
+        let mut page = self.rib.flapping(query.family, query.after, PAGE);
+        for view in &mut page.items {
+            view.paths
+                .retain(|path| of.is_none_or(|of| path.source == of));
+        }
+        page.items.retain(|view| !view.paths.is_empty());
+        Ok(self.page(page))
     }
 
     fn of_peer(&self, query: &RoutesQuery) -> Result<&Peer, SpeakerError> {

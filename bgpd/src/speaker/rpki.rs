@@ -180,11 +180,14 @@ impl Core {
         if !self.policies.set_roas(&news.roas) {
             return;
         }
+        self.apply_conditions();
         let requires_policy = self.requires_policy();
         let mut changed: Vec<(PeerId, Arc<dyn Policy>, Redo)> = Vec::new();
         for peer in self.peers.values_mut() {
             if let Some(before) = peer.policy() {
-                let policy = self.policies.of(requires_policy, &peer.settings);
+                let policy =
+                    self.conditions
+                        .policy(&mut self.policies, requires_policy, &peer.settings);
                 if let Some(redo) = PolicyBook::redo(Some(before), &policy) {
                     changed.push((peer.id, Arc::clone(&policy.both), redo));
                     peer.set_policy(policy);
@@ -195,6 +198,7 @@ impl Core {
             self.rib.set_policies_within(changed, &news.region);
             self.tidy_policies();
         }
+        self.refresh_table_policies();
         self.originate_within(&news.region);
     }
 }

@@ -173,7 +173,11 @@ impl Core {
     }
 
     fn watch_route(&self, prefix: IpNet) {
-        let view = self.rib.prefix(prefix);
+        let mut view = self.rib.prefix(prefix);
+        if let Some(view) = &mut view {
+            view.paths.retain(|path| !path.is_withdrawn());
+        }
+        let view = view.filter(|view| !view.paths.is_empty());
         self.emit(Event::Route(v1::RouteChange {
             family: convert::family_of(&prefix) as i32,
             prefix: prefix.to_string(),

@@ -193,7 +193,7 @@ async fn nobody_gets_its_own_routes_back() {
     in_one_group(&router, [2, 3]).await;
     for (host, counts) in [(2, (21, 23)), (3, (23, 21))] {
         eventually("what was sent is counted", || async {
-            let family = router.peer(host).await.families[0];
+            let family = router.peer(host).await.families[0].clone();
             ((family.sent, family.received) == counts).then_some(())
         })
         .await;

@@ -47,7 +47,7 @@ async fn missing_policy_holds_routes_back_until_it_is_not_required() {
     peer.announce(&["203.0.113.0/24"], &attributes(&[65002]))
         .await;
     let seen = eventually("the route", || async {
-        let family = router.peer(2).await.families[0];
+        let family = router.peer(2).await.families[0].clone();
         (family.received == 1).then_some(family)
     })
     .await;

@@ -4,6 +4,7 @@
 use crate::filter::{AdvertiseMap, AdvertiseWhen, DefaultOriginate, PeerPolicy};
 use crate::model::{Bgp, PeerAf, Prefix};
 
+use super::origination::{dampening_text, damping};
 use super::row::{Apply, Args, Done, Print, Rejection, Row, Said};
 use super::session::target;
 
@@ -86,7 +87,26 @@ pub(super) fn rows<P: Prefix>() -> Vec<Row> {
         "AS_PATH_FILTER_NAME",
         filter_list
     ));
+    rows.push(dampening::<P>());
     rows
+}
+
+/// As FRR has it since 10; 8.4 does not know it.
+fn dampening<P: Prefix>() -> Row {
+    Row::new(
+        peer!("dampening [(1-45)$half [(1-20000)$reuse (1-50000)$suppress (1-255)$max]]"),
+        no_peer!("dampening [(1-45) [(1-20000) (1-50000) (1-255)]]"),
+        Apply::Bgp(|bgp, args| {
+            let said = args.when_on(Some(damping(args)?));
+            policy::<P>(bgp, args)?.dampening = said;
+            Ok(())
+        }),
+        Print::PeerAf(|own, group| {
+            let said = own.policy.dampening.as_ref()?;
+            let inherited = group.and_then(|group| group.policy.dampening.as_ref());
+            (inherited != Some(said)).then(|| Said::on(dampening_text(said)))
+        }),
+    )
 }
 
 fn conditional<P: Prefix>() -> [Row; 2] {

@@ -291,11 +291,23 @@ fn dampening<P: Prefix>() -> Row {
         "bgp dampening [(1-45)$half [(1-20000)$reuse (1-50000)$suppress (1-255)$max]]",
         "no bgp dampening [(1-45) [(1-20000) (1-50000) (1-255)]]",
         Apply::Bgp(damp::<P>),
-        Print::Bgp(|bgp, _| P::af(bgp).dampening.iter().map(dampening_text).collect()),
+        Print::Bgp(|bgp, _| {
+            P::af(bgp)
+                .dampening
+                .iter()
+                .map(|damping| format!("bgp {}", dampening_text(damping)))
+                .collect()
+        }),
     )
 }
 
 fn damp<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    P::af_mut(bgp).dampening = args.when_on(Some(damping(args)?));
+    Ok(())
+}
+
+/// What a line says.
+pub(super) fn damping(args: &Args<'_>) -> Result<Dampening, Rejection> {
     let usual = match args.number("half") {
         Some(minutes) => Dampening::with_half_life(minutes),
         None => Dampening::default(),
@@ -309,14 +321,13 @@ fn damp<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     if args.on && damping.suppress < damping.reuse {
         return Err(Rejection::at("suppress", SUPPRESS_BELOW_REUSE));
     }
-    P::af_mut(bgp).dampening = args.when_on(Some(damping));
-    Ok(())
+    Ok(damping)
 }
 
 /// FRR's text about limits that contradict each other.
 pub(crate) const SUPPRESS_BELOW_REUSE: &str = "Suppress value cannot be less than reuse value";
 
-fn dampening_text(damping: &Dampening) -> String {
+pub(super) fn dampening_text(damping: &Dampening) -> String {
     let Dampening {
         half_life_mins,
         reuse,
@@ -324,10 +335,10 @@ fn dampening_text(damping: &Dampening) -> String {
         max_suppress_mins,
     } = *damping;
     if *damping == Dampening::default() {
-        "bgp dampening".to_owned()
+        "dampening".to_owned()
     } else if *damping == Dampening::with_half_life(half_life_mins) {
-        format!("bgp dampening {half_life_mins}")
+        format!("dampening {half_life_mins}")
     } else {
-        format!("bgp dampening {half_life_mins} {reuse} {suppress} {max_suppress_mins}")
+        format!("dampening {half_life_mins} {reuse} {suppress} {max_suppress_mins}")
     }
 }

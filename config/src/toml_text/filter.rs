@@ -5,6 +5,7 @@ use crate::model::{
 };
 
 use super::keys::{Key, inline, quoted, read_table};
+use super::origination::{read_dampening, write_dampening};
 use super::reader::Item;
 
 /// A list or route map for each direction.
@@ -71,6 +72,12 @@ pub(super) const ADVERTISE_MAP: Key<PeerAf> = Key {
     doc: "What is announced on a condition: a table, see `advertise-map`.",
     read: |af, item| af.policy.advertise_map = read_advertise_map(item),
     write: |af| inline(ADVERTISE, &Draft::of(af.policy.advertise_map.as_ref()?)),
+};
+pub(super) const PEER_DAMPENING: Key<PeerAf> = Key {
+    name: "dampening",
+    doc: "As the family's `dampening`, for this peer's routes.",
+    read: |af, item| af.policy.dampening = read_dampening(item),
+    write: |af| write_dampening(af.policy.dampening?),
 };
 pub(super) const SEND_COMMUNITY: Key<PeerAf> = switch!(
     "send-community",
@@ -188,6 +195,7 @@ pub(super) fn concrete(policy: EffectivePolicy) -> PeerPolicy {
         unsuppress_map,
         default_originate,
         advertise_map,
+        dampening,
         send_community,
         send_extended_community,
         send_large_community,
@@ -200,6 +208,7 @@ pub(super) fn concrete(policy: EffectivePolicy) -> PeerPolicy {
         unsuppress_map,
         default_originate,
         advertise_map,
+        dampening,
         send_community: Some(send_community),
         send_extended_community: Some(send_extended_community),
         send_large_community: Some(send_large_community),

@@ -175,6 +175,7 @@ pub(super) const AF: &[Key<PeerAf>] = &[
     filter::UNSUPPRESS_MAP,
     filter::DEFAULT_ORIGINATE,
     filter::ADVERTISE_MAP,
+    filter::PEER_DAMPENING,
     filter::SEND_COMMUNITY,
     filter::SEND_EXTENDED,
     filter::SEND_LARGE,

@@ -248,7 +248,7 @@ pub fn reference() -> String {
     section(&mut text, "entries of redistribute", origination::SOURCE);
     section(
         &mut text,
-        "bgp.ipv4-unicast.dampening, bgp.ipv6-unicast.dampening",
+        "bgp.ipv4-unicast.dampening, bgp.ipv6-unicast.dampening, and those of a neighbor",
         origination::DAMPENING,
     );
     section(

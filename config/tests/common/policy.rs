@@ -485,7 +485,8 @@ pub(crate) fn peer_policy() -> BoxedStrategy<PeerPolicy> {
     let when = select(AdvertiseWhen::ALL.to_vec());
     let advertise = option::weighted(0.3, (name(), when, name()));
     let sent = || option::of(any::<bool>());
-    let maps = (option::weighted(0.3, name()), default, advertise);
+    let damping = option::weighted(0.2, dampening());
+    let maps = (option::weighted(0.3, name()), default, advertise, damping);
     (lists, maps, (sent(), sent(), sent()))
         .prop_map(|((route_map, filter_list, prefixes, access), maps, sent)| {
             let (prefix_list, distribute_list) = match access {
@@ -493,6 +494,7 @@ pub(crate) fn peer_policy() -> BoxedStrategy<PeerPolicy> {
                 false => (prefixes, InOut::default()),
             };
             PeerPolicy {
+                dampening: maps.3,
                 route_map,
                 prefix_list,
                 distribute_list,

@@ -64,6 +64,9 @@ pub struct RouteView<'a> {
     pub original_next_hop: Option<NextHop>,
     /// The MED before it was taken out for the receiver.
     pub original_med: Option<u32>,
+    /// What is set is set on these in place of the route's own (FRR's
+    /// `default-originate route-map`).
+    pub onto: Option<&'a PathAttributes>,
 }
 
 /// What `match source-protocol` says of a route of our own, or of a learned one.
@@ -100,6 +103,7 @@ impl<'a> RouteView<'a> {
             next_hop_prefix_len: None,
             original_next_hop: None,
             original_med: None,
+            onto: None,
         }
     }
 
@@ -147,7 +151,10 @@ impl Changed {
     /// A route before anything was set.
     pub fn before(view: &RouteView<'_>) -> Changed {
         Changed {
-            attributes: PathAttributes::clone(view.attributes),
+            attributes: match view.onto {
+                Some(onto) => onto.clone(),
+                None => PathAttributes::clone(view.attributes),
+            },
             weight: view.weight,
             tag: view.tag,
             distance: None,

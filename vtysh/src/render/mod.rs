@@ -3,6 +3,7 @@
 //! Every function writes to a `Write` as it goes. Tables come as a stream of
 //! chunks and are written chunk by chunk.
 
+mod dampening;
 mod fib;
 mod json;
 mod lists;
@@ -20,6 +21,7 @@ mod trace;
 mod update_group;
 mod why;
 
+pub(crate) use dampening::{FlapColumns, FlapTable, parameters, parameters_json};
 pub(crate) use fib::{FibCounts, FibHead, FibTable, Vrf, fib_entry, fib_entry_json, fib_summary};
 pub(crate) use json::{document, entries};
 pub(crate) use lists::{

@@ -11,7 +11,7 @@ use super::{Family, View, is_established, state_name};
 pub(super) const DEFAULT_RESTART_SECS: u32 = 120;
 pub(super) const STALE_PATH_SECS: u32 = 360;
 pub(super) const SELECTION_DEFERRAL_SECS: u32 = 360;
-pub(super) const CONDITIONAL_ADVERTISEMENT_SECS: u32 = 60;
+const CONDITIONAL_ADVERTISEMENT_SECS: u32 = 60;
 /// The old code of route refresh, from before RFC 2918.
 const OLD_ROUTE_REFRESH: u32 = 128;
 
@@ -226,7 +226,8 @@ fn session(out: &mut dyn Write, view: View<'_>, peer: &v1::Peer) -> io::Result<(
     }
     writeln!(
         out,
-        "  Configured conditional advertisements interval is {CONDITIONAL_ADVERTISEMENT_SECS} seconds"
+        "  Configured conditional advertisements interval is {} seconds",
+        conditional_secs(peer)
     )
 }
 
@@ -434,7 +435,7 @@ fn negotiated_families(
     negotiated
         .filter_map(|found| {
             let preserved = remote.preserved.contains(&found.family);
-            Some((Family::from_api(found.family)?, preserved, *found))
+            Some((Family::from_api(found.family)?, preserved, found.clone()))
         })
         .collect()
 }
@@ -589,6 +590,7 @@ fn address_family(
         let map = starred(map);
         writeln!(out, "  Route map for selective unsuppress is {map}")?;
     }
+    conditional(out, found)?;
     writeln!(out, "  {} accepted prefixes\n", found.accepted)
 }
 
@@ -692,6 +694,42 @@ impl PolicyNames {
                     .map(|(name, _, title)| (Some(starred(name)), title)),
             )
             .collect()
+    }
+}
+
+/// What the neighbor is told on a condition.
+fn conditional(out: &mut dyn Write, family: &v1::PeerFamily) -> io::Result<()> {
+    let Some(told) = &family.conditional else {
+        return Ok(());
+    };
+    let mark = |known: bool| if known { "*" } else { "" };
+    writeln!(
+        out,
+        "  Condition {}, Condition-map {}{}, Advertise-map {}{}, status: {}",
+        condition_word(told),
+        mark(told.condition_map_known),
+        told.condition_map,
+        mark(told.advertise_map_known),
+        told.advertise_map,
+        condition_status(told)
+    )
+}
+
+/// Seconds between FRR's looks at conditions.
+pub(super) fn conditional_secs(peer: &v1::Peer) -> u32 {
+    let told = peer.families.iter().find_map(|f| f.conditional.as_ref());
+    told.map_or(CONDITIONAL_ADVERTISEMENT_SECS, |told| told.interval_secs)
+}
+
+pub(super) fn condition_word(told: &v1::ConditionalAdvertisement) -> &'static str {
+    if told.non_exist { "NON_EXIST" } else { "EXIST" }
+}
+
+pub(super) fn condition_status(told: &v1::ConditionalAdvertisement) -> &'static str {
+    if told.advertised {
+        "Advertise"
+    } else {
+        "Withdraw"
     }
 }
 

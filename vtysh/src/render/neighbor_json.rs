@@ -4,9 +4,9 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::neighbor::{
-    CONDITIONAL_ADVERTISEMENT_SECS, Exchange, Negotiation, PolicyNames, RestartState,
-    SELECTION_DEFERRAL_SECS, STALE_PATH_SECS, max_hops, next_connect_secs, or_none, or_zero,
-    remote_router_id, sent_after_update, timers,
+    Exchange, Negotiation, PolicyNames, RestartState, SELECTION_DEFERRAL_SECS, STALE_PATH_SECS,
+    condition_status, condition_word, conditional_secs, max_hops, next_connect_secs, or_none,
+    or_zero, remote_router_id, sent_after_update, timers,
 };
 use super::summary::LastReset;
 use super::{Family, View, is_established, state_name};
@@ -136,7 +136,7 @@ fn session(entry: &mut Object, view: View<'_>, peer: &v1::Peer) {
     );
     entry.put(
         "bgpTimerConfiguredConditionalAdvertisementsSec",
-        CONDITIONAL_ADVERTISEMENT_SECS,
+        conditional_secs(peer),
     );
 }
 
@@ -364,6 +364,17 @@ fn address_family(peer: &v1::Peer, found: &v1::PeerFamily) -> Object {
     }
     if let Some(map) = &names.0.unsuppress_map {
         entry.put("selectiveUnsuppressRouteMap", map.name.as_str());
+    }
+    if let Some(told) = &found.conditional {
+        entry.put(
+            "advertiseMap",
+            json!({
+                "condition": condition_word(told),
+                "conditionMap": told.condition_map,
+                "advertiseMap": told.advertise_map,
+                "advertiseStatus": condition_status(told),
+            }),
+        );
     }
     entry.put("acceptedPrefixCounter", found.accepted);
     if is_established(peer) {

@@ -7,6 +7,7 @@ use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
 use super::View;
+use super::dampening;
 use super::json::document;
 use super::rpki::rpki_word;
 use super::table::{attributes, next_hops, origin_name};
@@ -118,6 +119,7 @@ fn path(out: &mut dyn Write, view: View<'_>, path: &v1::Path, client: bool) -> i
     if client {
         write!(out, ", (Received from a RR-client)")?;
     }
+    write!(out, "{}", dampening::remark(path))?;
     writeln!(out)?;
     if !path.imported_from.is_empty() {
         writeln!(out, "    Imported from VRF {}", path.imported_from)?;
@@ -125,6 +127,7 @@ fn path(out: &mut dyn Write, view: View<'_>, path: &v1::Path, client: bool) -> i
     source(out, view, path, attributes)?;
     writeln!(out, "      {}", qualities(view, path, attributes))?;
     lists(out, attributes)?;
+    dampening::line(out, view, path)?;
     if path.path_id != 0 {
         writeln!(out, "      AddPath ID: RX {}", path.path_id)?;
     }
@@ -206,7 +209,7 @@ fn qualities(view: View<'_>, path: &v1::Path, attributes: &v1::Attributes) -> St
         }
     };
     flag(path.valid, "valid");
-    flag(!path.valid, "invalid");
+    flag(!path.valid && !dampening::is_withdrawn(path), "invalid");
     flag(path.internal || path.external, side(view, path));
     flag(is_aggregate(path), "aggregated");
     flag(path.sourced, "sourced");
@@ -321,6 +324,7 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
         put("aggregatorId", json!(attributes.aggregator_id));
     }
     flags(&mut put, &[(client, "rxedFromRrClient")]);
+    dampening::remark_json(&mut put, path);
     put("origin", json!(origin_name(attributes)));
     if let Some(med) = attributes.med {
         put("metric", json!(med));
@@ -334,7 +338,9 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
     if path.weight != 0 {
         put("weight", json!(path.weight));
     }
-    put("valid", json!(path.valid));
+    if !dampening::is_withdrawn(path) {
+        put("valid", json!(path.valid));
+    }
     put("version", json!(route.version));
     flags(
         &mut put,
@@ -358,6 +364,7 @@ fn path_json(view: View<'_>, route: &v1::Route, path: &v1::Path, client: bool) -
         put("bestpath", Value::Object(best));
     }
     lists_json(&mut put, attributes);
+    dampening::line_json(&mut put, view, path);
     if path.path_id != 0 {
         put("addpathRxId", json!(path.path_id));
     }

@@ -193,6 +193,9 @@ impl<'a> Summary<'a> {
                 memory(bytes)
             )?;
         }
+        if table.dampening.is_some() {
+            writeln!(out, "Dampening enabled.")?;
+        }
         Ok(())
     }
 
@@ -286,6 +289,9 @@ impl<'a> Summary<'a> {
         if groups > 0 {
             document["peerGroupCount"] = json!(groups);
             document["peerGroupMemory"] = json!(groups * PEER_GROUP_BYTES);
+        }
+        if table.dampening.is_some() {
+            document["dampeningEnabled"] = json!(true);
         }
         let mut peers = Map::new();
         for (peer, family) in self.listed() {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use holdfast_api::v1;
 use serde_json::{Map, Value, json};
 
+use super::dampening;
 use super::json::{Slashes, compact, indent, pretty, string};
 use super::rpki::rpki_code;
 use super::{View, afi_of};
@@ -48,6 +49,8 @@ pub(crate) struct RouteTable<'a> {
     refused: u64,
     total_prefixes: u64,
     total_paths: u64,
+    /// Paths that are shown since they flap.
+    withdrawn: u64,
     started: bool,
 }
 
@@ -60,6 +63,7 @@ impl<'a> RouteTable<'a> {
             refused: 0,
             total_prefixes: 0,
             total_paths: 0,
+            withdrawn: 0,
             started: false,
         }
     }
@@ -82,6 +86,11 @@ impl<'a> RouteTable<'a> {
             self.head(out, chunk)?;
         }
         for route in &chunk.routes {
+            let withdrawn = route
+                .paths
+                .iter()
+                .filter(|path| dampening::is_withdrawn(path));
+            self.withdrawn += withdrawn.count() as u64;
             match (self.selection.json, self.is_adjacent()) {
                 (false, adjacent) => self.rows(out, route, adjacent)?,
                 (true, false) => self.table_entry(out, route)?,
@@ -113,7 +122,8 @@ impl<'a> RouteTable<'a> {
             (false, false) if self.shown > 0 => writeln!(
                 out,
                 "\nDisplayed  {} routes and {} total paths",
-                self.shown, self.total_paths
+                self.shown,
+                self.total_paths + self.withdrawn
             ),
             (false, false) if self.selection.partial => Ok(()),
             (false, false) => {
@@ -129,39 +139,13 @@ impl<'a> RouteTable<'a> {
     fn head(&self, out: &mut dyn Write, chunk: &v1::RouteChunk) -> io::Result<()> {
         match (self.selection.json, self.is_adjacent()) {
             (false, _) => self.text_head(out, chunk),
-            (true, false) => write!(
-                out,
-                "{{\n \"vrfId\": {},\n \"vrfName\": {},\n \"tableVersion\": {},\n \
-                 \"routerId\": \"{}\",\n \"defaultLocPrf\": {},\n \"localAS\": {},\n \"routes\": {{ ",
-                self.view.global.vrf_id,
-                json!(self.view.name()),
-                chunk.table_version,
-                chunk.router_id,
-                chunk.default_local_pref,
-                chunk.local_as
-            ),
+            (true, false) => json_head(out, self.view, chunk),
             (true, true) => self.adjacent_head(out, chunk),
         }
     }
 
     fn text_head(&self, out: &mut dyn Write, chunk: &v1::RouteChunk) -> io::Result<()> {
-        writeln!(
-            out,
-            "BGP table version is {}, local router ID is {}, vrf id {}\n\
-             Default local pref {}, local AS {}",
-            chunk.table_version,
-            chunk.router_id,
-            self.view.global.vrf_id,
-            chunk.default_local_pref,
-            chunk.local_as
-        )?;
-        out.write_all(
-            b"Status codes:  s suppressed, d damped, h history, * valid, > best, = multipath,\n\
-              \x20              i internal, r RIB-failure, S Stale, R Removed\n\
-              Nexthop codes: @NNN nexthop's vrf id, < announce-nh-self\n\
-              Origin codes:  i - IGP, e - EGP, ? - incomplete\n\
-              RPKI validation codes: V valid, I invalid, N Not found\n\n",
-        )?;
+        legend(out, self.view, chunk)?;
         let (network, _) = self.widths();
         // The heading ends where the numbers below it do.
         let next_hop = if self.selection.wide { 38 } else { 16 };
@@ -273,6 +257,7 @@ impl<'a> RouteTable<'a> {
         if path.valid {
             put("valid", json!(true));
         }
+        dampening::marks_json(&mut put, path);
         if path.rib_failure {
             put("ribFailure", json!(true));
         }
@@ -399,8 +384,52 @@ impl<'a> RouteTable<'a> {
     }
 }
 
+/// What stands over a table.
+pub(super) fn legend(
+    out: &mut dyn Write,
+    view: View<'_>,
+    chunk: &v1::RouteChunk,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "BGP table version is {}, local router ID is {}, vrf id {}\n\
+         Default local pref {}, local AS {}",
+        chunk.table_version,
+        chunk.router_id,
+        view.global.vrf_id,
+        chunk.default_local_pref,
+        chunk.local_as
+    )?;
+    out.write_all(
+        b"Status codes:  s suppressed, d damped, h history, * valid, > best, = multipath,\n\
+          \x20              i internal, r RIB-failure, S Stale, R Removed\n\
+          Nexthop codes: @NNN nexthop's vrf id, < announce-nh-self\n\
+          Origin codes:  i - IGP, e - EGP, ? - incomplete\n\
+          RPKI validation codes: V valid, I invalid, N Not found\n\n",
+    )
+}
+
+/// The same for programs: a document up to its routes.
+pub(super) fn json_head(
+    out: &mut dyn Write,
+    view: View<'_>,
+    chunk: &v1::RouteChunk,
+) -> io::Result<()> {
+    write!(
+        out,
+        "{{\n \"vrfId\": {},\n \"vrfName\": {},\n \"tableVersion\": {},\n \
+         \"routerId\": \"{}\",\n \"defaultLocPrf\": {},\n \"localAS\": {},\n \"routes\": {{ ",
+        view.global.vrf_id,
+        json!(view.name()),
+        chunk.table_version,
+        chunk.router_id,
+        chunk.default_local_pref,
+        chunk.local_as
+    )
+}
+
 /// The three columns in front of a path.
-fn status(path: &v1::Path) -> String {
+pub(super) fn status(path: &v1::Path) -> String {
     let first = if path.stale {
         'S'
     } else if path.suppressed {
@@ -412,7 +441,9 @@ fn status(path: &v1::Path) -> String {
     } else {
         ' '
     };
-    let second = if path.best {
+    let second = if let Some(mark) = dampening::mark(path) {
+        mark
+    } else if path.best {
         '>'
     } else if path.multipath {
         '='

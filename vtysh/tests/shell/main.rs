@@ -7,6 +7,7 @@
 
 mod answers;
 mod binary;
+mod dampening;
 mod frr_json;
 mod modes;
 mod nexthops;

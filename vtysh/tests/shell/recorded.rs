@@ -150,6 +150,7 @@ fn table(family: v1::Family, version: u64, entries: u64) -> v1::TableInfo {
         prefixes: entries,
         paths: entries,
         memory_bytes: entries * 192,
+        dampening: None,
     }
 }
 

@@ -84,6 +84,7 @@ fn router() -> Recorded {
             prefixes: 6,
             paths: 6,
             memory_bytes: 0,
+            dampening: None,
         }],
         ..recorded.global
     };

@@ -30,6 +30,7 @@ pub(crate) struct Recorded {
     pub(crate) caches: Vec<v1::RpkiCache>,
     pub(crate) roas: Vec<v1::Roa>,
     pub(crate) ordered: Arc<Mutex<Vec<v1::RpkiOrder>>>,
+    pub(crate) cleared_flaps: Arc<Mutex<Vec<v1::ClearDampeningRequest>>>,
 }
 
 type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -106,7 +107,9 @@ impl Recorded {
                 String::new(),
                 Vec::new(),
             ));
-        let paths: usize = all.iter().map(|route| route.paths.len()).sum();
+        let paths = all.iter().flat_map(|route| &route.paths);
+        let counted = |path: &&v1::Path| !path.flapping.is_some_and(|f| f.withdrawn);
+        let paths = paths.filter(counted).count();
         v1::RouteChunk {
             table_version: table.map_or(0, |table| table.version),
             router_id: self.global.router_id.clone(),
@@ -403,6 +406,15 @@ impl Holdfast for Recorded {
         let order = request.get_ref().order();
         self.ordered.lock().expect("the orders").push(order);
         Ok(Response::new(v1::ControlRpkiResponse {}))
+    }
+
+    async fn clear_dampening(
+        &self,
+        request: Request<v1::ClearDampeningRequest>,
+    ) -> Result<Response<v1::ClearDampeningResponse>, Status> {
+        let mut cleared = self.cleared_flaps.lock().expect("what was cleared");
+        cleared.push(request.into_inner());
+        Ok(Response::new(v1::ClearDampeningResponse {}))
     }
 }
 
