@@ -19,7 +19,7 @@ use super::process::Process;
 use super::setup::Setup;
 
 /// How long a daemon may take until it listens.
-const STARTS_WITHIN: Duration = Duration::from_secs(900);
+const STARTS_WITHIN: Duration = Duration::from_secs(2400);
 
 /// What stands in the middle.
 #[derive(
@@ -275,7 +275,7 @@ pub fn spawn(
 ///
 /// # Errors
 ///
-/// The daemon ended, or does not listen after a quarter of an hour: FRR needs minutes for a long
+/// The daemon ended, or does not listen after 40 minutes: FRR needs a quarter of an hour for a long
 /// prefix list.
 pub fn wait_until_listening(process: &mut Process, arena: &Arena) -> Result<()> {
     let deadline = Instant::now() + STARTS_WITHIN;
