@@ -242,7 +242,7 @@ fn bgp_part(command: &str, text: &str) -> String {
         let second = text.find("}\n{").map(|at| at + 2);
         return second.map_or(text, |at| &text[at..]).to_owned();
     }
-    if is_search && lines.len() > 1 && lines.len() % 2 == 0 {
+    if is_search && lines.len() > 1 && lines.len().is_multiple_of(2) {
         let half: Vec<&str> = lines[lines.len() / 2..].to_vec();
         return format!("{}\n", half.join("\n"));
     }

@@ -5,7 +5,12 @@ use holdfast_config::model::{EffectivePeer, Family as ConfigFamily};
 use holdfast_policy::Policies;
 
 /// The names in each family that is active, and which of them exist.
-pub(super) fn names(settings: &EffectivePeer, known: &Policies) -> Vec<v1::PeerPolicyNames> {
+/// `told_default` says whether the neighbor is told a default route of ours.
+pub(super) fn names(
+    settings: &EffectivePeer,
+    known: &Policies,
+    told_default: impl Fn(v1::Family) -> bool,
+) -> Vec<v1::PeerPolicyNames> {
     let families = [
         (ConfigFamily::Ipv4Unicast, v1::Family::Ipv4Unicast),
         (ConfigFamily::Ipv6Unicast, v1::Family::Ipv6Unicast),
@@ -16,6 +21,8 @@ pub(super) fn names(settings: &EffectivePeer, known: &Policies) -> Vec<v1::PeerP
     active
         .map(|(family, shown)| {
             let policy = &settings.af(family).policy;
+            let default = policy.default_originate.clone();
+            let default = default.and_then(|default| default.route_map);
             let is_v4 = family == ConfigFamily::Ipv4Unicast;
             let prefix_list = |name: &str| match is_v4 {
                 true => known.ip_prefix_list(name).is_some(),
@@ -38,6 +45,12 @@ pub(super) fn names(settings: &EffectivePeer, known: &Policies) -> Vec<v1::PeerP
                 route_map_in: named(&policy.route_map.inbound, route_map),
                 route_map_out: named(&policy.route_map.outbound, route_map),
                 unsuppress_map: named(&policy.unsuppress_map, route_map),
+                send_communities: policy.send_community,
+                send_extended_communities: policy.send_extended_community,
+                send_large_communities: policy.send_large_community,
+                default_originate: policy.default_originate.is_some(),
+                default_route_map: default.and_then(|name| named(&Some(name), route_map)),
+                default_sent: told_default(shown),
             }
         })
         .collect()

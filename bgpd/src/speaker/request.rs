@@ -266,7 +266,12 @@ impl Core {
     fn list_peers(&self, address: Option<IpAddr>) -> Vec<v1::Peer> {
         let groups = convert::groups(&self.rib);
         let of = |peer: &Peer| {
-            let policies = names(&peer.settings, self.policies.compiled());
+            let default = |family| {
+                let mut known = Family::ALL.into_iter();
+                let family = known.find(|known| convert::family(*known) == family);
+                family.is_some_and(|family| self.rib.has_default_route(peer.id, family))
+            };
+            let policies = names(&peer.settings, self.policies.compiled(), default);
             convert::peer(peer, &self.rib, &self.config, (&groups, policies))
         };
         match address {

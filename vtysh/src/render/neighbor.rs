@@ -562,13 +562,24 @@ fn address_family(
             "Inbound soft reconfiguration allowed",
         ),
         (found.next_hop_self, "NEXT_HOP is always this router"),
-        (true, "Community attribute sent to this neighbor(all)"),
     ] {
         if set {
             writeln!(out, "  {text}")?;
         }
     }
     let names = PolicyNames::of(peer, found.family);
+    if let Some(kinds) = names.communities() {
+        writeln!(out, "  Community attribute sent to this neighbor({kinds})")?;
+    }
+    if names.0.default_originate {
+        let map = names.0.default_route_map.as_ref().map(starred);
+        let map = map.map_or(String::new(), |map| format!(" default route-map {map},"));
+        let not = if names.0.default_sent { "" } else { "not " };
+        writeln!(
+            out,
+            "  Default information originate,{map} default {not}sent"
+        )?;
+    }
     for (name, title) in names.titles() {
         writeln!(out, "  {title}{}", name.unwrap_or_default())?;
     }
@@ -606,7 +617,39 @@ fn starred(name: &v1::PolicyName) -> String {
 impl PolicyNames {
     pub(super) fn of(peer: &v1::Peer, family: i32) -> Self {
         let names = peer.policies.iter().find(|names| names.family == family);
-        Self(names.cloned().unwrap_or_default())
+        // What nothing is said of has the defaults.
+        Self(names.cloned().unwrap_or_else(|| v1::PeerPolicyNames {
+            send_communities: true,
+            send_extended_communities: true,
+            send_large_communities: true,
+            ..v1::PeerPolicyNames::default()
+        }))
+    }
+
+    /// FRR's word for the communities that the neighbor is sent.
+    fn communities(&self) -> Option<&'static str> {
+        let names = &self.0;
+        match (
+            names.send_communities,
+            names.send_extended_communities,
+            names.send_large_communities,
+        ) {
+            (true, true, true) => Some("all"),
+            (_, _, true) => Some("large"),
+            (_, true, false) => Some("extended"),
+            (true, false, false) => Some("standard"),
+            (false, false, false) => None,
+        }
+    }
+
+    /// The same in JSON, which knows nothing of large ones.
+    pub(super) fn communities_json(&self) -> Option<&'static str> {
+        match (self.0.send_communities, self.0.send_extended_communities) {
+            (true, true) => Some("extendedAndStandard"),
+            (false, true) => Some("extended"),
+            (true, false) => Some("standard"),
+            (false, false) => None,
+        }
     }
 
     /// Whether anything is configured for what comes.

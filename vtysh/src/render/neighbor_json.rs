@@ -343,8 +343,17 @@ fn address_family(peer: &v1::Peer, found: &v1::PeerFamily) -> Object {
         found.soft_reconfiguration_inbound,
     );
     entry.flag("routerAlwaysNextHop", found.next_hop_self);
-    entry.put("commAttriSentToNbr", "extendedAndStandard");
     let names = PolicyNames::of(peer, found.family);
+    if let Some(kinds) = names.communities_json() {
+        entry.put("commAttriSentToNbr", kinds);
+    }
+    if names.0.default_originate {
+        if let Some(map) = &names.0.default_route_map {
+            entry.put("defaultRouteMap", map.name.as_str());
+        }
+        entry.flag("defaultSent", names.0.default_sent);
+        entry.flag("defaultNotSent", !names.0.default_sent);
+    }
     entry.flag("inboundPathPolicyConfig", names.inbound());
     entry.flag("outboundPathPolicyConfig", names.outbound());
     for (name, key, _) in names.rows() {
