@@ -17,7 +17,10 @@ fn setups() -> Vec<(&'static str, Setup)> {
         ("reflector", Setup::reflector(3)),
         ("add-path", with(|setup| setup.add_path = true)),
         ("policy", with(|setup| setup.policy = Some(Policy::Simple))),
-        ("lists", with(|setup| setup.policy = Some(Policy::Lists))),
+        (
+            "lists",
+            with(|setup| setup.policy = Some(Policy::Lists(100))),
+        ),
         ("map", with(|setup| setup.policy = Some(Policy::Map))),
         (
             "policy to edit",

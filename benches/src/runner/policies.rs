@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 pub enum Policy {
     /// A few lines both ways.
     Simple,
-    /// A prefix list of [`LISTED`] entries and three communities, on the way in.
-    Lists,
+    /// A prefix list of so many entries and three communities, on the way in.
+    Lists(u32),
     /// A route map of 20 entries with a call and AS paths, on the way in.
     Map,
     /// A community for an eighth of the addresses, on the way out.
@@ -18,9 +18,6 @@ pub enum Policy {
     /// The same on the way in.
     In,
 }
-
-/// Entries of the long prefix list.
-pub const LISTED: u32 = 10_000;
 
 /// The community that the edit of [`Policy::Out`] and [`Policy::In`] puts in
 /// the place of another: 65000:2.
@@ -40,7 +37,7 @@ impl Policy {
     pub fn directions(self, session: u16) -> Directions {
         Directions {
             inbound: match self {
-                Self::Simple | Self::Lists | Self::Map => true,
+                Self::Simple | Self::Lists(_) | Self::Map => true,
                 Self::Out => false,
                 Self::In => session == 0,
             },
@@ -52,7 +49,7 @@ impl Policy {
     pub fn frr(self) -> String {
         match self {
             Self::Simple => SIMPLE_FRR.to_owned(),
-            Self::Lists => lists_frr(),
+            Self::Lists(entries) => lists_frr(entries),
             Self::Map => map_frr(),
             Self::Out => PART_FRR.replace("NAME", "OUT"),
             Self::In => PART_FRR.replace("NAME", "IN"),
@@ -76,7 +73,7 @@ impl Policy {
     pub fn bird(self) -> String {
         match self {
             Self::Simple => SIMPLE_BIRD.to_owned(),
-            Self::Lists => lists_bird(),
+            Self::Lists(entries) => lists_bird(entries),
             Self::Map => map_bird(),
             Self::Out => PART_BIRD.replace("NAME", "policy_out"),
             Self::In => PART_BIRD.replace("NAME", "policy_in"),
@@ -155,7 +152,7 @@ pub fn edit_bird(config: &str) -> String {
 // ===== lists =====
 
 /// Prefixes of many lengths all over the address space, up to /24.
-fn listed() -> impl Iterator<Item = (Ipv4Addr, u8)> {
+fn listed(entries: u32) -> impl Iterator<Item = (Ipv4Addr, u8)> {
     let mut state = 7u64;
     let mut next = move || {
         state = state
@@ -163,16 +160,16 @@ fn listed() -> impl Iterator<Item = (Ipv4Addr, u8)> {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
-    (0..LISTED).map(move |_| {
+    (0..entries).map(move |_| {
         let len = [24, 24, 22, 20, 16][next() as usize % 5];
         let address = (0x0100_0000 + next() % 0xdf00_0000) & (u32::MAX << (32 - len));
         (Ipv4Addr::from(address), len as u8)
     })
 }
 
-fn lists_frr() -> String {
+fn lists_frr(entries: u32) -> String {
     let mut text = String::new();
-    for (at, (address, len)) in listed().enumerate() {
+    for (at, (address, len)) in listed(entries).enumerate() {
         let below = if len < 24 { " le 24" } else { "" };
         let seq = at + 1;
         // Writing into a String does not fail.
@@ -208,8 +205,8 @@ route-map IN permit 50
 exit
 ";
 
-fn lists_bird() -> String {
-    let listed: Vec<String> = listed()
+fn lists_bird(entries: u32) -> String {
+    let listed: Vec<String> = listed(entries)
         .map(|(address, len)| format!("{address}/{len}{{{len},24}}"))
         .collect();
     format!(
@@ -327,7 +324,7 @@ mod tests {
     fn the_map_has_twenty_entries_and_the_list_ten_thousand() {
         let map = map_frr();
         assert_eq!(map.matches("route-map IN ").count(), 20);
-        let lists = lists_frr();
+        let lists = lists_frr(10_000);
         assert_eq!(lists.matches("ip prefix-list LISTED ").count(), 10_000);
     }
 

@@ -392,10 +392,11 @@ fn table(prefixes: usize, senders: u16, receivers: u16) -> Sizes {
 }
 
 /// The variants of [`Scenario::Policy`].
-const POLICIES: [(&str, Option<Policy>); 4] = [
+const POLICIES: [(&str, Option<Policy>); 5] = [
     ("none", None),
     ("simple", Some(Policy::Simple)),
-    ("lists", Some(Policy::Lists)),
+    ("lists-1000", Some(Policy::Lists(1000))),
+    ("lists-10000", Some(Policy::Lists(10_000))),
     ("map", Some(Policy::Map)),
 ];
 

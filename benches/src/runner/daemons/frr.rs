@@ -20,6 +20,17 @@ pub(super) const COMMAND_LINE: &str = "/usr/lib/frr/bgpd -n -Z -S -P 0 -f FILE -
 /// Whom zebra runs as.
 const USER: &str = "frr";
 
+/// It reads a prefix list in a time that grows with the square of its length:
+/// 1000 entries in 8 s, 2000 in 34 s on the machine of the report.
+pub(super) fn obstacle(setup: &Setup) -> Option<&'static str> {
+    match setup.policy {
+        Some(Policy::Lists(entries)) if entries > 2000 => {
+            Some("it takes a quarter of an hour to read a prefix list of that length")
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn config(setup: &Setup) -> String {
     // Before its use: FRR looks at what is defined later only after some
     // seconds, and then asks the neighbours to send everything again.

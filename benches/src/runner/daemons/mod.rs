@@ -19,7 +19,7 @@ use super::process::Process;
 use super::setup::Setup;
 
 /// How long a daemon may take until it listens.
-const STARTS_WITHIN: Duration = Duration::from_secs(2400);
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// What stands in the middle.
 #[derive(
@@ -106,9 +106,9 @@ impl Daemon {
         match self {
             Self::Direct => (setup.neighbors.len() != 2)
                 .then_some("only a scenario of one sender and one receiver goes without a daemon"),
+            Self::Frr => frr::obstacle(setup),
             Self::Holdfast
             | Self::Bird
-            | Self::Frr
             | Self::Gobgp
             | Self::Openbgpd
             | Self::Writer
@@ -275,8 +275,7 @@ pub fn spawn(
 ///
 /// # Errors
 ///
-/// The daemon ended, or does not listen after 40 minutes: FRR needs a quarter of an hour for a long
-/// prefix list.
+/// The daemon ended, or does not listen after a minute.
 pub fn wait_until_listening(process: &mut Process, arena: &Arena) -> Result<()> {
     let deadline = Instant::now() + STARTS_WITHIN;
     loop {
