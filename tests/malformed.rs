@@ -581,7 +581,8 @@ fn config() -> String {
     text + " exit-address-family\nexit\n"
 }
 
-/// Runs all cases from both kinds of peers and in both positions.
+/// Runs all cases from both kinds of peers and in both positions, each on a
+/// session of its own, side by side.
 fn check_all(cases: &[Case]) {
     let topology = Topology::new();
     let namespace = topology.namespace("router");
@@ -592,40 +593,53 @@ fn check_all(cases: &[Case]) {
         peers.end("eth0", addresses),
     );
     let router = router::start(&topology, &namespace, &config());
-    let mut failures = Vec::new();
-    let mut block = 100;
-    for kind in [Kind::External, Kind::Internal] {
-        for position in [Position::First, Position::Last] {
-            block += 1;
-            let session = Bench::establish(&peers, kind, position);
-            let mut bench = Bench {
-                router: &*router,
-                peers: &peers,
-                kind,
-                position,
-                block,
-                session,
-            };
-            for (number, case) in cases.iter().enumerate() {
-                if case.last_only && position == Position::First {
-                    continue;
-                }
-                let Some(wanted) = case.action(kind) else {
-                    continue;
-                };
-                if let Err(seen) = bench.check(number, case, wanted) {
-                    report(
-                        &mut failures,
-                        case.name,
+    let ways = [Kind::External, Kind::Internal]
+        .into_iter()
+        .flat_map(|kind| [Position::First, Position::Last].map(|position| (kind, position)));
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let running: Vec<_> = (101..)
+            .zip(ways)
+            .map(|(block, (kind, position))| {
+                let (router, peers) = (&*router, &peers);
+                scope.spawn(move || {
+                    let session = Bench::establish(peers, kind, position);
+                    let bench = Bench {
+                        router,
+                        peers,
                         kind,
                         position,
-                        &format!("wanted {wanted:?}: {seen}"),
-                    );
-                }
-            }
+                        block,
+                        session,
+                    };
+                    check_session(bench, cases)
+                })
+            })
+            .collect();
+        let ended = running.into_iter().map(|thread| thread.join());
+        ended
+            .flat_map(|failures| failures.unwrap_or_else(|_| vec!["a thread panicked".to_owned()]))
+            .collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The cases that make sense on a session, one after the other.
+fn check_session(mut bench: Bench<'_>, cases: &[Case]) -> Vec<String> {
+    let (kind, position) = (bench.kind, bench.position);
+    let mut failures = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        if case.last_only && position == Position::First {
+            continue;
+        }
+        let Some(wanted) = case.action(kind) else {
+            continue;
+        };
+        if let Err(seen) = bench.check(number, case, wanted) {
+            let seen = format!("wanted {wanted:?}: {seen}");
+            report(&mut failures, case.name, kind, position, &seen);
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures
 }
 
 fn report(failures: &mut Vec<String>, name: &str, kind: Kind, position: Position, seen: &str) {

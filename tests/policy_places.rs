@@ -149,7 +149,9 @@ fn router() -> String {
 
 /// What is typed below `router bgp 65000` and `address-family ipv4 unicast`,
 /// step by step.
-const STEPS: &[(&str, &[&str])] = &[
+type Steps = [(&'static str, &'static [&'static str])];
+
+const AGGREGATES: &Steps = &[
     ("nothing is aggregated", &[]),
     ("an aggregate", &["aggregate-address 10.1.0.0/16"]),
     ("as a set", &["aggregate-address 10.1.0.0/16 as-set"]),
@@ -208,6 +210,10 @@ const STEPS: &[(&str, &[&str])] = &[
             "network 172.16.2.0/24 route-map DRESS",
         ],
     ),
+];
+
+/// The same, where there are no aggregates.
+const OTHERS: &Steps = &[
     ("no communities", &["no neighbor 10.0.3.2 send-community"]),
     (
         "no large ones",
@@ -244,7 +250,7 @@ const STEPS: &[(&str, &[&str])] = &[
 
 /// What a router has, has told, and what its kernel has.
 fn outcome<R: Router>(lab: &Lab<R>) -> BTreeMap<String, String> {
-    let mut all = lab.outcome();
+    let mut all = lab.heard();
     let table = lab.router.json("show bgp ipv4 unicast json");
     for (prefix, paths) in table["routes"].as_object().into_iter().flatten() {
         for path in paths.as_array().into_iter().flatten() {
@@ -254,6 +260,7 @@ fn outcome<R: Router>(lab: &Lab<R>) -> BTreeMap<String, String> {
             };
             let keys = [
                 "valid",
+                "locPrf",
                 "suppressed",
                 "bestpath",
                 "path",
@@ -275,8 +282,18 @@ fn outcome<R: Router>(lab: &Lab<R>) -> BTreeMap<String, String> {
 }
 
 #[test]
+fn frr_and_we_aggregate_alike() {
+    need!("/usr/lib/frr/bgpd", "/usr/sbin/bird");
+    compare(AGGREGATES);
+}
+
+#[test]
 fn frr_and_we_apply_policies_in_the_same_places() {
     need!("/usr/lib/frr/bgpd", "/usr/sbin/bird");
+    compare(OTHERS);
+}
+
+fn compare(steps: &Steps) {
     let (config, bird) = (router(), bird());
     let ours = Lab::start((&config, &bird), |topology, namespace, config| {
         Holdfast::start(topology, namespace, config)
@@ -286,7 +303,7 @@ fn frr_and_we_apply_policies_in_the_same_places() {
     });
     ours.settle();
     theirs.settle();
-    for (step, lines) in STEPS {
+    for (step, lines) in steps {
         let head = [
             "configure terminal",
             "router bgp 65000",

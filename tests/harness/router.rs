@@ -42,7 +42,7 @@ pub(crate) struct Answer {
 }
 
 /// A daemon with a vtysh: this project's, or FRR.
-pub(crate) trait Router {
+pub(crate) trait Router: Sync {
     fn namespace(&self) -> &Namespace;
 
     /// Runs commands in one shell.

@@ -58,8 +58,9 @@ impl<R: Router> Lab<R> {
     }
 
     /// What the router took, and what its peers heard, by peer and prefix.
+    #[allow(dead_code, reason = "not every test needs what was taken by peer")]
     pub(crate) fn outcome(&self) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::new();
+        let mut all = self.heard();
         for n in 1..=PEERS {
             let command = format!("show bgp ipv4 unicast neighbors 10.0.{n}.2 routes json");
             let document = self.router.json(&command);
@@ -77,6 +78,14 @@ impl<R: Router> Lab<R> {
                     format!("{} via {hop}", shown.join(" ")),
                 );
             }
+        }
+        all
+    }
+
+    /// What its peers heard, by peer and prefix.
+    pub(crate) fn heard(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for n in 1..=PEERS {
             let command = format!("show route table t{n} protocol p{n} all");
             for (prefix, heard) in heard(&self.bird.birdc(&command)) {
                 all.insert(format!("out {n} {prefix}"), heard);

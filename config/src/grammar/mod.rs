@@ -27,9 +27,7 @@ pub use nearest::{distance, nearest_word};
 pub use pattern::{PatternError, TokenKind, Value};
 pub use tree::{CR, Match, MatchError};
 
-use std::collections::HashMap;
-
-use tree::Node;
+use tree::{Glossary, Node};
 
 /// A word of a line and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +133,9 @@ impl<T: Clone> Builder<T> {
                 });
             }
         }
-        let mut glossary = HashMap::new();
+        let mut glossary = Glossary::default();
         for (key, text) in self.glossary {
-            // The first declaration of a text stays.
-            glossary.entry(key).or_insert(text);
+            glossary.add(key, text);
         }
         grammar.root.explain(&glossary, &mut Vec::new());
         grammar

@@ -9,6 +9,38 @@ use super::pattern::{Rank, Step, TokenKind, Value};
 /// How the end of a line is shown.
 pub const CR: &str = "<cr>";
 
+/// Help texts, by the last token of their keys: a tree has thousands of nodes.
+#[derive(Debug, Default)]
+pub(super) struct Glossary {
+    texts: HashMap<&'static str, Vec<(Vec<&'static str>, &'static str)>>,
+}
+
+impl Glossary {
+    pub(super) fn add(&mut self, key: &'static str, text: &'static str) {
+        let key: Vec<&'static str> = key.split(' ').collect();
+        let last = key.last().copied().unwrap_or_default();
+        self.texts.entry(last).or_default().push((key, text));
+    }
+
+    /// The text of the longest key that ends the path, and of several the
+    /// first.
+    fn text(&self, path: &[String]) -> &'static str {
+        let last = path.last().and_then(|last| self.texts.get(last.as_str()));
+        let ends = |key: &[&str]| {
+            let from = path.len().checked_sub(key.len());
+            let end = from.and_then(|from| path.get(from..));
+            end.is_some_and(|end| end.iter().zip(key).all(|(token, word)| token == word))
+        };
+        let mut found: Option<&(Vec<&str>, &'static str)> = None;
+        for entry in last.into_iter().flatten().filter(|(key, _)| ends(key)) {
+            if found.is_none_or(|(known, _)| known.len() < entry.0.len()) {
+                found = Some(entry);
+            }
+        }
+        found.map_or("", |(_, text)| text)
+    }
+}
+
 /// A token of one or more commands.
 #[derive(Debug)]
 pub(super) struct Node<T> {
@@ -209,18 +241,10 @@ impl<T: Clone> Node<T> {
     }
 
     /// Gives every node its help text from the longest key that ends its path.
-    pub(super) fn explain(
-        &mut self,
-        glossary: &HashMap<&'static str, &'static str>,
-        path: &mut Vec<String>,
-    ) {
+    pub(super) fn explain(&mut self, glossary: &Glossary, path: &mut Vec<String>) {
         for child in &mut self.children {
             path.push(child.kind.to_string());
-            let text = (0..path.len()).find_map(|from| {
-                let key = path.get(from..)?.join(" ");
-                glossary.get(key.as_str()).copied()
-            });
-            child.help = text.unwrap_or_default().to_owned();
+            child.help = glossary.text(path).to_owned();
             child.explain(glossary, path);
             path.pop();
         }
