@@ -235,6 +235,10 @@ impl<F: RibFamily> FamilyRib<F> {
         for slot in group.dissolve(&mut shared.interner) {
             self.release_if_idle(slot);
         }
+        // Of what was told beside the table nothing was pending.
+        if let Some(slot) = self.table.find(&F::everything()) {
+            self.release_if_idle(slot);
+        }
     }
 
     /// Makes the peer a group of its own, which catches up by itself and joins
