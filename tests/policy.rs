@@ -14,6 +14,7 @@
 mod generate;
 mod harness;
 #[path = "policy/lab.rs"]
+#[allow(dead_code, reason = "other tests ask other questions")]
 mod lab;
 #[path = "chaos/random.rs"]
 mod random;

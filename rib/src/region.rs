@@ -35,6 +35,11 @@ impl FromIterator<IpNet> for Region {
 }
 
 impl Region {
+    /// All prefixes of both families.
+    pub fn everything() -> Region {
+        Region::of(vec![Ipv4Net::default()], vec![Ipv6Net::default()])
+    }
+
     fn of(mut v4: Vec<Ipv4Net>, mut v6: Vec<Ipv6Net>) -> Region {
         // The shorter of two with the same address comes first.
         v4.sort_unstable();

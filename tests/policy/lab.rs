@@ -10,7 +10,6 @@ use super::harness::{Bird, Namespace, Router, SOON, Topology, wait_for};
 /// A router between BIRD's sessions.
 pub(crate) struct Lab<R: Router> {
     pub(crate) router: R,
-    #[allow(dead_code, reason = "not every test looks at the kernel")]
     pub(crate) at: Namespace,
     bird: Bird,
     _topology: Topology,
@@ -58,7 +57,6 @@ impl<R: Router> Lab<R> {
     }
 
     /// What the router took, and what its peers heard, by peer and prefix.
-    #[allow(dead_code, reason = "not every test needs what was taken by peer")]
     pub(crate) fn outcome(&self) -> BTreeMap<String, String> {
         let mut all = self.heard();
         for n in 1..=PEERS {
@@ -80,6 +78,11 @@ impl<R: Router> Lab<R> {
             }
         }
         all
+    }
+
+    /// What BIRD's shell answers.
+    pub(crate) fn birdc(&self, command: &str) -> String {
+        self.bird.birdc(command)
     }
 
     /// What its peers heard, by peer and prefix.

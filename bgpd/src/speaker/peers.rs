@@ -14,7 +14,9 @@ use holdfast_config::model::{
     NextHopSelf, PeerKind as ConfigPeerKind, Shutdown, UpdateSource,
 };
 use holdfast_fib::{Interface, KernelView};
-use holdfast_rib::{AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo, Watcher};
+use holdfast_rib::{
+    AddPathSend, AllowAsIn, CommunityKinds, PeerFamily, PeerId, PeerInfo, Region, Watcher,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::configure::registry;
@@ -346,17 +348,24 @@ impl Core {
     /// again, without asking the peer for anything.
     pub(super) fn refresh_policies(&mut self) {
         let requires_policy = self.requires_policy();
+        let mut changed = Vec::new();
         for peer in self.peers.values_mut().filter(|peer| peer.up.is_some()) {
             let policy =
                 self.conditions
                     .policy(&mut self.policies, requires_policy, &peer.settings);
             if let Some(redo) = PolicyBook::redo(peer.policy.as_ref(), &policy) {
-                let both = Arc::clone(&policy.both);
-                self.rib.set_policies(peer.id, both, redo);
+                changed.push((peer.id, Arc::clone(&policy.both), redo));
                 peer.policy = Some(policy);
             }
         }
+        if !changed.is_empty() {
+            // At once, so that those that are told the same stay together.
+            let everywhere = Region::everything();
+            self.rib.set_policies_within(changed, &everywhere);
+        }
         self.tidy_policies();
+        self.refresh_table_policies();
+        self.apply_defaults();
     }
 
     /// Lets go of policies that no neighbor has any more.
@@ -364,8 +373,6 @@ impl Core {
         let in_use = self.peers.values().filter_map(|peer| peer.policy.clone());
         let in_use: Vec<Own> = in_use.collect();
         self.policies.tidy(&in_use);
-        self.refresh_table_policies();
-        self.apply_defaults();
     }
 
     /// The same for policies that are no neighbor's.

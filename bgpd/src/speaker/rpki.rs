@@ -199,6 +199,7 @@ impl Core {
             self.tidy_policies();
         }
         self.refresh_table_policies();
+        self.apply_defaults();
         self.originate_within(&news.region);
     }
 }
