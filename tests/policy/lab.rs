@@ -109,7 +109,17 @@ fn heard(text: &str) -> BTreeMap<String, String> {
         }
         if let Some(attribute) = line.trim().strip_prefix("BGP.") {
             let list = heard.entry(prefix.clone()).or_default();
-            list.push(attribute.to_owned());
+            list.push(match attribute.strip_prefix("ext_community:") {
+                // FRR adds what is there already.
+                Some(communities) => {
+                    let mut each: Vec<&str> = communities.split_inclusive(')').collect();
+                    each.iter_mut().for_each(|one| *one = one.trim());
+                    each.sort_unstable();
+                    each.dedup();
+                    format!("ext_community: {}", each.join(" "))
+                }
+                None => attribute.to_owned(),
+            });
         }
     }
     let join = |(prefix, mut list): (String, Vec<String>)| {
