@@ -20,7 +20,7 @@ mod random;
 
 use std::fmt::Write;
 
-use generate::PEERS;
+use generate::{PEERS, bird_session};
 use harness::{Holdfast, Router, SOON, need, wait_for};
 use lab::Lab;
 
@@ -33,27 +33,7 @@ fn bird() -> String {
         let routes: String = (0..announced)
             .map(|route| format!("  route 198.18.{route}.0/24 blackhole;\n"))
             .collect();
-        let _ = write!(
-            text,
-            "ipv4 table t{n};
-protocol static s{n} {{
-  ipv4 {{ table t{n}; }};
-{routes}}}
-protocol bgp p{n} {{
-  local 10.0.{n}.2 as {asn};
-  neighbor 10.0.{n}.1 as 65000;
-  graceful restart on;
-  connect retry time 1;
-  connect delay time 1;
-  ipv4 {{
-    table t{n};
-    import all;
-    export where source = RTS_STATIC;
-  }};
-}}
-",
-            asn = 65_100 + n
-        );
+        text += &bird_session(n, 65_100 + n, &routes, "");
     }
     text
 }

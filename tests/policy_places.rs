@@ -23,7 +23,7 @@ mod random;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use generate::PEERS;
+use generate::{PEERS, bird_session};
 use harness::{Frr, Holdfast, Router, SOON, need, wait_for};
 use lab::{Lab, differences};
 use serde_json::Value;
@@ -69,32 +69,7 @@ fn bird() -> String {
             let _ = writeln!(routes, "  route {prefix} blackhole;");
             let _ = writeln!(dress, "      if net = {prefix} then {{ {attributes} }}");
         }
-        let _ = write!(
-            text,
-            "ipv4 table t{n};
-protocol static s{n} {{
-  ipv4 {{ table t{n}; }};
-{routes}}}
-protocol bgp p{n} {{
-  local 10.0.{n}.2 as {asn};
-  neighbor 10.0.{n}.1 as 65000;
-  graceful restart on;
-  connect retry time 1;
-  connect delay time 1;
-  error wait time 1, 2;
-  ipv4 {{
-    table t{n};
-    import all;
-    export filter {{
-      if source != RTS_STATIC then reject;
-{dress}      accept;
-    }};
-    next hop self;
-  }};
-}}
-",
-            asn = asn(n)
-        );
+        text += &bird_session(n, asn(n), &routes, &dress);
     }
     text
 }

@@ -16,6 +16,30 @@ pub(crate) fn peer_as(n: usize) -> usize {
     65_100 + n
 }
 
+/// BIRD's session with a table of its own, which announces these static routes
+/// through a filter: `all`, or its statements in braces.
+pub(crate) fn bird_session(n: usize, asn: usize, routes: &str, filter: &str) -> String {
+    format!(
+        "ipv4 table t{n};
+protocol static s{n} {{ ipv4 {{ table t{n}; }};\n{routes}}}
+protocol bgp p{n} {{
+  local 10.0.{n}.2 as {asn};
+  neighbor 10.0.{n}.1 as 65000;
+  graceful restart on;
+  connect retry time 1;
+  connect delay time 1;
+  error wait time 1, 2;
+  ipv4 {{
+    table t{n};
+    import all;
+    export filter {{ if source != RTS_STATIC then reject; {filter} accept; }};
+    next hop self;
+  }};
+}}
+"
+    )
+}
+
 /// Everything that both routers and BIRD read.
 pub(crate) struct Scene {
     /// Prefixes, and what BIRD's filter does to them.
@@ -90,26 +114,7 @@ impl Scene {
             .map(|(prefix, _)| format!("route {prefix} blackhole;\n"))
             .collect();
         for n in 1..=PEERS {
-            let asn = peer_as(n);
-            let _ = write!(
-                text,
-                "ipv4 table t{n};
-protocol static s{n} {{ ipv4 {{ table t{n}; }};\n{routes}}}
-protocol bgp p{n} {{
-  local 10.0.{n}.2 as {asn};
-  neighbor 10.0.{n}.1 as 65000;
-  graceful restart on;
-  connect retry time 1;
-  connect delay time 1;
-  error wait time 1, 2;
-  ipv4 {{
-    table t{n};
-    import all;
-    export filter {{ if source != RTS_STATIC then reject; dress(); accept; }};
-  }};
-}}
-"
-            );
+            text += &bird_session(n, peer_as(n), &routes, "dress();");
         }
         text
     }
