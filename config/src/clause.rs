@@ -2,8 +2,10 @@
 //! clause, and its values.
 //!
 //! An entry has at most one clause of each name. They stand in the order of
-//! their texts, as FRR prints them and reads them back: what a file says is then
-//! what is done, whatever the order in which it was typed.
+//! their texts, as FRR prints them, but for those that change the same thing, such
+//! as the AS path: FRR runs those as they were typed, and so do we. It prints them
+//! by their texts all the same, and what it reads back does something else. Here
+//! they are printed as they run.
 
 use bgp_wire::{Community, ExtendedCommunity, Family, LargeCommunity};
 use holdfast_policy::model::{
@@ -58,8 +60,17 @@ fn put_into<T>(clauses: &mut Vec<T>, clause: T, text: fn(&T) -> ClauseText) {
     let new = text(&clause);
     clauses.retain(|old| text(old).name != new.name);
     let new = new.to_string();
-    let at = clauses.partition_point(|old| text(old).to_string() < new);
+    let at = clauses.partition_point(|old| rank(&text(old).to_string()) <= rank(&new));
     clauses.insert(at, clause);
+}
+
+/// Lines that change the same thing begin with one of these.
+const TOGETHER: [&str; 3] = ["set as-path", "set comm", "set large-comm"];
+
+/// What the lines of an entry are sorted by; those of one rank stay in their order.
+pub(crate) fn rank(line: &str) -> &str {
+    let shared = TOGETHER.into_iter().find(|group| line.starts_with(group));
+    shared.unwrap_or(line)
 }
 
 /// Takes the clause of this name out of an entry.

@@ -337,7 +337,7 @@ exit";
 fn route_maps_are_printed_as_frr_prints_them() {
     let lines: Vec<&str> = ROUTE_MAP.lines().collect();
     becomes(ROUTE_MAP, &lines);
-    // In whatever order it was typed.
+    // In whatever order it was typed, but for what changes the same thing.
     let mut session = session("");
     for block in ROUTE_MAP.split_inclusive("exit") {
         let lines: Vec<&str> = block.trim().lines().collect();
@@ -347,7 +347,30 @@ fn route_maps_are_printed_as_frr_prints_them() {
             session.apply_line(line).unwrap();
         }
     }
-    assert_eq!(printed(&session.config), lines);
+    let of = |lines: &[&str], start: &str| -> Vec<String> {
+        let these = lines.iter().filter(|line| line.starts_with(start));
+        these.map(|line| (*line).to_owned()).collect()
+    };
+    let first_entry = lines.split(|line| *line == "exit").next().unwrap();
+    let text = printed(&session.config);
+    let typed: Vec<&str> = text.iter().map(|line| &**line).collect();
+    let typed_first = typed.split(|line| *line == "exit").next().unwrap();
+    for start in [" set as-path", " set comm", " set large-comm"] {
+        let mut backwards = of(first_entry, start);
+        assert!(backwards.len() > 1);
+        backwards.reverse();
+        assert_eq!(of(typed_first, start), backwards);
+    }
+    let sorted = |mut lines: Vec<&str>| {
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    assert_eq!(sorted(typed), sorted(lines));
+    // What is printed is read back in the same order.
+    becomes(
+        &text.join("\n"),
+        &text.iter().map(|line| &**line).collect::<Vec<_>>(),
+    );
 }
 
 #[test]

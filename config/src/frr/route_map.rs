@@ -3,7 +3,7 @@
 
 use holdfast_policy::model::{OnMatch, RouteMap, RouteMapEntry};
 
-use crate::clause::{match_text, set_text};
+use crate::clause::{match_text, rank, set_text};
 use crate::model::Config;
 use crate::policy::{CALLS_ITSELF, GOES_BACK, goes_on};
 
@@ -170,7 +170,7 @@ pub(super) fn blocks(config: &Config) -> Vec<Vec<String>> {
             let mut block = vec![format!("route-map {name} {action} {seq}")];
             let mut lines = entry_lines(entry);
             // FRR sorts the lines, whatever they are.
-            lines.sort();
+            lines.sort_by(|one, other| rank(one).cmp(rank(other)));
             block.extend(lines.into_iter().map(|line| format!(" {line}")));
             block.push("exit".to_owned());
             blocks.push(block);
