@@ -117,16 +117,30 @@ struct Span {
 
 const NONE: u32 = u32::MAX;
 
+/// A node as it is looked up. There are four to a line of the processor's cache,
+/// since what a large table costs is the waiting for memory.
 #[derive(Debug, Clone, Copy)]
 struct Node<B> {
     bits: B,
     len: u8,
-    /// The lengths that `line` is for, where there is one line; else where the
-    /// spans begin.
+    /// The lengths that `line` is for, where there is one line; `SPANS` and
+    /// nothing where `line` says where the spans begin.
     min: u8,
     max: u8,
-    has_spans: bool,
+    /// Whether the node of the other side, of the bit 0, is the next one.
+    has_left: bool,
     line: u32,
+    right: u32,
+}
+
+/// As the shortest length of a node: it has several lines.
+const SPANS: u8 = u8::MAX;
+
+/// A node while the table is made.
+#[derive(Debug, Clone, Copy)]
+struct Branch<B> {
+    bits: B,
+    len: u8,
     children: [u32; 2],
 }
 
@@ -149,123 +163,77 @@ impl<B: Bits> PrefixTable<B> {
     /// A table of lines, which are numbered in this order. A line without a
     /// length that can match is left out.
     pub(crate) fn new(lines: impl IntoIterator<Item = Line<B>>) -> PrefixTable<B> {
-        let mut table = PrefixTable {
-            nodes: vec![Node::new(B::ZERO, 0)],
-            spans: Vec::new(),
-            entrances: Box::default(),
-        };
+        let mut tree = Tree::new();
         let mut own: Vec<Vec<(Line<B>, u32)>> = vec![Vec::new()];
         // Ascending as the lines are, whatever they say.
         for (number, line) in (0..NONE / 2).zip(lines) {
             if line.min > line.max || line.len > B::WIDTH {
                 continue;
             }
-            let node = table.node(line.bits.head(line.len), line.len);
-            own.resize(table.nodes.len(), Vec::new());
+            let node = tree.node(line.bits.head(line.len), line.len);
+            own.resize(tree.branches.len(), Vec::new());
             if let Some(own) = own.get_mut(node as usize) {
                 own.push((line, number << 1 | u32::from(line.permits)));
             }
         }
-        table.merge(&own);
-        table.arrange();
+        let mut table = PrefixTable {
+            nodes: Vec::with_capacity(tree.branches.len()),
+            spans: Vec::new(),
+            entrances: Box::default(),
+        };
+        table.arrange(&tree, &own);
         table.open();
         table
     }
 
-    /// Puts nodes next to those below them: what is looked at together is in
-    /// one place of memory.
-    fn arrange(&mut self) {
-        let mut order = Vec::with_capacity(self.nodes.len());
-        let mut places = vec![NONE; self.nodes.len()];
-        let mut left = vec![0];
-        while let Some(number) = left.pop() {
-            let (Some(node), Some(place)) =
-                (self.at(number).copied(), places.get_mut(number as usize))
-            else {
+    /// Puts nodes next to those below them, since what is looked at together is
+    /// to be in one place of memory, and gives every one the spans of itself and
+    /// those above.
+    fn arrange(&mut self, tree: &Tree<B>, own: &[Vec<(Line<B>, u32)>]) {
+        let mut known: HashMap<Vec<Span>, u32> = HashMap::new();
+        let mut left: Vec<(u32, Option<u32>, Vec<Span>)> = vec![(0, None, vec![Span::nothing()])];
+        while let Some((number, right_of, above)) = left.pop() {
+            let Some(branch) = tree.at(number) else {
                 continue;
             };
-            *place = u32::try_from(order.len()).unwrap_or(NONE);
-            order.push(node);
-            let [one, other] = node.children;
-            left.extend([other, one].into_iter().filter(|child| *child != NONE));
+            let place = u32::try_from(self.nodes.len()).unwrap_or(NONE);
+            if let Some(parent) = right_of.and_then(|at| self.nodes.get_mut(at as usize)) {
+                parent.right = place;
+            }
+            let lines = own.get(number as usize).map_or(&[][..], Vec::as_slice);
+            let merged = merged::<B>(&above, lines);
+            let [one, other] = branch.children;
+            if other != NONE {
+                left.push((other, Some(place), merged.clone()));
+            }
+            if one != NONE {
+                left.push((one, None, merged.clone()));
+            }
+            let (min, max, line) =
+                single(&merged).unwrap_or_else(|| (SPANS, 0, self.spans_of(merged, &mut known)));
+            self.nodes.push(Node {
+                bits: branch.bits,
+                len: branch.len,
+                min,
+                max,
+                has_left: one != NONE,
+                line,
+                right: NONE,
+            });
         }
-        for node in &mut order {
-            node.children = node
-                .children
-                .map(|child| places.get(child as usize).copied().unwrap_or(NONE));
-        }
-        self.nodes = order;
+    }
+
+    /// Where these spans begin.
+    fn spans_of(&mut self, merged: Vec<Span>, known: &mut HashMap<Vec<Span>, u32>) -> u32 {
+        let spans = &mut self.spans;
+        *known.entry(merged).or_insert_with_key(|merged| {
+            spans.extend_from_slice(merged);
+            u32::try_from(spans.len() - merged.len()).unwrap_or(NONE)
+        })
     }
 
     fn at(&self, node: u32) -> Option<&Node<B>> {
         self.nodes.get(node as usize)
-    }
-
-    fn add(&mut self, node: Node<B>) -> u32 {
-        self.nodes.push(node);
-        u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
-    }
-
-    fn link(&mut self, parent: u32, side: bool, child: u32) {
-        let place = self.nodes.get_mut(parent as usize);
-        if let Some(place) = place.and_then(|node| node.children.get_mut(usize::from(side))) {
-            *place = child;
-        }
-    }
-
-    /// The node of a prefix, made where there is none.
-    fn node(&mut self, bits: B, len: u8) -> u32 {
-        let mut parent = 0;
-        loop {
-            let Some(above) = self.at(parent) else {
-                return parent;
-            };
-            if above.len == len {
-                return parent;
-            }
-            let side = bits.bit(above.len);
-            let next = above.child(side);
-            let Some(below) = self.at(next).copied() else {
-                let new = self.add(Node::new(bits, len));
-                self.link(parent, side, new);
-                return new;
-            };
-            let common = bits.common(below.bits).min(below.len).min(len);
-            if common == below.len {
-                parent = next;
-                continue;
-            }
-            let between = self.add(Node::new(bits.head(common), common));
-            self.link(parent, side, between);
-            self.link(between, below.bits.bit(common), next);
-            parent = between;
-        }
-    }
-
-    /// Gives every node the spans of itself and those above.
-    fn merge(&mut self, own: &[Vec<(Line<B>, u32)>]) {
-        let mut known: HashMap<Vec<Span>, u32> = HashMap::new();
-        let mut left: Vec<(u32, Vec<Span>)> = vec![(0, vec![Span::nothing()])];
-        while let Some((number, above)) = left.pop() {
-            let lines = own.get(number as usize).map_or(&[][..], Vec::as_slice);
-            let merged = merged::<B>(&above, lines);
-            let Some(node) = self.nodes.get_mut(number as usize) else {
-                continue;
-            };
-            for child in node.children.into_iter().filter(|child| *child != NONE) {
-                left.push((child, merged.clone()));
-            }
-            if let Some((min, max, line)) = single(&merged) {
-                (node.min, node.max, node.line) = (min, max, line);
-                continue;
-            }
-            let spans = &mut self.spans;
-            node.has_spans = true;
-            node.line = *known.entry(merged).or_insert_with_key(|merged| {
-                spans.extend_from_slice(merged);
-                u32::try_from(spans.len() - merged.len()).unwrap_or(NONE)
-            });
-        }
     }
 
     fn open(&mut self) {
@@ -281,7 +249,7 @@ impl<B: Bits> PrefixTable<B> {
     fn descend(&self, from: u32, bits: B, len: u8) -> u32 {
         let mut found = from;
         while let Some(node) = self.at(found) {
-            let next = node.child(bits.bit(node.len));
+            let next = node.child(found, bits.bit(node.len));
             match self.at(next) {
                 Some(below) if below.len <= len && below.bits.common(bits) >= below.len => {
                     found = next;
@@ -300,7 +268,7 @@ impl<B: Bits> PrefixTable<B> {
             _ => 0,
         };
         let node = self.at(self.descend(from, bits, len))?;
-        if !node.has_spans {
+        if node.min != SPANS {
             return (node.min <= len && len <= node.max).then_some(Found(node.line));
         }
         let spans = self.spans.get(node.line as usize..)?;
@@ -310,22 +278,85 @@ impl<B: Bits> PrefixTable<B> {
 }
 
 impl<B: Bits> Node<B> {
-    const fn new(bits: B, len: u8) -> Node<B> {
-        Node {
-            bits,
-            len,
-            min: 1,
-            max: 0,
-            has_spans: false,
-            line: NONE,
-            children: [NONE; 2],
+    /// The node of a side, of this one at its place.
+    #[inline]
+    fn child(&self, place: u32, side: bool) -> u32 {
+        match side {
+            true => self.right,
+            false if self.has_left => place + 1,
+            false => NONE,
+        }
+    }
+}
+
+/// The nodes of a table while it is made.
+struct Tree<B> {
+    branches: Vec<Branch<B>>,
+}
+
+// ===== impl Tree =====
+
+impl<B: Bits> Tree<B> {
+    fn new() -> Tree<B> {
+        Tree {
+            branches: vec![Branch::new(B::ZERO, 0)],
         }
     }
 
-    #[inline]
-    fn child(&self, side: bool) -> u32 {
-        let [left, right] = self.children;
-        if side { right } else { left }
+    fn at(&self, branch: u32) -> Option<&Branch<B>> {
+        self.branches.get(branch as usize)
+    }
+
+    fn add(&mut self, branch: Branch<B>) -> u32 {
+        self.branches.push(branch);
+        u32::try_from(self.branches.len() - 1).unwrap_or(NONE)
+    }
+
+    fn link(&mut self, parent: u32, side: bool, child: u32) {
+        let place = self.branches.get_mut(parent as usize);
+        if let Some(place) = place.and_then(|branch| branch.children.get_mut(usize::from(side))) {
+            *place = child;
+        }
+    }
+
+    /// The node of a prefix, made where there is none.
+    fn node(&mut self, bits: B, len: u8) -> u32 {
+        let mut parent = 0;
+        loop {
+            let Some(above) = self.at(parent) else {
+                return parent;
+            };
+            if above.len == len {
+                return parent;
+            }
+            let side = bits.bit(above.len);
+            let [left, right] = above.children;
+            let next = if side { right } else { left };
+            let Some(below) = self.at(next).copied() else {
+                let new = self.add(Branch::new(bits, len));
+                self.link(parent, side, new);
+                return new;
+            };
+            let common = bits.common(below.bits).min(below.len).min(len);
+            if common == below.len {
+                parent = next;
+                continue;
+            }
+            let between = self.add(Branch::new(bits.head(common), common));
+            self.link(parent, side, between);
+            self.link(between, below.bits.bit(common), next);
+            parent = between;
+        }
+    }
+}
+
+impl<B> Branch<B> {
+    const fn new(bits: B, len: u8) -> Branch<B> {
+        Branch {
+            bits,
+            len,
+            children: [NONE; 2],
+        }
     }
 }
 
