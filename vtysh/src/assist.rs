@@ -99,8 +99,8 @@ impl Live {
                     .collect()
             }
             (TokenKind::Word(_), Some("group")) => self.groups.clone(),
-            (TokenKind::Word(word), Some("peer")) if word == "WORD" => self.groups.clone(),
-            (TokenKind::Word(word), _) if word == "PGNAME" => self.groups.clone(),
+            (TokenKind::Word("WORD"), Some("peer")) => self.groups.clone(),
+            (TokenKind::Word("PGNAME"), _) => self.groups.clone(),
             (TokenKind::Word(_), Some("vrf")) => self.instances.clone(),
             (TokenKind::Word(word), _) if !policy_kinds(word).is_empty() => {
                 let wanted = policy_kinds(word);
@@ -133,10 +133,10 @@ fn reading<'l>(shell: &Shell, line: &'l str) -> (Option<Mode>, &'l str) {
 
 fn filters(line: &str) -> Option<Vec<HelpItem>> {
     let (_, filter) = line.split_once(" | ")?;
-    let keyword = |(word, text): &(&str, &str)| HelpItem {
+    let keyword = |(word, text): &(&'static str, &str)| HelpItem {
         token: (*word).to_owned(),
         text: (*text).to_owned(),
-        kind: Some(TokenKind::Keyword((*word).to_owned())),
+        kind: Some(TokenKind::Keyword(word)),
         name: None,
     };
     if filter.trim_start().contains(' ') {

@@ -120,9 +120,9 @@ pub(super) fn help<T: Clone>(root: &Node<T>, line: &str) -> Result<Vec<HelpItem>
     for node in in_line.copied().chain(next(&nodes, unfinished)) {
         items.push(HelpItem {
             token: node.kind.to_string(),
-            text: node.help.clone(),
+            text: node.help.to_owned(),
             kind: Some(node.kind.clone()),
-            name: node.name.clone(),
+            name: node.name.map(str::to_owned),
         });
     }
     if items.is_empty() {
@@ -151,7 +151,7 @@ where
         .filter(|child| child.visible);
     for node in below {
         let words = match &node.kind {
-            TokenKind::Keyword(keyword) => vec![keyword.clone()],
+            TokenKind::Keyword(keyword) => vec![(*keyword).to_owned()],
             kind => values(&Slot {
                 kind,
                 name: node.name.as_deref(),
@@ -163,7 +163,7 @@ where
             .filter(|word| word.starts_with(unfinished));
         candidates.extend(fitting.map(|word| Candidate {
             word,
-            help: node.help.clone(),
+            help: node.help.to_owned(),
         }));
     }
     candidates.sort();

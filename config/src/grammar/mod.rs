@@ -59,8 +59,8 @@ pub fn words(line: &str) -> Vec<Word<'_>> {
 /// One declared command, in the form that is shown to people.
 #[derive(Clone, Debug)]
 pub(crate) struct Declared {
+    pub(crate) pattern: &'static str,
     pub(crate) text: String,
-    pub(crate) sequences: Vec<Vec<TokenKind>>,
 }
 
 /// Collects commands into a [`Grammar`].
@@ -124,12 +124,9 @@ impl<T: Clone> Builder<T> {
                 grammar.root.insert(sequence, &payload, visible);
             }
             if visible {
-                let kinds = |steps: &Vec<pattern::Step>| {
-                    steps.iter().map(|step| step.kind.clone()).collect()
-                };
                 grammar.declared.push(Declared {
+                    pattern: text,
                     text: pattern::without_names(text),
-                    sequences: sequences.iter().map(kinds).collect(),
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest word and the nearest command.
 
-use super::pattern::TokenKind;
+use super::pattern::{self, Step, TokenKind};
 use super::{Declared, Word};
 
 /// How many letters must be inserted, removed, replaced or swapped with their
@@ -50,11 +50,12 @@ pub(super) fn command<'d>(
     declared: &'d [Declared],
     words: &[Word<'_>],
 ) -> Option<(usize, &'d str)> {
+    // Looked for after a mistake only, so the sequences are not kept.
     let cost = |declared: &Declared| {
-        declared
-            .sequences
+        let sequences = pattern::sequences(declared.pattern).unwrap_or_default();
+        sequences
             .iter()
-            .filter_map(|tokens| cost(tokens, words))
+            .filter_map(|steps| cost(steps, words))
             .min()
     };
     declared
@@ -64,12 +65,12 @@ pub(super) fn command<'d>(
 }
 
 /// How far `words` are from the command; `None` when no one would mix them up.
-fn cost(tokens: &[TokenKind], words: &[Word<'_>]) -> Option<usize> {
+fn cost(steps: &[Step], words: &[Word<'_>]) -> Option<usize> {
     let mut total = 0;
     let mut keywords = 0;
     let mut in_line = false;
-    for (token, word) in tokens.iter().zip(words) {
-        match token {
+    for (step, word) in steps.iter().zip(words) {
+        match step.kind {
             TokenKind::Keyword(keyword) if keyword.starts_with(word.text) => keywords += 1,
             TokenKind::Keyword(keyword) => {
                 let distance = distance(word.text, keyword);
@@ -88,7 +89,7 @@ fn cost(tokens: &[TokenKind], words: &[Word<'_>]) -> Option<usize> {
         return None;
     }
     if !in_line {
-        total += tokens.len().abs_diff(words.len()) * WRONG_LENGTH;
+        total += steps.len().abs_diff(words.len()) * WRONG_LENGTH;
     }
     Some(total)
 }

@@ -12,16 +12,17 @@
 //! token$name         the name under which the value is found after a match
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// What a token of a command accepts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// A literal word.
-    Keyword(String),
+    Keyword(&'static str),
     /// `A.B.C.D`.
     Ipv4,
     /// `A.B.C.D/M`.
@@ -33,22 +34,29 @@ pub enum TokenKind {
     /// `(low-high)`, both ends included.
     Range(u64, u64),
     /// One word of any kind, shown under this name.
-    Word(String),
+    Word(&'static str),
     /// The rest of the line.
     Line,
 }
 
+impl TokenKind {
+    /// As it is shown.
+    pub(super) fn text(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Keyword(text) | Self::Word(text) => text,
+            Self::Ipv4 => "A.B.C.D",
+            Self::Ipv4Prefix => "A.B.C.D/M",
+            Self::Ipv6 => "X:X::X:X",
+            Self::Ipv6Prefix => "X:X::X:X/M",
+            Self::Range(low, high) => return Cow::Owned(format!("({low}-{high})")),
+            Self::Line => "LINE...",
+        })
+    }
+}
+
 impl fmt::Display for TokenKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keyword(text) | Self::Word(text) => f.write_str(text),
-            Self::Ipv4 => f.write_str("A.B.C.D"),
-            Self::Ipv4Prefix => f.write_str("A.B.C.D/M"),
-            Self::Ipv6 => f.write_str("X:X::X:X"),
-            Self::Ipv6Prefix => f.write_str("X:X::X:X/M"),
-            Self::Range(low, high) => write!(f, "({low}-{high})"),
-            Self::Line => f.write_str("LINE..."),
-        }
+        f.write_str(&self.text())
     }
 }
 
@@ -127,11 +135,11 @@ impl TokenKind {
     pub(super) fn read(&self, word: &str) -> Option<(Rank, Value)> {
         let typed = |value| Some((Rank::Typed, value));
         match self {
-            Self::Keyword(keyword) if word == keyword => {
-                Some((Rank::Keyword, Value::Keyword(keyword.clone())))
+            Self::Keyword(keyword) if word == *keyword => {
+                Some((Rank::Keyword, Value::Keyword((*keyword).to_owned())))
             }
             Self::Keyword(keyword) if !word.is_empty() && keyword.starts_with(word) => {
-                Some((Rank::KeywordPrefix, Value::Keyword(keyword.clone())))
+                Some((Rank::KeywordPrefix, Value::Keyword((*keyword).to_owned())))
             }
             Self::Keyword(_) => None,
             Self::Ipv4 => typed(Value::Ipv4(word.parse().ok()?)),
@@ -186,14 +194,14 @@ pub struct PatternError {
 }
 
 /// One token of a command without choices, with the name of its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) kind: TokenKind,
-    pub(super) name: Option<String>,
+    pub(super) name: Option<&'static str>,
 }
 
 /// Reads a pattern into every sequence of tokens that it stands for.
-pub(super) fn sequences(pattern: &str) -> Result<Vec<Vec<Step>>, PatternError> {
+pub(super) fn sequences(pattern: &'static str) -> Result<Vec<Vec<Step>>, PatternError> {
     let mut reader = Reader { rest: pattern };
     let result = reader.alternatives(None).and_then(|sequences| {
         if reader.rest.is_empty() {
@@ -208,11 +216,11 @@ pub(super) fn sequences(pattern: &str) -> Result<Vec<Vec<Step>>, PatternError> {
     })
 }
 
-struct Reader<'p> {
-    rest: &'p str,
+struct Reader {
+    rest: &'static str,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn skip_blanks(&mut self) {
         self.rest = self.rest.trim_start();
     }
@@ -270,7 +278,7 @@ impl Reader<'_> {
         let mut choices = self.alternatives(Some(close))?;
         if let Some(name) = self.name() {
             for step in choices.iter_mut().flatten() {
-                step.name.get_or_insert_with(|| name.clone());
+                step.name.get_or_insert(name);
             }
         }
         Ok(choices)
@@ -278,25 +286,25 @@ impl Reader<'_> {
 
     fn token(&mut self) -> Result<Step, String> {
         let text = self.word(MARKS);
-        let kind = token_kind(&text)?;
+        let kind = token_kind(text)?;
         Ok(Step {
             kind,
             name: self.name(),
         })
     }
 
-    fn name(&mut self) -> Option<String> {
+    fn name(&mut self) -> Option<&'static str> {
         self.take('$').then(|| self.word(MARKS))
     }
 
-    fn word(&mut self, stop: &str) -> String {
+    fn word(&mut self, stop: &str) -> &'static str {
         let end = self
             .rest
             .find(|c: char| c.is_whitespace() || stop.contains(c))
             .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
-        word.to_owned()
+        word
     }
 }
 
@@ -316,7 +324,7 @@ fn in_any_order(choices: &[Vec<Step>]) -> Vec<Vec<Step>> {
     all
 }
 
-fn token_kind(text: &str) -> Result<TokenKind, String> {
+fn token_kind(text: &'static str) -> Result<TokenKind, String> {
     Ok(match text {
         "" => return Err("empty token".to_owned()),
         "A.B.C.D" => TokenKind::Ipv4,
@@ -325,8 +333,8 @@ fn token_kind(text: &str) -> Result<TokenKind, String> {
         "X:X::X:X/M" => TokenKind::Ipv6Prefix,
         "LINE..." => TokenKind::Line,
         _ if text.starts_with('(') => range(text).ok_or(format!("bad range `{text}`"))?,
-        _ if is_capitals(text) => TokenKind::Word(text.to_owned()),
-        _ => TokenKind::Keyword(text.to_owned()),
+        _ if is_capitals(text) => TokenKind::Word(text),
+        _ => TokenKind::Keyword(text),
     })
 }
 

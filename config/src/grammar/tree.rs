@@ -1,5 +1,6 @@
 //! The tree itself: how commands are merged and lines are matched.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -24,8 +25,8 @@ impl Glossary {
 
     /// The text of the longest key that ends the path, and of several the
     /// first.
-    fn text(&self, path: &[String]) -> &'static str {
-        let last = path.last().and_then(|last| self.texts.get(last.as_str()));
+    fn text(&self, path: &[Cow<'static, str>]) -> &'static str {
+        let last = path.last().and_then(|last| self.texts.get(&**last));
         let ends = |key: &[&str]| {
             let from = path.len().checked_sub(key.len());
             let end = from.and_then(|from| path.get(from..));
@@ -45,9 +46,9 @@ impl Glossary {
 #[derive(Debug)]
 pub(super) struct Node<T> {
     pub(super) kind: TokenKind,
-    pub(super) help: String,
+    pub(super) help: &'static str,
     /// The name of the value in the first command declared with it.
-    pub(super) name: Option<String>,
+    pub(super) name: Option<&'static str>,
     pub(super) visible: bool,
     pub(super) children: Vec<Node<T>>,
     pub(super) end: Option<End<T>>,
@@ -58,7 +59,7 @@ pub(super) struct Node<T> {
 pub(super) struct End<T> {
     pub(super) payload: T,
     pub(super) visible: bool,
-    names: Vec<Option<String>>,
+    names: Vec<Option<&'static str>>,
 }
 
 /// Why a line is no command.
@@ -179,8 +180,9 @@ struct Found<'g, T> {
     complete: Vec<Vec<&'g Node<T>>>,
     /// Paths that used up the line in the middle of a command.
     partial: Vec<Vec<&'g Node<T>>>,
-    /// The furthest word that fitted nowhere, and what would have.
-    stuck: (usize, Vec<String>),
+    /// The furthest word that fitted nowhere, and the nodes whose children would
+    /// have.
+    stuck: (usize, Vec<&'g Node<T>>),
 }
 
 impl<T: Clone> Node<T> {
@@ -196,9 +198,9 @@ impl<T: Clone> Node<T> {
 
     fn new(step: &Step, visible: bool) -> Self {
         Self {
-            kind: step.kind.clone(),
-            help: String::new(),
-            name: step.name.clone(),
+            kind: step.kind,
+            help: "",
+            name: step.name,
             visible,
             children: Vec::new(),
             end: None,
@@ -206,14 +208,14 @@ impl<T: Clone> Node<T> {
     }
 
     pub(super) fn insert(&mut self, steps: &[Step], payload: &T, visible: bool) {
-        let names: Vec<_> = steps.iter().map(|step| step.name.clone()).collect();
+        let names: Vec<_> = steps.iter().map(|step| step.name).collect();
         self.insert_rest(steps, &names, payload, visible);
     }
 
     fn insert_rest(
         &mut self,
         steps: &[Step],
-        names: &[Option<String>],
+        names: &[Option<&'static str>],
         payload: &T,
         visible: bool,
     ) {
@@ -241,10 +243,10 @@ impl<T: Clone> Node<T> {
     }
 
     /// Gives every node its help text from the longest key that ends its path.
-    pub(super) fn explain(&mut self, glossary: &Glossary, path: &mut Vec<String>) {
+    pub(super) fn explain(&mut self, glossary: &Glossary, path: &mut Vec<Cow<'static, str>>) {
         for child in &mut self.children {
-            path.push(child.kind.to_string());
-            child.help = glossary.text(path).to_owned();
+            path.push(child.kind.text());
+            child.help = glossary.text(path);
             child.explain(glossary, path);
             path.pop();
         }
@@ -287,7 +289,7 @@ impl<T: Clone> Node<T> {
         match found.partial.as_slice() {
             [] => MatchError::Unknown {
                 word: found.stuck.0,
-                expected: found.stuck.1.clone(),
+                expected: wanted(&found.stuck.1),
             },
             [path] => MatchError::Incomplete {
                 word: length,
@@ -315,14 +317,10 @@ impl<T: Clone> Node<T> {
     /// All ways to read `words` from `at` on below this node. A better rank
     /// that leads to a command hides the worse ones.
     fn search<'g>(&'g self, words: &[Word<'_>], at: usize) -> Found<'g, T> {
-        let mut expected = self.expected();
-        if self.end.is_some() {
-            expected.push(CR.to_owned());
-        }
         let mut found = Found {
             complete: Vec::new(),
             partial: Vec::new(),
-            stuck: (at, expected),
+            stuck: (at, vec![self]),
         };
         let Some(word) = words.get(at) else {
             let list = if self.end.is_some() {
@@ -367,17 +365,30 @@ fn led_by<'g, T>(first: &'g Node<T>, mut path: Vec<&'g Node<T>>) -> Vec<&'g Node
     path
 }
 
-fn further(mut a: (usize, Vec<String>), b: (usize, Vec<String>)) -> (usize, Vec<String>) {
+type Stuck<'g, T> = (usize, Vec<&'g Node<T>>);
+
+fn further<'g, T>(mut a: Stuck<'g, T>, mut b: Stuck<'g, T>) -> Stuck<'g, T> {
     match a.0.cmp(&b.0) {
         std::cmp::Ordering::Less => b,
         std::cmp::Ordering::Greater => a,
         std::cmp::Ordering::Equal => {
-            a.1.extend(b.1);
-            a.1.sort();
-            a.1.dedup();
+            a.1.append(&mut b.1);
             a
         }
     }
+}
+
+/// What may follow any of these nodes.
+fn wanted<T: Clone>(nodes: &[&Node<T>]) -> Vec<String> {
+    let mut expected: Vec<String> = nodes.iter().flat_map(|node| node.expected()).collect();
+    if nodes.iter().any(|node| node.end.is_some()) {
+        expected.push(CR.to_owned());
+    }
+    if nodes.len() > 1 {
+        expected.sort();
+        expected.dedup();
+    }
+    expected
 }
 
 /// The first word at which the paths differ, and what it may stand for.
@@ -416,8 +427,12 @@ fn captures<T>(path: &[&Node<T>], end: &End<T>, words: &[Word<'_>]) -> Vec<Captu
                 .map(|(_, value)| value)
         };
         if let Some(value) = value {
-            match name.clone() {
-                Some(name) => named.push(Capture { name, word, value }),
+            match name {
+                Some(name) => named.push(Capture {
+                    name: (*name).to_owned(),
+                    word,
+                    value,
+                }),
                 None => keywords.push(Capture {
                     name: node.kind.to_string(),
                     word,
