@@ -121,7 +121,7 @@ pub(super) fn help<T: Clone>(root: &Node<T>, line: &str) -> Result<Vec<HelpItem>
         items.push(HelpItem {
             token: node.kind.to_string(),
             text: node.help.to_owned(),
-            kind: Some(node.kind.clone()),
+            kind: Some(node.kind),
             name: node.name.map(str::to_owned),
         });
     }
@@ -154,7 +154,7 @@ where
             TokenKind::Keyword(keyword) => vec![(*keyword).to_owned()],
             kind => values(&Slot {
                 kind,
-                name: node.name.as_deref(),
+                name: node.name,
                 before: &finished,
             }),
         };
