@@ -3,19 +3,14 @@
 mod common;
 
 use bgp_wire::{AsPath, Community, ExtendedCommunity, PathAttributes};
+use common::pair::{PREFIX, joined};
 use common::*;
 use holdfast_rib::{AllowAsIn, Invalid, PeerId, PeerInfo, Rejection, Rib};
-
-const PREFIX: &str = "203.0.113.0/24";
 
 /// A table of member AS 65000 with a peer 1 that routes come from and a peer 2
 /// that they go to.
 fn between(from: PeerInfo, to: PeerInfo) -> Rib {
-    let mut rib = Rib::new(confederation());
-    rib.peer_up(PeerId(1), from, accept());
-    rib.peer_up(PeerId(2), to, accept());
-    drain(&mut rib, 2);
-    rib
+    joined(confederation(), from, to)
 }
 
 fn passed(from: PeerInfo, to: PeerInfo, route: PathAttributes) -> Option<PathAttributes> {

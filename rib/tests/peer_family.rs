@@ -8,43 +8,9 @@ use std::sync::Arc;
 use bgp_wire::{
     Community, ExtendedCommunity, FamilySet, Ipv6ExtendedCommunity, LargeCommunity, PathAttributes,
 };
+use common::pair::*;
 use common::*;
 use holdfast_rib::{CommunityKinds, PeerId, PeerInfo, Policy, Redo, Rib, RouteContext, Verdict};
-
-const PREFIX: &str = "203.0.113.0/24";
-
-/// A table with a peer 1 that routes come from and a peer 2 that they go to.
-fn between(from: PeerInfo, to: PeerInfo) -> Rib {
-    let mut rib = Rib::new(config());
-    rib.peer_up(PeerId(1), from, accept());
-    rib.peer_up(PeerId(2), to, accept());
-    drain(&mut rib, 2);
-    rib
-}
-
-/// What peer 2 is told of a route of peer 1.
-fn passed(from: PeerInfo, to: PeerInfo, route: PathAttributes) -> Option<PathAttributes> {
-    let mut rib = between(from, to);
-    announce(&mut rib, 1, PREFIX, route);
-    sent(&mut rib, 2)
-}
-
-fn from_external() -> PeerInfo {
-    external(65001, "192.0.2.1")
-}
-
-fn route() -> PathAttributes {
-    attributes(&[65001, 65010], "192.0.2.1")
-}
-
-/// An external peer that shares no subnet with anybody.
-fn elsewhere() -> PeerInfo {
-    PeerInfo {
-        shared_subnets: vec![net("198.51.100.0/24")],
-        local_v4: Some(v4("198.51.100.100")),
-        ..external(65002, "198.51.100.2")
-    }
-}
 
 /// Whether peers 2 and 3 share their group of IPv4.
 fn are_one_group(rib: &Rib) -> bool {

@@ -1,12 +1,13 @@
 //! Lists and route maps as the API shows them, and how often they were used.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_api::v1;
 use holdfast_config::words;
 use holdfast_policy::model::{
-    AccessMatch, Action, CommunityEntry, CommunityList, Listable, OnMatch, PolicyConfig,
-    PrefixEntry, PrefixList, RouteMap, RouteMapEntry,
+    AccessList, AccessMatch, Action, AsPathList, CommunityEntry, CommunityList, Listable, OnMatch,
+    PolicyConfig, PrefixEntry, PrefixList, RouteMap, RouteMapEntry,
 };
 use holdfast_policy::{Counters, EntryHits, Policies};
 use ipnet::IpNet;
@@ -229,7 +230,7 @@ impl Objects<'_> {
 
     fn prefix_lists<N: Copy + std::fmt::Display>(
         &self,
-        lists: &std::collections::BTreeMap<String, PrefixList<N>>,
+        lists: &BTreeMap<String, PrefixList<N>>,
         text: fn(&PrefixEntry<N>) -> String,
         hits: fn(&Policies, &str) -> Option<Hits>,
     ) -> Vec<v1::PolicyObject> {
@@ -265,79 +266,61 @@ impl Objects<'_> {
         lists.map(list).collect()
     }
 
-    fn access_lists(
+    fn access_lists(&self, lists: &BTreeMap<String, AccessList>) -> Vec<v1::PolicyObject> {
+        let entries = |list: &AccessList| {
+            entries(&list.entries, |entry| v1::PolicyEntry {
+                permit: entry.action == Action::Permit,
+                text: words::access_words(entry),
+                ..access_entry(&entry.matches)
+            })
+        };
+        self.lists(lists, |list| list.remark.as_ref(), entries)
+    }
+
+    /// Lists of a kind, in FRR's order.
+    fn lists<L>(
         &self,
-        lists: &std::collections::BTreeMap<String, holdfast_policy::model::AccessList>,
+        lists: &BTreeMap<String, L>,
+        description: fn(&L) -> Option<&String>,
+        entries: impl Fn(&L) -> Vec<v1::PolicyEntry>,
     ) -> Vec<v1::PolicyObject> {
         let lists = words::in_order(lists).into_iter();
-        let lists = lists.filter(|(name, _)| self.wants(name));
         lists
-            .map(|(name, list)| {
-                let entries = || {
-                    let entries = list.entries.iter();
-                    entries
-                        .map(|(seq, entry)| v1::PolicyEntry {
-                            seq: *seq,
-                            permit: entry.action == Action::Permit,
-                            text: words::access_words(entry),
-                            ..access_entry(&entry.matches)
-                        })
-                        .collect()
-                };
-                self.object(name, list.remark.as_ref(), entries)
-            })
+            .filter(|(name, _)| self.wants(name))
+            .map(|(name, list)| self.object(name, description(list), || entries(list)))
             .collect()
     }
 
     // ===== attributes =====
 
     fn as_path_lists(&self) -> Vec<v1::PolicyObject> {
-        let lists = words::in_order(&self.config.as_path_lists).into_iter();
-        let lists = lists.filter(|(name, _)| self.wants(name));
-        lists
-            .map(|(name, list)| {
-                let entries = || {
-                    let entries = list.entries.iter();
-                    entries
-                        .map(|(seq, entry)| v1::PolicyEntry {
-                            seq: *seq,
-                            permit: entry.action == Action::Permit,
-                            text: entry.regex.clone(),
-                            ..v1::PolicyEntry::default()
-                        })
-                        .collect()
-                };
-                self.object(name, None, entries)
+        let entries = |list: &AsPathList| {
+            entries(&list.entries, |entry| v1::PolicyEntry {
+                permit: entry.action == Action::Permit,
+                text: entry.regex.clone(),
+                ..v1::PolicyEntry::default()
             })
-            .collect()
+        };
+        self.lists(&self.config.as_path_lists, |_| None, entries)
     }
 
     fn community_lists<C: Listable>(
         &self,
-        lists: &std::collections::BTreeMap<String, CommunityList<C>>,
+        lists: &BTreeMap<String, CommunityList<C>>,
         text: fn(&CommunityEntry<C>) -> String,
     ) -> Vec<v1::PolicyObject> {
-        let lists = words::in_order(lists).into_iter();
-        let lists = lists.filter(|(name, _)| self.wants(name));
-        lists
-            .map(|(name, list)| {
-                let entries = || {
-                    let entries = list.entries.iter();
-                    entries
-                        .map(|(seq, entry)| v1::PolicyEntry {
-                            seq: *seq,
-                            permit: entry.action == Action::Permit,
-                            text: text(entry),
-                            ..v1::PolicyEntry::default()
-                        })
-                        .collect()
-                };
-                v1::PolicyObject {
-                    expanded: list.expanded,
-                    ..self.object(name, None, entries)
-                }
+        let entries = |list: &CommunityList<C>| {
+            entries(&list.entries, |entry| v1::PolicyEntry {
+                permit: entry.action == Action::Permit,
+                text: text(entry),
+                ..v1::PolicyEntry::default()
             })
-            .collect()
+        };
+        let mut objects = self.lists(lists, |_| None, entries);
+        for object in &mut objects {
+            object.expanded = lists.get(&object.name).is_some_and(|list| list.expanded);
+        }
+        objects
     }
 
     fn aliases(&self) -> Vec<v1::PolicyObject> {
@@ -384,6 +367,18 @@ impl Objects<'_> {
             ..self.object(name, None, entries)
         }
     }
+}
+
+/// The entries of a list, each with its number.
+fn entries<E>(
+    entries: &BTreeMap<u32, E>,
+    show: impl Fn(&E) -> v1::PolicyEntry,
+) -> Vec<v1::PolicyEntry> {
+    let numbered = |(seq, entry): (&u32, &E)| v1::PolicyEntry {
+        seq: *seq,
+        ..show(entry)
+    };
+    entries.iter().map(numbered).collect()
 }
 
 fn route_map_entry(seq: u16, entry: &RouteMapEntry, sum: (u64, u64)) -> v1::PolicyEntry {

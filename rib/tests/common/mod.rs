@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod kernel;
+pub mod pair;
 pub mod world;
 
 use std::cell::RefCell;
