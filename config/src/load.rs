@@ -117,7 +117,7 @@ pub fn parse_str(
     };
     let Parsed {
         config,
-        warnings,
+        mut warnings,
         mut errors,
         places,
     } = parsed;
@@ -135,6 +135,9 @@ pub fn parse_str(
             warnings,
         })
     } else {
+        // What would have been a warning is told along with them.
+        errors.append(&mut warnings);
+        errors.sort_by_key(|error| (error.line, error.column));
         Err(errors)
     }
 }

@@ -363,6 +363,41 @@ fn as_paths() {
 }
 
 #[test]
+fn within_the_as_no_number_of_a_path_is_replaced() {
+    let as_path: bgp_wire::AsPath = "7 8".parse().unwrap();
+    let attributes = Attributes::new(PathAttributes {
+        as_path: as_path.clone(),
+        ..PathAttributes::default()
+    });
+    let line = Set::AsPathReplace(ReplaceAs {
+        from: None,
+        to: None,
+    });
+    let entry = RouteMapEntry::permit().setting(line);
+    let policies = compile(&one_map(RouteMap::new().entry(10, entry)));
+    for (kind, changes) in [
+        (PeerKind::Internal, false),
+        (PeerKind::Confederation, false),
+        (PeerKind::External, true),
+    ] {
+        for direction in [Direction::In, Direction::Out] {
+            let peer = peer(kind);
+            let route = RouteView {
+                direction,
+                peer: Some(&peer),
+                ..view(&attributes)
+            };
+            let after = match policies.route_map("M").unwrap().apply(&route) {
+                Applied::Changed(new) => new.attributes.as_path.clone(),
+                Applied::Unchanged => as_path.clone(),
+                Applied::Denied => panic!("denied"),
+            };
+            assert_eq!(after != as_path, changes, "{kind:?} {direction:?}");
+        }
+    }
+}
+
+#[test]
 fn exclusion_by_a_list_looks_at_each_as() {
     let list = AsPathList::new().entry(5, Action::Permit, "^645");
     let line = Set::AsPathExclude(ExcludeAsns::List("L".into()));
@@ -503,7 +538,20 @@ fn next_hops() {
         hop(Set::NextHop(NextHopSet::Unchanged), Out),
         Some(original)
     );
-    // Those of IPv6 do not concern a route of IPv4.
+    // Those of IPv6 do not concern a route of IPv4, nor the other way around.
+    let unchanged = RouteMapEntry::permit().setting(Set::NextHop(NextHopSet::Unchanged));
+    let policies = compile(&one_map(RouteMap::new().entry(10, unchanged)));
+    let route = RouteView {
+        prefix: net("2001:db8:1::/48"),
+        direction: Out,
+        peer: Some(&peer),
+        original_next_hop: Some(original),
+        ..view(&attributes)
+    };
+    assert_eq!(
+        policies.route_map("M").unwrap().apply(&route),
+        Applied::Unchanged
+    );
     let global = "2001:db8::1".parse().unwrap();
     assert_eq!(hop(Set::Ipv6NextHopGlobal(global), In), v4("192.0.2.1"));
 }

@@ -178,8 +178,15 @@ impl Edit {
             attributes.aigp = None;
         }
         match self.towards {
-            Towards::Internal { local_pref, .. } => {
+            Towards::Internal {
+                local_pref,
+                reflected,
+            } => {
                 attributes.local_pref.get_or_insert(local_pref);
+                if reflected.is_none() {
+                    // A policy may have set it; only a reflector says it.
+                    forget_reflection(&mut attributes);
+                }
             }
             Towards::Confederation {
                 local_pref,

@@ -5,10 +5,15 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bgp_wire::{AsPath, Community, ExtendedCommunity, FamilySet, NextHop, RawAttribute};
+use bgp_wire::{
+    AsPath, Community, ExtendedCommunity, FamilySet, NextHop, PathAttributes, RawAttribute,
+};
 use common::pair::*;
 use common::*;
-use holdfast_rib::{ExportBatch, LocalRoute, LocalSource, PeerId, PeerInfo, Rib, RibConfig};
+use holdfast_rib::{
+    ExportBatch, LocalRoute, LocalSource, PeerId, PeerInfo, Policy, Rib, RibConfig, RouteContext,
+    Verdict,
+};
 use ipnet::IpNet;
 
 // ===== Who is told =====
@@ -164,6 +169,42 @@ fn reflection_keeps_the_originator_and_puts_its_cluster_in_front() {
     let told = sent(&mut rib, 2).unwrap();
     assert_eq!(told.originator_id, Some(v4("9.9.9.9")));
     assert_eq!(told.cluster_list, [v4("7.7.7.7"), v4("8.8.8.8")]);
+}
+
+/// Names an originator, whoever the route came from.
+#[derive(Debug)]
+struct NamesOriginator;
+
+impl Policy for NamesOriginator {
+    fn import(&self, _: &RouteContext<'_>) -> Verdict {
+        Verdict::Accept
+    }
+
+    fn export(&self, route: &RouteContext<'_>) -> Verdict {
+        Verdict::rewrite(PathAttributes {
+            originator_id: Some(v4("9.9.9.9")),
+            ..PathAttributes::clone(route.attributes)
+        })
+    }
+}
+
+#[test]
+fn only_a_reflected_route_says_an_originator() {
+    for (from, originator) in [
+        (from_external(), None),
+        (client("10.0.0.1"), Some(v4("9.9.9.9"))),
+    ] {
+        let mut rib = Rib::new(config());
+        rib.peer_up(PeerId(1), from, accept());
+        rib.peer_up(PeerId(2), client("10.0.0.2"), Arc::new(NamesOriginator));
+        announce(
+            &mut rib,
+            1,
+            PREFIX,
+            attributes(&[65001, 65010], "192.0.2.1"),
+        );
+        assert_eq!(sent(&mut rib, 2).unwrap().originator_id, originator);
+    }
 }
 
 #[test]

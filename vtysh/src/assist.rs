@@ -28,6 +28,8 @@ fn policy_kinds(token: &str) -> &'static [v1::PolicyKind] {
     match token {
         "PREFIXLIST" | "PREFIXLIST_NAME" => &[Kind::PolicyIpPrefixList, Kind::PolicyIpv6PrefixList],
         "ACCESSLIST" | "ACCESSLIST_NAME" => &[Kind::PolicyAccessList, Kind::PolicyIpv6AccessList],
+        "ACCESSLIST4_NAME" => &[Kind::PolicyAccessList],
+        "ACCESSLIST6_NAME" => &[Kind::PolicyIpv6AccessList],
         "RMAP" | "RMAP_NAME" => &[Kind::PolicyRouteMap],
         "ASPATHLIST" | "AS_PATH_FILTER_NAME" => &[Kind::PolicyAsPathList],
         "COMMLIST" | "COMMUNITY_LIST_NAME" => &[Kind::PolicyCommunityList],

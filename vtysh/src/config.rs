@@ -185,10 +185,12 @@ async fn apply(shell: &mut Shell, line: &str, out: Out<'_>) -> Result<Status> {
         .iter()
         .filter(|result| !result.ok || !result.error.is_empty())
     {
-        writeln!(out, "{}", marked(&result.error))?;
-        if !result.ok {
-            status = Status::Failed;
+        if result.ok {
+            writeln!(out, "{}", result.error)?;
+            continue;
         }
+        writeln!(out, "{}", marked(&result.error))?;
+        status = Status::Failed;
     }
     // The line may have changed what the prompt shows.
     shell.refresh_hostname().await?;

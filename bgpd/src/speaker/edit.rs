@@ -79,7 +79,7 @@ impl Speaker {
                 Ok(outcome) => {
                     results.push(v1::LineResult {
                         ok: true,
-                        error: String::new(),
+                        error: session.notice(line).unwrap_or_default(),
                     });
                     context = context_after(&session, outcome);
                 }

@@ -105,6 +105,18 @@ const IPV4: [Row; 8] = address_clauses!(
     "(0-32)"
 );
 
+/// How the address was said before there were lists.
+const IPV6_NEXT_HOP: [Row; 1] = [Row::new(
+    "match ipv6 next-hop X:X::X:X$address",
+    "no match ipv6 next-hop X:X::X:X",
+    Apply::Clause("match ipv6 next-hop address", |args| {
+        let address = NextHopKind::Address(args.address("address").ok_or_else(unread)?);
+        Ok(Clause::Match(Match::NextHop(Family::Ipv6Unicast, address)))
+    }),
+    Print::Nothing,
+)
+.hidden()];
+
 const IPV6: [Row; 8] = address_clauses!(
     Family::Ipv6Unicast,
     "match ipv6 address",
@@ -241,7 +253,14 @@ const SOURCES: [Row; 7] = [
 ];
 
 /// All of them.
-pub(super) const ROWS: [&[Row]; 5] = [&IPV4, &IPV6, &ROUTE_SOURCE, &ATTRIBUTES, &SOURCES];
+pub(super) const ROWS: [&[Row]; 6] = [
+    &IPV4,
+    &IPV6,
+    &IPV6_NEXT_HOP,
+    &ROUTE_SOURCE,
+    &ATTRIBUTES,
+    &SOURCES,
+];
 
 /// What is said about a value that its token took and the clause does not.
 pub(super) fn unread() -> Rejection {

@@ -1,7 +1,10 @@
 //! Lines of an `address-family` block about what is announced as our own, and
 //! about routes that flap.
 
+use std::net::IpAddr;
+
 use bgp_wire::Origin;
+use ipnet::Ipv4Net;
 
 use crate::grammar::Value;
 use crate::model::{
@@ -14,11 +17,23 @@ use super::row::{Apply, Args, Done, Print, Rejection, Row};
 /// The rows of one family, in the order in which FRR prints them.
 pub(super) fn rows<P: Prefix>() -> Vec<Row> {
     let mut rows = networks::<P>().to_vec();
+    if P::FAMILY == Family::Ipv4Unicast {
+        rows.push(CLASSFUL);
+    }
     rows.extend(aggregates::<P>());
     rows.push(redistribution::<P>());
     rows.push(dampening::<P>());
     rows
 }
+
+/// As it was said before prefixes had lengths.
+const CLASSFUL: Row = Row::new(
+    "network A.B.C.D$address [mask A.B.C.D$mask] [route-map RMAP_NAME$map]",
+    "no network A.B.C.D$address [mask A.B.C.D$mask] [route-map RMAP_NAME]",
+    Apply::Bgp(classful_network),
+    Print::Nothing,
+)
+.hidden();
 
 /// ` route-map NAME`, if there is one.
 fn with_map(name: Option<&String>) -> String {
@@ -75,14 +90,37 @@ fn network<P: Prefix>(bgp: &mut Bgp, args: &Args<'_>) -> Done {
     let Some(prefix) = prefix::<P>(args) else {
         return Ok(());
     };
+    announce(bgp, prefix, "prefix", args)
+}
+
+/// Says or takes back a network; `value` is where its prefix stands in the line.
+fn announce<P: Prefix>(bgp: &mut Bgp, prefix: P, value: &'static str, args: &Args<'_>) -> Done {
     let networks = &mut P::af_mut(bgp).networks;
     if args.on {
         let route_map = args.text("map");
         networks.insert(prefix, Network { route_map });
     } else if networks.remove(&prefix).is_none() {
-        return Err(Rejection::at("prefix", "Can't find static route specified"));
+        return Err(Rejection::at(value, "Can't find static route specified"));
     }
     Ok(())
+}
+
+/// `network A.B.C.D [mask A.B.C.D]`: without a mask, of the address's class.
+fn classful_network(bgp: &mut Bgp, args: &Args<'_>) -> Done {
+    let not_a_prefix = || Rejection::at("address", "Malformed prefix");
+    let Some(IpAddr::V4(address)) = args.address("address") else {
+        return Err(not_a_prefix());
+    };
+    let length = match (args.address("mask"), address.octets()) {
+        (Some(IpAddr::V4(mask)), _) => ipnet::ipv4_mask_to_prefix(mask)
+            .map_err(|_| Rejection::at("mask", "the ones of a netmask are all in front"))?,
+        (_, [0..=127, ..]) => 8,
+        (_, [128..=191, ..]) => 16,
+        (_, [192..=223, ..]) => 24,
+        _ => return Err(not_a_prefix()),
+    };
+    let prefix = Ipv4Net::new(address, length).map_err(|_| not_a_prefix())?;
+    announce(bgp, prefix.trunc(), "address", args)
 }
 
 fn foreign_network<P: Prefix>(_: &mut Bgp, _: &Args<'_>) -> Done {

@@ -229,6 +229,35 @@ impl Session {
         Ok(Outcome::Applied)
     }
 
+    /// What one should know about a line that was just applied: it names a route
+    /// map that does not exist (yet), which is easily a typing error.
+    pub fn notice(&self, line: &str) -> Option<String> {
+        const BEFORE: [&str; 7] = [
+            "route-map",
+            "unsuppress-map",
+            "suppress-map",
+            "advertise-map",
+            "exist-map",
+            "non-exist-map",
+            "table-map",
+        ];
+        if !matches!(self.mode, Mode::RouterBgp | Mode::AddressFamily(_)) {
+            return None;
+        }
+        let words = words(line);
+        if words.first().is_none_or(|first| first.text == "no") {
+            return None;
+        }
+        let maps = &self.config.policy.route_maps;
+        let missing = words.windows(2).find_map(|pair| match pair {
+            [before, name] if BEFORE.contains(&before.text) && !maps.contains_key(name.text) => {
+                Some(name.text)
+            }
+            _ => None,
+        })?;
+        Some(format!("The route-map '{missing}' does not exist."))
+    }
+
     /// The instance that is being edited, if there is one.
     pub fn edited(&self) -> Option<&Bgp> {
         self.config.instance(&self.instance)

@@ -192,7 +192,7 @@ const COMMUNITIES: [Row; 10] = [
 const ADDRESSES: [Row; 8] = [
     clause!("set ip next-hop", "A.B.C.D$address", "[A.B.C.D]", |args| {
         match args.address("address") {
-            Some(IpAddr::V4(address)) if !address.is_unspecified() && !address.is_broadcast() => {
+            Some(IpAddr::V4(address)) if !address.is_unspecified() && address.octets()[0] < 224 => {
                 Ok(Set::NextHop(NextHopSet::Address(address)))
             }
             _ => Err(Rejection::at("address", "nexthop address is not valid")),
@@ -281,13 +281,19 @@ fn metric(text: &str) -> Result<MetricSet, Rejection> {
             Some(Delta::Add(0)) => return rejected("Can't add zero to metric"),
             Some(Delta::Subtract(0)) => return rejected("Can't subtract zero from metric"),
             Some(delta) => MetricSet::By(delta),
-            None => return Err(unread()),
+            None => return rejected(&unread().message),
         },
     })
 }
 
 fn asns(args: &Args<'_>) -> Result<Vec<u32>, Rejection> {
     let text = args.text("asns").unwrap_or_default();
+    if text.starts_with("last-as") {
+        return Err(Rejection::at(
+            "asns",
+            "last-as is followed by a number from 1 to 10",
+        ));
+    }
     let number = |word: &str| {
         let digits = word.bytes().all(|byte| byte.is_ascii_digit());
         let asn = word.parse::<u32>().ok().filter(|asn| digits && *asn > 0);

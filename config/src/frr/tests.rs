@@ -157,6 +157,10 @@ fn errors_are_frrs() {
             "% \"many\" is no AS number",
         ),
         (
+            "network 10.0.0.0 mask 255.0.255.0",
+            "% the ones of a netmask are all in front",
+        ),
+        (
             "neighbor 10.0.0.1 allowas-in 11",
             "% Unknown command: neighbor 10.0.0.1 allowas-in 11",
         ),
@@ -372,4 +376,79 @@ fn comments_and_blanks_do_nothing() {
     for line in ["", "   ", "!", " ! x", "# x", "\t"] {
         assert_eq!(session.apply_line(line), Ok(Outcome::Empty), "{line:?}");
     }
+}
+
+#[test]
+fn a_network_without_a_length_is_of_its_class_or_mask() {
+    for (line, printed) in [
+        ("network 10.0.0.0", "network 10.0.0.0/8"),
+        ("network 172.16.1.1", "network 172.16.0.0/16"),
+        (
+            "network 192.168.1.1 route-map M",
+            "network 192.168.1.0/24 route-map M",
+        ),
+        ("network 10.1.0.0 mask 255.255.0.0", "network 10.1.0.0/16"),
+    ] {
+        let mut session = session("router bgp 65000");
+        session.apply_line(line).unwrap();
+        assert!(
+            to_frr(&session.config).contains(&format!("  {printed}\n")),
+            "{line}"
+        );
+        session.apply_line(&format!("no {line}")).unwrap();
+        assert!(!to_frr(&session.config).contains("network"), "{line}");
+    }
+}
+
+#[test]
+fn a_map_that_is_not_there_is_noticed() {
+    let mut session = session("router bgp 65000\n neighbor 10.0.0.1 remote-as 1");
+    for (line, missing) in [
+        ("neighbor 10.0.0.1 route-map M in", Some("M")),
+        ("network 10.0.0.0/8 route-map N", Some("N")),
+        ("no network 10.0.0.0/8 route-map N", None),
+        ("neighbor 10.0.0.1 shutdown", None),
+    ] {
+        session.apply_line(line).unwrap();
+        let notice = missing.map(|name| format!("The route-map '{name}' does not exist."));
+        assert_eq!(session.notice(line), notice, "{line}");
+    }
+    session.apply_line("route-map M permit 10").unwrap();
+    assert_eq!(session.notice("route-map M permit 10"), None);
+    for line in ["router bgp 65000", "neighbor 10.0.0.1 route-map M in"] {
+        session.apply_line(line).unwrap();
+        assert_eq!(session.notice(line), None);
+    }
+}
+
+#[test]
+fn the_address_of_an_ipv6_next_hop_needs_no_word_before_it() {
+    let mut session = session("route-map M permit 10");
+    session
+        .apply_line("match ipv6 next-hop 2001:db8::1")
+        .unwrap();
+    let printed = to_frr(&session.config);
+    assert!(
+        printed.contains(" match ipv6 next-hop address 2001:db8::1\n"),
+        "{printed}"
+    );
+    session
+        .apply_line("no match ipv6 next-hop 2001:db8::1")
+        .unwrap();
+    assert!(!to_frr(&session.config).contains("next-hop"));
+}
+
+#[test]
+fn a_next_hop_is_an_address_of_one_host() {
+    let mut session = session("route-map M permit 10");
+    for address in ["0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255"] {
+        let line = format!("set ip next-hop {address}");
+        assert!(session.apply_line(&line).is_err(), "{line}");
+    }
+    let error = session
+        .apply_line("set as-path prepend last-as 11")
+        .unwrap_err();
+    assert!(error.to_string().contains("from 1 to 10"), "{error}");
+    let error = session.apply_line("set metric x").unwrap_err();
+    assert_eq!(error.column, 12);
 }

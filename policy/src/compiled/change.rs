@@ -136,6 +136,11 @@ impl Change {
                     list.verdict(&AsPath::from_sequence([asn])).permits()
                 })
             }
+            // Within the AS nobody's number is another's: a path with our own is
+            // a loop.
+            (Set::AsPathReplace(_), _) if view.peer.is_some_and(|peer| !peer.is_external()) => {
+                path.clone()
+            }
             (Set::AsPathReplace(replace), _) => {
                 let ours = view.peer.map_or(router.local_as, |peer| peer.local_as);
                 let to = replace.to.unwrap_or(ours);
@@ -217,7 +222,7 @@ impl Change {
                 });
                 addr.map(NextHop::V4).or(current)
             }
-            Set::NextHop(NextHopSet::Unchanged) => match view.direction {
+            Set::NextHop(NextHopSet::Unchanged) if v4 => match view.direction {
                 Direction::In => current,
                 Direction::Out => view.original_next_hop.or(current),
             },

@@ -358,6 +358,9 @@ pub(crate) fn community_lists(
         let title = match (is_number, kind) {
             (false, v1::PolicyKind::PolicyCommunityList) => format!("Named Community {style}"),
             (false, _) => format!("Named {what} {style}"),
+            (true, v1::PolicyKind::PolicyCommunityList) if list.expanded => {
+                "Community (expanded) access".to_owned()
+            }
             (true, _) => {
                 let (first, rest) = what.split_at(1);
                 format!("{}{rest} {style}", first.to_uppercase())
