@@ -93,7 +93,14 @@ impl Change {
             | Set::Ipv6NextHopLocal(_)
             | Set::Ipv6NextHopPeerAddress
             | Set::Ipv6NextHopPreferGlobal => {
-                attributes.next_hop = self.next_hop(attributes.next_hop, view);
+                // How we forward, nothing to tell others.
+                route.prefers_global |= matches!(self.source, Set::Ipv6NextHopPreferGlobal)
+                    && view.direction == Direction::In;
+                let hop = self.next_hop(attributes.next_hop, view);
+                attributes.next_hop = match route.prefers_global {
+                    true => hop.map(global_alone),
+                    false => hop,
+                };
             }
             Set::Src(address) => route.src = Some(*address),
             Set::Tag(tag) => route.tag = *tag,
@@ -235,7 +242,7 @@ impl Change {
             }
             Set::Ipv6NextHopPeerAddress if has_v6(current, v4) => {
                 let hop = peer.and_then(|peer| match (view.direction, peer.address) {
-                    (Direction::In, IpAddr::V6(addr)) => Some(by_address(addr)),
+                    (Direction::In, IpAddr::V6(addr)) => Some(by_address(addr, current)),
                     (Direction::In, IpAddr::V4(_)) => None,
                     (Direction::Out, _) => {
                         let global = peer.local_v6.or(peer.local_link_local)?;
@@ -245,13 +252,6 @@ impl Change {
                 });
                 hop.or(current)
             }
-            Set::Ipv6NextHopPreferGlobal => match current {
-                Some(NextHop::V6 { global, .. }) if !global.is_unicast_link_local() => {
-                    let link_local = None;
-                    Some(NextHop::V6 { global, link_local })
-                }
-                other => other,
-            },
             _ => current,
         }
     }
@@ -362,12 +362,32 @@ const fn link_local(current: Option<NextHop>) -> Option<Ipv6Addr> {
     }
 }
 
-const fn by_address(addr: Ipv6Addr) -> NextHop {
-    NextHop::V6 {
-        global: addr,
-        link_local: match addr.is_unicast_link_local() {
-            true => Some(addr),
-            false => None,
+/// Packets go to this address; a peer's global one stands beside the link-local
+/// one that it told.
+fn by_address(addr: Ipv6Addr, current: Option<NextHop>) -> NextHop {
+    match (addr.is_unicast_link_local(), current) {
+        (true, Some(NextHop::V6 { global, .. })) => NextHop::V6 {
+            global,
+            link_local: Some(addr),
         },
+        (true, _) => NextHop::V6 {
+            global: addr,
+            link_local: Some(addr),
+        },
+        (false, current) => NextHop::V6 {
+            global: addr,
+            link_local: link_local(current),
+        },
+    }
+}
+
+/// Without the link-local address, where there is another.
+fn global_alone(hop: NextHop) -> NextHop {
+    match hop {
+        NextHop::V6 { global, .. } if !global.is_unicast_link_local() => NextHop::V6 {
+            global,
+            link_local: None,
+        },
+        other => other,
     }
 }

@@ -145,6 +145,9 @@ pub struct Changed {
     pub table: Option<u32>,
     /// The source address of this host's packets, where it was set.
     pub src: Option<IpAddr>,
+    /// `set ipv6 next-hop prefer-global` was there: no link-local address any
+    /// more.
+    pub prefers_global: bool,
 }
 
 impl Changed {
@@ -160,6 +163,7 @@ impl Changed {
             distance: None,
             table: None,
             src: None,
+            prefers_global: false,
         }
     }
 
@@ -188,6 +192,7 @@ struct Rest {
     distance: Option<u8>,
     table: Option<u32>,
     src: Option<IpAddr>,
+    prefers_global: bool,
 }
 
 impl Kept {
@@ -205,6 +210,7 @@ impl Kept {
                 distance: changed.distance,
                 table: changed.table,
                 src: changed.src,
+                prefers_global: changed.prefers_global,
             },
         }
     }
@@ -216,6 +222,7 @@ impl Kept {
             distance,
             table,
             src,
+            prefers_global,
         } = self.rest;
         Changed {
             attributes: self.new.attributes.clone(),
@@ -224,6 +231,7 @@ impl Kept {
             distance,
             table,
             src,
+            prefers_global,
         }
     }
 }
