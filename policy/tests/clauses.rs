@@ -556,7 +556,9 @@ fn next_hops_of_ipv6() {
     assert_eq!(hop(In, &[local.clone()]), v6("2001:db8::1 fe80::9"));
     assert_eq!(hop(In, &[peer.clone()]), v6("2001:db8::2 fe80::1"));
     assert_eq!(hop(Out, &[peer.clone()]), v6("2001:db8::fe fe80::fe"));
-    assert_eq!(hop(In, &[peer.clone(), global]), v6("2001:db8::9 fe80::1"));
+    let both = [peer.clone(), global, local.clone()];
+    assert_eq!(hop(In, &both), v6("2001:db8::9 fe80::9"));
+    assert_eq!(hop(Out, &both), v6("2001:db8::fe fe80::fe"));
     let at_link_local = set_hop_of_ipv6("fe80::2", In, &[peer]);
     assert_eq!(at_link_local, v6("2001:db8::1 fe80::2"));
     // It stays so, and is about our own packets alone.
@@ -585,17 +587,26 @@ fn match_of_a_next_hop_of_ipv6_is_of_both_its_addresses() {
     assert!(!holds(line("fe80::2"), &inward));
     // FRR has let go of it when it announces the route.
     assert!(!holds(line("fe80::1"), &view(Direction::Out)));
-    // Lists are asked about the global one.
-    for (prefix, expected) in [("2001:db8::/32", true), ("fe80::/10", false)] {
-        let within = PrefixEntry {
-            le: Some(128),
-            ..PrefixEntry::exactly(Action::Permit, prefix.parse().unwrap())
-        };
-        let list = PrefixList::new().entry(5, within);
-        let config = PolicyConfig::default().with_ipv6_prefix_list("HOPS", list);
-        let hops = NextHopKind::List(ListKind::Prefix("HOPS".into()));
-        let line = Match::NextHop(Family::Ipv6Unicast, hops);
-        assert_eq!(holds_in(&config, line, &inward), expected, "{prefix}");
+    let prefix = "fe80::/10".parse().unwrap();
+    let within = PrefixEntry {
+        le: Some(128),
+        ..PrefixEntry::exactly(Action::Permit, prefix)
+    };
+    let list = PrefixList::new().entry(5, within);
+    let mut config = PolicyConfig::default().with_ipv6_prefix_list("LINK", list);
+    let entry = AccessEntry {
+        action: Action::Permit,
+        matches: AccessMatch::Prefix(prefix.into()),
+    };
+    let list = AccessList::new().entry(5, entry);
+    config.ipv6_access_lists.insert("LINK".into(), list);
+    for kind in [ListKind::Prefix, ListKind::Access] {
+        let line = Match::NextHop(
+            Family::Ipv6Unicast,
+            NextHopKind::List(kind("LINK".to_owned())),
+        );
+        assert!(holds_in(&config, line.clone(), &inward));
+        assert!(!holds_in(&config, line, &view(Direction::Out)));
     }
 }
 
@@ -636,6 +647,7 @@ fn the_rest() {
         distance: Some(6),
         src: Some("192.0.2.7".parse().unwrap()),
         prefers_global: false,
+        is_peer_address: false,
     };
     assert_eq!(new, expected);
 }

@@ -92,16 +92,7 @@ impl Change {
             | Set::Ipv6NextHopGlobal(_)
             | Set::Ipv6NextHopLocal(_)
             | Set::Ipv6NextHopPeerAddress
-            | Set::Ipv6NextHopPreferGlobal => {
-                // How we forward, nothing to tell others.
-                route.prefers_global |= matches!(self.source, Set::Ipv6NextHopPreferGlobal)
-                    && view.direction == Direction::In;
-                let hop = self.next_hop(attributes.next_hop, view);
-                attributes.next_hop = match route.prefers_global {
-                    true => hop.map(global_alone),
-                    false => hop,
-                };
-            }
+            | Set::Ipv6NextHopPreferGlobal => self.set_next_hop(route, view),
             Set::Src(address) => route.src = Some(*address),
             Set::Tag(tag) => route.tag = *tag,
             Set::Table(table) => route.table = Some(*table),
@@ -210,6 +201,24 @@ impl Change {
     }
 
     // ===== next hop =====
+
+    fn set_next_hop(&self, route: &mut Changed, view: &RouteView<'_>) {
+        if route.is_peer_address {
+            return;
+        }
+        // The former is how we forward, and nothing to tell others.
+        let v6 = view.family() == Family::Ipv6Unicast;
+        match (&self.source, view.direction) {
+            (Set::Ipv6NextHopPreferGlobal, Direction::In) => route.prefers_global = true,
+            (Set::Ipv6NextHopPeerAddress, Direction::Out) => route.is_peer_address = v6,
+            _ => {}
+        }
+        let hop = self.next_hop(route.attributes.next_hop, view);
+        route.attributes.next_hop = match route.prefers_global {
+            true => hop.map(global_alone),
+            false => hop,
+        };
+    }
 
     fn next_hop(&self, current: Option<NextHop>, view: &RouteView<'_>) -> Option<NextHop> {
         let v4 = view.family() == Family::Ipv4Unicast;

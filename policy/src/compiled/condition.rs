@@ -107,7 +107,8 @@ impl Test {
         let attributes = || route.attributes();
         match self {
             Test::NextHopList(list) => {
-                next_hop(route).is_some_and(|addr| list.permits(addr.into(), route.counts))
+                let permits = |addr: IpAddr| list.permits(addr.into(), route.counts);
+                next_hop(route).is_some_and(permits) || link_local(route).is_some_and(permits)
             }
             Test::NextHopAddress(addr) => {
                 next_hop(route) == Some(*addr) || link_local(route) == Some(*addr)

@@ -148,6 +148,9 @@ pub struct Changed {
     /// `set ipv6 next-hop prefer-global` was there: no link-local address any
     /// more.
     pub prefers_global: bool,
+    /// `set ipv6 next-hop peer-address` was there on the way out: what comes
+    /// after it does not count, as in FRR.
+    pub is_peer_address: bool,
 }
 
 impl Changed {
@@ -164,6 +167,7 @@ impl Changed {
             table: None,
             src: None,
             prefers_global: false,
+            is_peer_address: false,
         }
     }
 
@@ -193,6 +197,7 @@ struct Rest {
     table: Option<u32>,
     src: Option<IpAddr>,
     prefers_global: bool,
+    is_peer_address: bool,
 }
 
 impl Kept {
@@ -211,6 +216,7 @@ impl Kept {
                 table: changed.table,
                 src: changed.src,
                 prefers_global: changed.prefers_global,
+                is_peer_address: changed.is_peer_address,
             },
         }
     }
@@ -223,6 +229,7 @@ impl Kept {
             table,
             src,
             prefers_global,
+            is_peer_address,
         } = self.rest;
         Changed {
             attributes: self.new.attributes.clone(),
@@ -232,6 +239,7 @@ impl Kept {
             table,
             src,
             prefers_global,
+            is_peer_address,
         }
     }
 }
