@@ -101,7 +101,6 @@ protocol bgp p{mark}{n} {{
     table t{mark}{n};
     import all;
     export filter {{ if source != RTS_STATIC then reject; {filter} accept; }};
-    next hop self;
   }};
 }}
 "
@@ -462,7 +461,7 @@ impl Writer<'_> {
         for entry in 1..=entries {
             let action = if self.one_in(5) { "deny" } else { "permit" };
             let _ = writeln!(text, "route-map {name} {action} {}", entry * 10);
-            for line in self.matches() {
+            for line in self.matches(name) {
                 let _ = writeln!(text, " match {line}");
             }
             if action == "permit" {
@@ -492,7 +491,7 @@ impl Writer<'_> {
     }
 
     /// Lines of different kinds: a second one of a kind takes the first one's place.
-    fn matches(&mut self) -> Vec<String> {
+    fn matches(&mut self, map: &str) -> Vec<String> {
         let mut lines = Vec::new();
         let mut used = Vec::new();
         for _ in 0..self.below(3) {
@@ -521,7 +520,11 @@ impl Writer<'_> {
                 9 => format!("metric {}", self.pick(&[5, 10, 100])),
                 10 => format!("origin {}", self.pick(&["igp", "egp", "incomplete"])),
                 11 => format!("{keyword} next-hop prefix-list P{list}"),
-                12 => format!("peer {}", self.version.host(1 + self.below(PEERS), 2)),
+                12 => {
+                    // No receiver of a route is one to FRR.
+                    let host = if map.starts_with("IN") { 2 } else { 3 };
+                    format!("peer {}", self.version.host(1 + self.below(PEERS), host))
+                }
                 13 => format!("local-preference {}", self.pick(&[100, 150, 200])),
                 14 if self.version == Version::V4 => "ip next-hop address 10.0.1.2".to_owned(),
                 14 | 15 => format!("ipv6 next-hop prefix-list N{list}"),

@@ -98,13 +98,13 @@ impl<R: Router> Lab<R> {
                 let keys = ["path", "metric", "locPrf", "weight", "origin", "bestpath"];
                 let shown = keys.map(|key| format!("{key} {}", of(key)));
                 let hops = path["nexthops"].as_array().into_iter().flatten();
-                let hops = hops.map(|hop| {
-                    let (address, scope, used) = (&hop["ip"], &hop["scope"], &hop["used"]);
-                    format!(" via {address} {scope} used {used}")
-                });
+                let used = hops.clone().find(|hop| hop["used"] == true);
+                // After `prefer-global` FRR shows the link-local one all the same.
+                let used = used.map(|hop| (&hop["ip"], &hop["scope"]));
+                let first = hops.clone().next().map(|hop| &hop["ip"]);
                 all.insert(
                     format!("in {n} {prefix}"),
-                    format!("{}{}", shown.join(" "), hops.collect::<String>()),
+                    format!("{} hop {first:?} by {used:?}", shown.join(" ")),
                 );
             }
         }
@@ -122,7 +122,8 @@ impl<R: Router> Lab<R> {
         for (version, n) in self.sessions() {
             let mark = version.mark();
             let command = format!("show route table t{mark}{n} protocol p{mark}{n} all");
-            for (prefix, heard) in heard(&self.bird.birdc(&command)) {
+            let router = version.host(n, 1);
+            for (prefix, heard) in heard(&self.bird.birdc(&command), &router) {
                 all.insert(format!("out {n} {prefix}"), heard);
             }
         }
@@ -130,8 +131,8 @@ impl<R: Router> Lab<R> {
     }
 }
 
-/// Prefixes and attributes in what BIRD shows.
-fn heard(text: &str) -> BTreeMap<String, String> {
+/// Prefixes and attributes in what BIRD shows of a session with this router.
+fn heard(text: &str, router: &str) -> BTreeMap<String, String> {
     let mut heard: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut prefix = String::new();
     for line in text.lines() {
@@ -141,6 +142,10 @@ fn heard(text: &str) -> BTreeMap<String, String> {
         }
         if let Some(attribute) = line.trim().strip_prefix("BGP.") {
             let list = heard.entry(prefix.clone()).or_default();
+            if let Some(hop) = attribute.strip_prefix("next_hop: ") {
+                list.push(format!("next_hop: {}", next_hop(hop, router)));
+                continue;
+            }
             list.push(match attribute.strip_prefix("ext_community:") {
                 // FRR adds what is there already.
                 Some(communities) => {
@@ -159,6 +164,15 @@ fn heard(text: &str) -> BTreeMap<String, String> {
         (prefix, list.join("; "))
     };
     heard.into_iter().map(join).collect()
+}
+
+/// What a session with this router says of a next hop. Beside another's global
+/// address FRR puts its own link-local one.
+fn next_hop<'t>(addresses: &'t str, router: &str) -> &'t str {
+    match addresses.split_once(' ') {
+        Some((global, _)) if global != router => global,
+        _ => addresses,
+    }
 }
 
 /// What is not the same in both.
