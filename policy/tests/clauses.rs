@@ -10,6 +10,7 @@ use common::{changed, communities, compile, net, one_map, path, peer, set};
 use holdfast_policy::model::*;
 use holdfast_policy::{Applied, Changed, Compiler, Direction, Policies, RoaTable, RouteView};
 use holdfast_rib::{Attributes, PeerInfo};
+use std::slice::from_ref;
 use std::sync::Arc;
 
 /// Whether the line matches the route.
@@ -552,17 +553,17 @@ fn next_hops_of_ipv6() {
     let global = Set::Ipv6NextHopGlobal("2001:db8::9".parse().unwrap());
     let local = Set::Ipv6NextHopLocal("fe80::9".parse().unwrap());
     let (peer, prefer) = (Set::Ipv6NextHopPeerAddress, Set::Ipv6NextHopPreferGlobal);
-    assert_eq!(hop(In, &[global.clone()]), v6("2001:db8::9 fe80::1"));
-    assert_eq!(hop(In, &[local.clone()]), v6("2001:db8::1 fe80::9"));
-    assert_eq!(hop(In, &[peer.clone()]), v6("2001:db8::2 fe80::1"));
-    assert_eq!(hop(Out, &[peer.clone()]), v6("2001:db8::fe fe80::fe"));
+    assert_eq!(hop(In, from_ref(&global)), v6("2001:db8::9 fe80::1"));
+    assert_eq!(hop(In, from_ref(&local)), v6("2001:db8::1 fe80::9"));
+    assert_eq!(hop(In, from_ref(&peer)), v6("2001:db8::2 fe80::1"));
+    assert_eq!(hop(Out, from_ref(&peer)), v6("2001:db8::fe fe80::fe"));
     let both = [peer.clone(), global, local.clone()];
     assert_eq!(hop(In, &both), v6("2001:db8::9 fe80::9"));
     assert_eq!(hop(Out, &both), v6("2001:db8::fe fe80::fe"));
     let at_link_local = set_hop_of_ipv6("fe80::2", In, &[peer]);
     assert_eq!(at_link_local, v6("2001:db8::1 fe80::2"));
     // It stays so, and is about our own packets alone.
-    assert_eq!(hop(In, &[prefer.clone()]), v6("2001:db8::1"));
+    assert_eq!(hop(In, from_ref(&prefer)), v6("2001:db8::1"));
     assert_eq!(hop(In, &[prefer.clone(), local]), v6("2001:db8::1"));
     assert_eq!(hop(Out, &[prefer]), v6("2001:db8::1 fe80::1"));
 }
@@ -608,6 +609,14 @@ fn match_of_a_next_hop_of_ipv6_is_of_both_its_addresses() {
         assert!(holds_in(&config, line.clone(), &inward));
         assert!(!holds_in(&config, line, &view(Direction::Out)));
     }
+    // Nor is it forgotten where the global one is used.
+    let prefer = RouteMapEntry::permit().setting(Set::Ipv6NextHopPreferGlobal);
+    let map = RouteMap::new()
+        .entry(10, prefer.then(OnMatch::Next))
+        .entry(20, RouteMapEntry::permit().matching(line("fe80::1")));
+    let policies = compile(&one_map(map));
+    let applied = policies.route_map("M").unwrap().apply(&inward);
+    assert_ne!(applied, Applied::Denied);
 }
 
 #[test]
@@ -647,6 +656,7 @@ fn the_rest() {
         distance: Some(6),
         src: Some("192.0.2.7".parse().unwrap()),
         prefers_global: false,
+        let_go: None,
         is_peer_address: false,
     };
     assert_eq!(new, expected);

@@ -214,10 +214,15 @@ impl Change {
             _ => {}
         }
         let hop = self.next_hop(route.attributes.next_hop, view);
-        route.attributes.next_hop = match route.prefers_global {
-            true => hop.map(global_alone),
-            false => hop,
-        };
+        route.attributes.next_hop = hop;
+        if let Some(NextHop::V6 { global, link_local }) = hop
+            && route.prefers_global
+            && !global.is_unicast_link_local()
+        {
+            route.let_go = link_local.or(route.let_go);
+            let link_local = None;
+            route.attributes.next_hop = Some(NextHop::V6 { global, link_local });
+        }
     }
 
     fn next_hop(&self, current: Option<NextHop>, view: &RouteView<'_>) -> Option<NextHop> {
@@ -387,16 +392,5 @@ fn by_address(addr: Ipv6Addr, current: Option<NextHop>) -> NextHop {
             global: addr,
             link_local: link_local(current),
         },
-    }
-}
-
-/// Without the link-local address, where there is another.
-fn global_alone(hop: NextHop) -> NextHop {
-    match hop {
-        NextHop::V6 { global, .. } if !global.is_unicast_link_local() => NextHop::V6 {
-            global,
-            link_local: None,
-        },
-        other => other,
     }
 }

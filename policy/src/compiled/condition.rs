@@ -191,7 +191,8 @@ fn link_local(route: Seen<'_>) -> Option<IpAddr> {
         Direction::In => true,
         Direction::Out => now != view.attributes.next_hop && Some(*addr) != ours,
     };
-    link_local.filter(counts).map(IpAddr::V6)
+    let there = link_local.filter(counts).or(route.let_go());
+    there.map(IpAddr::V6)
 }
 
 /// A route without a next hop goes nowhere, unless an interface is known.
