@@ -2,9 +2,9 @@
 //! sends on is the same, attribute by attribute.
 //!
 //! ```text
-//!            BIRD: 10.0.1.2 to 10.0.8.2, a table and a session each
-//!              |
-//!   FRR 10.0.N.1            and the same once more with Holdfast
+//!            BIRD: 10.0.1.2 to 10.0.8.2 and 2001:db8:1::2 to 2001:db8:8::2,
+//!              |   a table and a session each
+//!   FRR 10.0.N.1, 2001:db8:N::1    and the same once more with Holdfast
 //! ```
 //!
 //! `HOLDFAST_POLICY_SEED` begins with another configuration, and
@@ -19,7 +19,7 @@ mod lab;
 #[path = "chaos/random.rs"]
 mod random;
 
-use generate::{Scene, peer_as};
+use generate::{Scene, Version, peer_as};
 use harness::{Frr, Holdfast, SOON, need, wait_for};
 use lab::{Lab, differences};
 use random::Random;
@@ -36,12 +36,8 @@ fn frr_and_we_make_the_same_of_random_policies() {
     for seed in seed..seed + rounds {
         let scene = Scene::new(&mut Random::new(seed));
         let (config, bird) = (scene.router(), scene.bird());
-        let ours = Lab::start((&config, &bird), |topology, namespace, config| {
-            Holdfast::start(topology, namespace, config)
-        });
-        let theirs = Lab::start((&config, &bird), |topology, namespace, config| {
-            Frr::start(topology, namespace, config)
-        });
+        let ours = Lab::start_of(Version::ALL, (&config, &bird), Holdfast::start);
+        let theirs = Lab::start_of(Version::ALL, (&config, &bird), Frr::start);
         ours.settle();
         theirs.settle();
         let mut last = String::new();

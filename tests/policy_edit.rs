@@ -20,7 +20,7 @@ mod random;
 
 use std::fmt::Write;
 
-use generate::{PEERS, bird_session};
+use generate::{PEERS, Version, bird_session};
 use harness::{Holdfast, Router, SOON, need, wait_for};
 use lab::Lab;
 
@@ -33,7 +33,7 @@ fn bird() -> String {
         let routes: String = (0..announced)
             .map(|route| format!("  route 198.18.{route}.0/24 blackhole;\n"))
             .collect();
-        text += &bird_session(n, 65_100 + n, &routes, "");
+        text += &bird_session(Version::V4, n, 65_100 + n, &routes, "");
     }
     text
 }

@@ -23,7 +23,7 @@ mod random;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use generate::{PEERS, bird_session};
+use generate::{PEERS, Version, bird_session};
 use harness::{Frr, Holdfast, Router, SOON, need, wait_for};
 use lab::{Lab, differences};
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn bird() -> String {
             let _ = writeln!(routes, "  route {prefix} blackhole;");
             let _ = writeln!(dress, "      if net = {prefix} then {{ {attributes} }}");
         }
-        text += &bird_session(n, asn(n), &routes, &dress);
+        text += &bird_session(Version::V4, n, asn(n), &routes, &dress);
     }
     text
 }

@@ -65,7 +65,12 @@ fn put_into<T>(clauses: &mut Vec<T>, clause: T, text: fn(&T) -> ClauseText) {
 }
 
 /// Lines that change the same thing begin with one of these.
-const TOGETHER: [&str; 3] = ["set as-path", "set comm", "set large-comm"];
+const TOGETHER: [&str; 4] = [
+    "set as-path",
+    "set comm",
+    "set large-comm",
+    "set ipv6 next-hop",
+];
 
 /// What the lines of an entry are sorted by; those of one rank stay in their order.
 pub(crate) fn rank(line: &str) -> &str {

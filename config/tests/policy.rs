@@ -355,7 +355,12 @@ fn route_maps_are_printed_as_frr_prints_them() {
     let text = printed(&session.config);
     let typed: Vec<&str> = text.iter().map(|line| &**line).collect();
     let typed_first = typed.split(|line| *line == "exit").next().unwrap();
-    for start in [" set as-path", " set comm", " set large-comm"] {
+    for start in [
+        " set as-path",
+        " set comm",
+        " set large-comm",
+        " set ipv6 next-hop",
+    ] {
         let mut backwards = of(first_entry, start);
         assert!(backwards.len() > 1);
         backwards.reverse();

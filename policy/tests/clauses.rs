@@ -6,10 +6,11 @@ use bgp_wire::attribute::code;
 use bgp_wire::{
     Aggregator, Aigp, ExtendedCommunity, Family, LargeCommunity, NextHop, PathAttributes, PeerKind,
 };
-use common::{apply, changed, communities, compile, net, one_map, path, peer, set};
+use common::{changed, communities, compile, net, one_map, path, peer, set};
 use holdfast_policy::model::*;
 use holdfast_policy::{Applied, Changed, Compiler, Direction, Policies, RoaTable, RouteView};
 use holdfast_rib::{Attributes, PeerInfo};
+use std::slice::from_ref;
 use std::sync::Arc;
 
 /// Whether the line matches the route.
@@ -556,31 +557,114 @@ fn next_hops() {
     assert_eq!(hop(Set::Ipv6NextHopGlobal(global), In), v4("192.0.2.1"));
 }
 
+/// `GLOBAL` or `GLOBAL LINK-LOCAL`.
+fn hop_of_ipv6(text: &str) -> NextHop {
+    let mut words = text.split(' ').map(|word| word.parse().unwrap());
+    NextHop::V6 {
+        global: words.next().unwrap(),
+        link_local: words.next(),
+    }
+}
+
+/// What becomes of 2001:db8::1 and fe80::1 in an entry with these lines.
+fn set_hop_of_ipv6(address: &str, direction: Direction, lines: &[Set]) -> NextHop {
+    let attributes = Attributes::new(PathAttributes {
+        next_hop: Some(hop_of_ipv6("2001:db8::1 fe80::1")),
+        ..PathAttributes::default()
+    });
+    let peer = PeerInfo {
+        address: address.parse().unwrap(),
+        local_v6: Some("2001:db8::fe".parse().unwrap()),
+        local_link_local: Some("fe80::fe".parse().unwrap()),
+        ..peer(PeerKind::External)
+    };
+    let route = RouteView {
+        direction,
+        peer: Some(&peer),
+        ..RouteView::new(net("2001:db8:1::/48"), &attributes)
+    };
+    let mut entry = RouteMapEntry::permit();
+    entry.sets = lines.to_vec();
+    let policies = compile(&one_map(RouteMap::new().entry(10, entry)));
+    match policies.route_map("M").unwrap().apply(&route) {
+        Applied::Changed(new) => new.attributes.next_hop.unwrap(),
+        Applied::Unchanged => attributes.next_hop.unwrap(),
+        Applied::Denied => panic!("denied"),
+    }
+}
+
 #[test]
 fn next_hops_of_ipv6() {
-    let attributes = PathAttributes {
-        next_hop: Some(NextHop::V6 {
-            global: "2001:db8::1".parse().unwrap(),
-            link_local: Some("fe80::1".parse().unwrap()),
-        }),
-        ..PathAttributes::default()
-    };
-    let hop = |line| {
-        let config = one_map(RouteMap::new().entry(10, RouteMapEntry::permit().setting(line)));
-        match apply(&config, "2001:db8:1::/48", attributes.clone()) {
-            Applied::Changed(new) => new.attributes.next_hop.unwrap(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let v6 = |global: &str, link_local: Option<&str>| NextHop::V6 {
-        global: global.parse().unwrap(),
-        link_local: link_local.map(|text| text.parse().unwrap()),
-    };
+    use Direction::{In, Out};
+    let v6 = hop_of_ipv6;
+    let hop = |direction, lines: &[Set]| set_hop_of_ipv6("2001:db8::2", direction, lines);
     let global = Set::Ipv6NextHopGlobal("2001:db8::9".parse().unwrap());
-    assert_eq!(hop(global), v6("2001:db8::9", Some("fe80::1")));
     let local = Set::Ipv6NextHopLocal("fe80::9".parse().unwrap());
-    assert_eq!(hop(local), v6("2001:db8::1", Some("fe80::9")));
-    assert_eq!(hop(Set::Ipv6NextHopPreferGlobal), v6("2001:db8::1", None));
+    let (peer, prefer) = (Set::Ipv6NextHopPeerAddress, Set::Ipv6NextHopPreferGlobal);
+    assert_eq!(hop(In, from_ref(&global)), v6("2001:db8::9 fe80::1"));
+    assert_eq!(hop(In, from_ref(&local)), v6("2001:db8::1 fe80::9"));
+    assert_eq!(hop(In, from_ref(&peer)), v6("2001:db8::2 fe80::1"));
+    assert_eq!(hop(Out, from_ref(&peer)), v6("2001:db8::fe fe80::fe"));
+    let both = [peer.clone(), global, local.clone()];
+    assert_eq!(hop(In, &both), v6("2001:db8::9 fe80::9"));
+    assert_eq!(hop(Out, &both), v6("2001:db8::fe fe80::fe"));
+    let at_link_local = set_hop_of_ipv6("fe80::2", In, &[peer]);
+    assert_eq!(at_link_local, v6("2001:db8::1 fe80::2"));
+    // It stays so, and is about our own packets alone.
+    assert_eq!(hop(In, from_ref(&prefer)), v6("2001:db8::1"));
+    assert_eq!(hop(In, &[prefer.clone(), local]), v6("2001:db8::1"));
+    assert_eq!(hop(Out, &[prefer]), v6("2001:db8::1 fe80::1"));
+}
+
+#[test]
+fn match_of_a_next_hop_of_ipv6_is_of_both_its_addresses() {
+    let attributes = Attributes::new(PathAttributes {
+        next_hop: Some(hop_of_ipv6("2001:db8::1 fe80::1")),
+        ..PathAttributes::default()
+    });
+    let line = |address: &str| {
+        let address = NextHopKind::Address(address.parse().unwrap());
+        Match::NextHop(Family::Ipv6Unicast, address)
+    };
+    let view = |direction| RouteView {
+        direction,
+        ..RouteView::new(net("2001:db8:1::/48"), &attributes)
+    };
+    let inward = view(Direction::In);
+    assert!(holds(line("2001:db8::1"), &inward));
+    assert!(holds(line("fe80::1"), &inward));
+    assert!(!holds(line("fe80::2"), &inward));
+    // FRR has let go of it when it announces the route.
+    assert!(!holds(line("fe80::1"), &view(Direction::Out)));
+    let prefix = "fe80::/10".parse().unwrap();
+    let within = PrefixEntry {
+        le: Some(128),
+        ..PrefixEntry::exactly(Action::Permit, prefix)
+    };
+    let list = PrefixList::new().entry(5, within);
+    let mut config = PolicyConfig::default().with_ipv6_prefix_list("LINK", list);
+    let entry = AccessEntry {
+        action: Action::Permit,
+        matches: AccessMatch::Prefix(prefix.into()),
+    };
+    let list = AccessList::new().entry(5, entry);
+    config.ipv6_access_lists.insert("LINK".into(), list);
+    for kind in [ListKind::Prefix, ListKind::Access] {
+        let line = Match::NextHop(
+            Family::Ipv6Unicast,
+            NextHopKind::List(kind("LINK".to_owned())),
+        );
+        assert!(holds_in(&config, line.clone(), &inward));
+        assert!(!holds_in(&config, line, &view(Direction::Out)));
+    }
+    // Nor is it forgotten where the global one is used.
+    let prefer = RouteMapEntry::permit().setting(Set::Ipv6NextHopPreferGlobal);
+    let map = RouteMap::new()
+        .entry(10, prefer.then(OnMatch::Next))
+        .entry(20, RouteMapEntry::permit().matching(line("fe80::1")));
+    let policies = compile(&one_map(map));
+    let applied = policies.route_map("M").unwrap().apply(&inward);
+    assert_ne!(applied, Applied::Denied);
 }
 
 #[test]
@@ -619,6 +703,9 @@ fn the_rest() {
         table: Some(5),
         distance: Some(6),
         src: Some("192.0.2.7".parse().unwrap()),
+        prefers_global: false,
+        let_go: None,
+        is_peer_address: false,
     };
     assert_eq!(new, expected);
 }

@@ -92,9 +92,7 @@ impl Change {
             | Set::Ipv6NextHopGlobal(_)
             | Set::Ipv6NextHopLocal(_)
             | Set::Ipv6NextHopPeerAddress
-            | Set::Ipv6NextHopPreferGlobal => {
-                attributes.next_hop = self.next_hop(attributes.next_hop, view);
-            }
+            | Set::Ipv6NextHopPreferGlobal => self.set_next_hop(route, view),
             Set::Src(address) => route.src = Some(*address),
             Set::Tag(tag) => route.tag = *tag,
             Set::Table(table) => route.table = Some(*table),
@@ -209,6 +207,29 @@ impl Change {
 
     // ===== next hop =====
 
+    fn set_next_hop(&self, route: &mut Changed, view: &RouteView<'_>) {
+        if route.is_peer_address {
+            return;
+        }
+        // The former is how we forward, and nothing to tell others.
+        let v6 = view.family() == Family::Ipv6Unicast;
+        match (&self.source, view.direction) {
+            (Set::Ipv6NextHopPreferGlobal, Direction::In) => route.prefers_global = true,
+            (Set::Ipv6NextHopPeerAddress, Direction::Out) => route.is_peer_address = v6,
+            _ => {}
+        }
+        let hop = self.next_hop(route.attributes.next_hop, view);
+        route.attributes.next_hop = hop;
+        if let Some(NextHop::V6 { global, link_local }) = hop
+            && route.prefers_global
+            && !global.is_unicast_link_local()
+        {
+            route.let_go = link_local.or(route.let_go);
+            let link_local = None;
+            route.attributes.next_hop = Some(NextHop::V6 { global, link_local });
+        }
+    }
+
     fn next_hop(&self, current: Option<NextHop>, view: &RouteView<'_>) -> Option<NextHop> {
         let v4 = view.family() == Family::Ipv4Unicast;
         let peer = view.peer;
@@ -240,7 +261,7 @@ impl Change {
             }
             Set::Ipv6NextHopPeerAddress if has_v6(current, v4) => {
                 let hop = peer.and_then(|peer| match (view.direction, peer.address) {
-                    (Direction::In, IpAddr::V6(addr)) => Some(by_address(addr)),
+                    (Direction::In, IpAddr::V6(addr)) => Some(by_address(addr, current)),
                     (Direction::In, IpAddr::V4(_)) => None,
                     (Direction::Out, _) => {
                         let global = peer.local_v6.or(peer.local_link_local)?;
@@ -250,13 +271,6 @@ impl Change {
                 });
                 hop.or(current)
             }
-            Set::Ipv6NextHopPreferGlobal => match current {
-                Some(NextHop::V6 { global, .. }) if !global.is_unicast_link_local() => {
-                    let link_local = None;
-                    Some(NextHop::V6 { global, link_local })
-                }
-                other => other,
-            },
             _ => current,
         }
     }
@@ -367,12 +381,21 @@ const fn link_local(current: Option<NextHop>) -> Option<Ipv6Addr> {
     }
 }
 
-const fn by_address(addr: Ipv6Addr) -> NextHop {
-    NextHop::V6 {
-        global: addr,
-        link_local: match addr.is_unicast_link_local() {
-            true => Some(addr),
-            false => None,
+/// Packets go to this address; a peer's global one stands beside the link-local
+/// one that it told.
+fn by_address(addr: Ipv6Addr, current: Option<NextHop>) -> NextHop {
+    match (addr.is_unicast_link_local(), current) {
+        (true, Some(NextHop::V6 { global, .. })) => NextHop::V6 {
+            global,
+            link_local: Some(addr),
+        },
+        (true, _) => NextHop::V6 {
+            global: addr,
+            link_local: Some(addr),
+        },
+        (false, current) => NextHop::V6 {
+            global: addr,
+            link_local: link_local(current),
         },
     }
 }

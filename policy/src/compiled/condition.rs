@@ -1,7 +1,7 @@
 //! `match` lines, compiled.
 
 use core::hash::Hasher as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use bgp_wire::{Community, ExtendedCommunity, Family, LargeCommunity, NextHop, Origin};
@@ -107,9 +107,12 @@ impl Test {
         let attributes = || route.attributes();
         match self {
             Test::NextHopList(list) => {
-                next_hop(route).is_some_and(|addr| list.permits(addr.into(), route.counts))
+                let permits = |addr: IpAddr| list.permits(addr.into(), route.counts);
+                next_hop(route).is_some_and(permits) || link_local(route).is_some_and(permits)
             }
-            Test::NextHopAddress(addr) => next_hop(route) == Some(*addr),
+            Test::NextHopAddress(addr) => {
+                next_hop(route) == Some(*addr) || link_local(route) == Some(*addr)
+            }
             Test::NextHopPrefixLen(family, len) => {
                 let of_family = route.view.family() == *family;
                 of_family && route.view.next_hop_prefix_len == Some(*len)
@@ -173,6 +176,23 @@ fn next_hop(route: Seen<'_>) -> Option<IpAddr> {
     let untouched = now == route.view.attributes.next_hop;
     let learned = route.view.original_next_hop.filter(|_| untouched);
     learned.or(now).map(NextHop::addr)
+}
+
+/// The link-local address beside it. On the way out only one that was set: FRR
+/// does without the learned one by then, and has not put ours there.
+fn link_local(route: Seen<'_>) -> Option<IpAddr> {
+    let view = route.view;
+    let now = route.attributes().next_hop;
+    let Some(NextHop::V6 { link_local, .. }) = now else {
+        return None;
+    };
+    let ours = view.peer.and_then(|peer| peer.local_link_local);
+    let counts = |addr: &Ipv6Addr| match view.direction {
+        Direction::In => true,
+        Direction::Out => now != view.attributes.next_hop && Some(*addr) != ours,
+    };
+    let there = link_local.filter(counts).or(route.let_go());
+    there.map(IpAddr::V6)
 }
 
 /// A route without a next hop goes nowhere, unless an interface is known.

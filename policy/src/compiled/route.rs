@@ -1,7 +1,7 @@
 //! What a policy is told of a route, and what it makes of it.
 
 use core::cell::OnceCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use bgp_wire::{Family, NextHop, PathAttributes};
@@ -145,6 +145,14 @@ pub struct Changed {
     pub table: Option<u32>,
     /// The source address of this host's packets, where it was set.
     pub src: Option<IpAddr>,
+    /// `set ipv6 next-hop prefer-global` was there: no link-local address any
+    /// more.
+    pub prefers_global: bool,
+    /// The one that there was, for lines that ask for it.
+    pub let_go: Option<Ipv6Addr>,
+    /// `set ipv6 next-hop peer-address` was there on the way out: what comes
+    /// after it does not count, as in FRR.
+    pub is_peer_address: bool,
 }
 
 impl Changed {
@@ -160,6 +168,9 @@ impl Changed {
             distance: None,
             table: None,
             src: None,
+            prefers_global: false,
+            let_go: None,
+            is_peer_address: false,
         }
     }
 
@@ -188,6 +199,9 @@ struct Rest {
     distance: Option<u8>,
     table: Option<u32>,
     src: Option<IpAddr>,
+    prefers_global: bool,
+    let_go: Option<Ipv6Addr>,
+    is_peer_address: bool,
 }
 
 impl Kept {
@@ -205,6 +219,9 @@ impl Kept {
                 distance: changed.distance,
                 table: changed.table,
                 src: changed.src,
+                prefers_global: changed.prefers_global,
+                let_go: changed.let_go,
+                is_peer_address: changed.is_peer_address,
             },
         }
     }
@@ -216,6 +233,9 @@ impl Kept {
             distance,
             table,
             src,
+            prefers_global,
+            let_go,
+            is_peer_address,
         } = self.rest;
         Changed {
             attributes: self.new.attributes.clone(),
@@ -224,6 +244,9 @@ impl Kept {
             distance,
             table,
             src,
+            prefers_global,
+            let_go,
+            is_peer_address,
         }
     }
 }
@@ -246,6 +269,11 @@ impl<'a> Seen<'a> {
             Some(kept) => &kept.new.attributes,
             None => self.view.attributes,
         }
+    }
+
+    /// A link-local next hop that the table does without.
+    pub(crate) fn let_go(self) -> Option<Ipv6Addr> {
+        self.kept.and_then(|kept| kept.rest.let_go)
     }
 
     pub(crate) fn tag(self) -> u32 {
