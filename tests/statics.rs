@@ -471,3 +471,106 @@ fn the_same_lines_become_the_same_routes_in_frr() {
     ours.ip("-6 addr replace 2001:db8:1::1/64 dev eth1 nodad");
     wait_until(SOON, "with the link as before", || listed(&ours) == before);
 }
+
+/// Prefixes and their MEDs, of routes of the router's own.
+fn originated(router: &dyn Router) -> BTreeSet<String> {
+    let table = router.vtysh("show bgp ipv4 unicast json");
+    let table: Value = serde_json::from_str(&table).unwrap_or_default();
+    let routes = table["routes"].as_object().cloned().unwrap_or_default();
+    let med = |paths: &Value| paths[0]["metric"].as_u64().unwrap_or_default();
+    routes
+        .iter()
+        .map(|(prefix, paths)| format!("{prefix} {}", med(paths)))
+        .collect()
+}
+
+#[test]
+fn what_is_redistributed_is_asked_for_its_tag_and_interface_as_in_frr() {
+    need!("/usr/lib/frr/staticd");
+    let config = "ip route 192.0.2.0/24 10.2.0.2 tag 7
+ip route 192.0.3.0/24 10.2.0.2
+ip route 192.0.4.0/24 10.1.0.2 tag 8
+ip route 192.0.5.0/24 blackhole tag 7
+!
+route-map STATIC permit 10
+ match tag 7
+ set metric 107
+route-map STATIC permit 20
+ match tag 8
+ match interface eth1
+ set metric 108
+!
+route-map CONNECTED permit 10
+ match interface eth2
+ set metric 2
+!
+router bgp 65000
+ address-family ipv4 unicast
+  redistribute static route-map STATIC
+  redistribute connected route-map CONNECTED
+ exit-address-family
+exit
+";
+    let (ours, theirs) = (Topology::new(), Topology::new());
+    let (_one, here) = links(&ours);
+    let (_two, there) = links(&theirs);
+    let router = Holdfast::start(&ours, &here, config);
+    let frr = Frr::start_with_staticd(&theirs, &there, config);
+    let steps: [(&[&str], &[&str]); 5] = [
+        (
+            &[],
+            &[
+                "10.2.0.0/24 2",
+                "192.0.2.0/24 107",
+                "192.0.4.0/24 108",
+                "192.0.5.0/24 107",
+            ],
+        ),
+        (
+            &["ip route 192.0.3.0/24 10.2.0.2 tag 7"],
+            &[
+                "10.2.0.0/24 2",
+                "192.0.2.0/24 107",
+                "192.0.3.0/24 107",
+                "192.0.4.0/24 108",
+                "192.0.5.0/24 107",
+            ],
+        ),
+        (
+            &[
+                "no ip route 192.0.2.0/24 10.2.0.2 tag 7",
+                "ip route 192.0.2.0/24 10.2.0.2 tag 9",
+            ],
+            &[
+                "10.2.0.0/24 2",
+                "192.0.3.0/24 107",
+                "192.0.4.0/24 108",
+                "192.0.5.0/24 107",
+            ],
+        ),
+        (
+            &["route-map CONNECTED permit 10", "match interface eth1"],
+            &[
+                "10.1.0.0/24 2",
+                "192.0.3.0/24 107",
+                "192.0.4.0/24 108",
+                "192.0.5.0/24 107",
+            ],
+        ),
+        (
+            &["route-map STATIC permit 20", "match interface eth2"],
+            &["10.1.0.0/24 2", "192.0.3.0/24 107", "192.0.5.0/24 107"],
+        ),
+    ];
+    for (lines, expected) in steps {
+        let commands = [&["configure terminal"], lines].concat();
+        let expected: BTreeSet<String> = expected.iter().map(|line| (*line).to_owned()).collect();
+        for router in [&router as &dyn Router, &frr] {
+            router.shell(&commands);
+            wait_for(SOON, "what is redistributed", || match originated(router) {
+                found if found == expected => Ok(()),
+                found => Err(format!("after {lines:?}: {found:#?}")),
+            });
+        }
+    }
+}

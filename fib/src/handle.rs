@@ -220,6 +220,8 @@ pub enum Event {
         metric: Option<u32>,
         /// Its first router, unless that is a link-local address.
         next_hop: Option<IpAddr>,
+        /// The interface of its first next hop.
+        ifindex: Option<u32>,
     },
     /// An interface appeared or changed. Compare [`Interface::up`] and the addresses with what
     /// was known before. The [view](FibHandle::view) has it already.

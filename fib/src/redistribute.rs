@@ -10,7 +10,7 @@ use crate::codec::PROTOCOL_STATIC as PROTOCOL_STATICD;
 use crate::handle::{Family, OtherRoute, Source};
 use crate::kernel::{Foreign, Mirror};
 use crate::route::{KernelKind, KernelRoute};
-use crate::view::{Address, is_link_local};
+use crate::view::is_link_local;
 
 pub(crate) const PROTOCOL_KERNEL: u8 = 2;
 const PROTOCOL_BOOT: u8 = 3;
@@ -24,6 +24,8 @@ pub(crate) struct Offer {
     pub(crate) metric: u32,
     /// Its first router.
     pub(crate) next_hop: Option<IpAddr>,
+    /// The interface of that one, or of the subnet.
+    pub(crate) ifindex: Option<u32>,
 }
 
 /// By prefix, so that one prefix can be looked at alone.
@@ -52,20 +54,19 @@ impl Mirror {
                 found.entry((prefix, source)).or_insert_with(offer);
             }
         }
-        if self.subnets().any(|subnet| subnet == prefix) {
-            found.extend([connected(prefix)]);
-        }
+        let subnet = self.subnets().find(|(_, subnet)| *subnet == prefix);
+        found.extend(subnet.map(connected));
         found
     }
 
     /// The subnets of interfaces that are up.
-    fn subnets(&self) -> impl Iterator<Item = IpNet> + '_ {
+    fn subnets(&self) -> impl Iterator<Item = (u32, IpNet)> + '_ {
         let up = self
             .addresses
             .iter()
             .filter(|(ifindex, _)| self.usable(**ifindex) && self.counts(**ifindex));
-        up.flat_map(|(_, addresses)| addresses.iter().map(Address::subnet))
-            .filter(|subnet| worth_telling(*subnet))
+        up.flat_map(|(ifindex, addresses)| addresses.iter().map(|a| (*ifindex, a.subnet())))
+            .filter(|(_, subnet)| worth_telling(*subnet))
     }
 
     /// All routes, for people to see.
@@ -96,11 +97,10 @@ impl Mirror {
     }
 
     fn offer(&self, foreign: &Foreign) -> Offer {
-        let gateway = self
-            .hops(&foreign.route)
-            .first()
-            .and_then(|hop| hop.gateway);
+        let hops = self.hops(&foreign.route);
+        let gateway = hops.first().and_then(|hop| hop.gateway);
         Offer {
+            ifindex: hops.first().map(|hop| hop.ifindex),
             metric: foreign.route.metric,
             next_hop: gateway.filter(|gateway| !is_link_local(*gateway)),
         }
@@ -137,8 +137,9 @@ impl Mirror {
     }
 }
 
-const fn connected(subnet: IpNet) -> ((IpNet, Source), Offer) {
+const fn connected((ifindex, subnet): (u32, IpNet)) -> ((IpNet, Source), Offer) {
     let offer = Offer {
+        ifindex: Some(ifindex),
         metric: 0,
         next_hop: None,
     };

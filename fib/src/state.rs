@@ -593,6 +593,7 @@ impl State {
                     .is_some_and(|m| m < route.metric));
         if !hidden && worth_telling(prefix) {
             let offer = Offer {
+                ifindex: route.hops().first().map(|hop| hop.ifindex),
                 metric: 0,
                 next_hop: gateway.filter(|gateway| !is_link_local(*gateway)),
             };

@@ -595,6 +595,7 @@ impl Task {
             source,
             metric: offer.map(|offer| offer.metric),
             next_hop: offer.and_then(|offer| offer.next_hop),
+            ifindex: offer.and_then(|offer| offer.ifindex),
         });
     }
 

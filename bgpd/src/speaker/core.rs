@@ -370,9 +370,13 @@ impl Core {
                 source,
                 metric,
                 next_hop,
+                ifindex,
             } => {
-                let origination = |metric| Origination::of_kernel(metric, next_hop);
-                match metric.map(origination) {
+                let known = metric.map(|metric| Origination {
+                    ifindex,
+                    ..Origination::of_kernel(metric, next_hop)
+                });
+                match known {
                     Some(known) => self.kernel_routes.insert((prefix, source), known),
                     None => self.kernel_routes.remove(&(prefix, source)),
                 };

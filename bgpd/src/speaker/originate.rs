@@ -14,6 +14,7 @@ use holdfast_rib::{LocalRoute, LocalSource, Region};
 use ipnet::IpNet;
 
 use super::core::Core;
+use super::policies::Redistributed;
 use super::realm::Realm;
 use crate::session::status::now_ms;
 
@@ -28,6 +29,10 @@ pub(super) struct Origination {
     pub(super) edition: Option<u32>,
     /// The kernel's table it is from, where a line names it; else 0.
     pub(super) table: u32,
+    /// The interface that packets leave by from here.
+    pub(super) ifindex: Option<u32>,
+    /// The tag of the static route.
+    pub(super) tag: u32,
 }
 
 impl Origination {
@@ -47,6 +52,8 @@ const HERE: Origination = Origination {
     next_hop: None,
     edition: None,
     table: 0,
+    ifindex: None,
+    tag: 0,
 };
 
 /// What the FIB is to be told of a new configuration.
@@ -114,7 +121,15 @@ impl Core {
             None => None,
         };
         let route = match map {
-            Some(name) => self.policies.originate(name, prefix, route),
+            Some(name) => {
+                let view = self.fib.view();
+                let interface = origination.ifindex.and_then(|index| view.interface(index));
+                let from = Redistributed {
+                    interface: interface.map(|interface| interface.name.as_str()),
+                    tag: origination.tag,
+                };
+                self.policies.originate(name, prefix, route, from)
+            }
             None => Some(route),
         };
         match route {
@@ -251,8 +266,23 @@ impl Core {
                 Source::Table(table) => table,
                 _ => 0,
             },
+            tag: match source {
+                Source::Static => self.tag(prefix),
+                _ => 0,
+            },
             ..*known
         })
+    }
+
+    /// The tag of our static route of a prefix: of several, of the one that is preferred.
+    fn tag(&self, prefix: IpNet) -> u32 {
+        let paths = self.config.static_routes.get(&prefix).into_iter().flatten();
+        let here = |path: &&StaticPath| {
+            path.table.is_none_or(|table| table == self.options.table)
+                && path.distance != UNUSABLE_DISTANCE
+        };
+        let first = paths.filter(here).min_by_key(|path| path.distance);
+        first.and_then(|path| path.tag).unwrap_or(0)
     }
 
     fn kernel_has(&self, prefix: IpNet) -> bool {

@@ -343,11 +343,14 @@ impl PolicyBook {
         name: &str,
         prefix: IpNet,
         route: LocalRoute,
+        from: Redistributed<'_>,
     ) -> Option<LocalRoute> {
         let map = self.compiled.route_map(name)?;
         let attributes = Attributes::new(route.attributes.clone());
         let view = RouteView {
             weight: route.weight,
+            interface: from.interface,
+            tag: from.tag,
             source_protocol: Some(source_protocol(Some(route.source))),
             original_next_hop: route.attributes.next_hop,
             original_med: route.attributes.med,
@@ -363,6 +366,15 @@ impl PolicyBook {
             }),
         }
     }
+}
+
+/// What a route map may ask of a route of our own beside its attributes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Redistributed<'a> {
+    /// The interface that packets leave by.
+    pub(super) interface: Option<&'a str>,
+    /// The tag of a static route; 0 is none.
+    pub(super) tag: u32,
 }
 
 /// The families that are decided differently in a direction.
