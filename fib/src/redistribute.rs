@@ -41,7 +41,10 @@ impl Mirror {
                 found.entry((prefix, source)).or_insert_with(offer);
             }
         }
-        found.extend(self.subnets().map(connected));
+        for (key, offer) in self.subnets().map(connected) {
+            // Of a subnet on two interfaces the first one, as below.
+            found.entry(key).or_insert(offer);
+        }
         found
     }
 

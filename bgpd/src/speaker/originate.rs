@@ -276,12 +276,10 @@ impl Core {
 
     /// The tag of our static route of a prefix: of several, of the one that is preferred.
     fn tag(&self, prefix: IpNet) -> u32 {
-        let paths = self.config.static_routes.get(&prefix).into_iter().flatten();
-        let here = |path: &&StaticPath| {
-            path.table.is_none_or(|table| table == self.options.table)
-                && path.distance != UNUSABLE_DISTANCE
-        };
-        let first = paths.filter(here).min_by_key(|path| path.distance);
+        let here = (self.options.table, self.options.table);
+        let first = static_paths(&self.config, prefix, here)
+            .filter(|path| path.distance != UNUSABLE_DISTANCE)
+            .min_by_key(|path| path.distance);
         first.and_then(|path| path.tag).unwrap_or(0)
     }
 
@@ -357,6 +355,16 @@ fn redistributed_tables(config: &Config) -> BTreeSet<u32> {
 }
 
 // ===== static routes =====
+
+/// The configured paths of a prefix in a table; the other one is that of paths without a table.
+pub(super) fn static_paths(
+    config: &Config,
+    prefix: IpNet,
+    (table, default_table): (u32, u32),
+) -> impl Iterator<Item = &StaticPath> {
+    let paths = config.static_routes.get(&prefix).into_iter().flatten();
+    paths.filter(move |path| path.table.unwrap_or(default_table) == table)
+}
 
 /// The static routes in the FIB's terms: paths of one table and distance are one route.
 fn static_routes(config: &Config, default_table: u32) -> Vec<StaticRoute> {

@@ -6,6 +6,7 @@ use holdfast_config::model::Config;
 use holdfast_fib::{self as fib, KernelHop, KernelKind, StaticHop, StaticKind};
 use ipnet::IpNet;
 
+use super::originate::static_paths;
 use super::{Speaker, SpeakerError};
 use crate::session::status::now_ms;
 
@@ -179,15 +180,9 @@ fn select(rows: &mut [Row]) {
 }
 
 fn tag(config: &Config, route: &fib::StaticRoute, default_table: u32) -> u32 {
-    let paths = config
-        .static_routes
-        .get(&route.prefix)
-        .into_iter()
-        .flatten();
-    let mut of_route = paths.filter(|path| {
-        path.table.unwrap_or(default_table) == route.table.unwrap_or(default_table)
-            && u32::from(path.distance) == route.metric
-    });
+    let tables = (route.table.unwrap_or(default_table), default_table);
+    let mut of_route = static_paths(config, route.prefix, tables)
+        .filter(|path| u32::from(path.distance) == route.metric);
     of_route.next().and_then(|path| path.tag).unwrap_or(0)
 }
 

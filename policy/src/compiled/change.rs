@@ -211,7 +211,8 @@ impl Change {
         if route.is_peer_address {
             return;
         }
-        // The former is how we forward, and nothing to tell others.
+        // Preferring the global address is how we forward, and nothing to tell others;
+        // our own address to the peer is nothing to learn.
         let v6 = view.family() == Family::Ipv6Unicast;
         match (&self.source, view.direction) {
             (Set::Ipv6NextHopPreferGlobal, Direction::In) => route.prefers_global = true,
